@@ -1,0 +1,1 @@
+"""An orchestrator on real market data, and the rig it runs on."""

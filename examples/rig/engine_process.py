@@ -1,0 +1,176 @@
+"""Starts, stops and kills one engine process, and asks it what only its command line can say."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+READY_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 15.0
+
+
+class EngineFailedError(RuntimeError):
+    """The engine did not start, or did not end as asked. The message holds the last lines of its log."""
+
+
+def engine_binary() -> Path:
+    """The engine to run: `EXECUTION_ENGINE_BINARY`, the installed one, or the one cargo built.
+
+    Raises:
+        EngineFailedError: none of them exists; run `make setup`.
+    """
+    candidates = [
+        Path(sysconfig.get_path("scripts")) / "execution-engine",
+        Path(__file__).resolve().parents[2] / "engine" / "target" / "release" / "execution-engine",
+    ]
+    if named := os.environ.get("EXECUTION_ENGINE_BINARY"):
+        candidates = [Path(named)]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    raise EngineFailedError(f"no engine at {', '.join(map(str, candidates))}: run `make setup`")
+
+
+@dataclass
+class EngineProcess:
+    """One `execution-engine serve` on free loopback ports. A context manager that leaves no process behind."""
+
+    data_dir: Path
+    durability: str = "always"
+    arguments: tuple[str, ...] = ()
+    zmq: str = "tcp://127.0.0.1:0"
+    pub: str = "tcp://127.0.0.1:0"
+    grpc: str = "127.0.0.1:0"
+    ready: dict[str, Any] = field(default_factory=dict[str, Any])
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> EngineProcess:
+        """Starts the engine and waits for its ready line; a restart keeps the ports of the first start.
+
+        Raises:
+            EngineFailedError: it ended, or said nothing within 20 seconds.
+        """
+        command = [str(engine_binary()), "serve", "--zmq", self.zmq, "--pub", self.pub, "--grpc", self.grpc]
+        command += ["--data-dir", str(self.data_dir), "--durability", self.durability, *self.arguments]
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        self.ready = json.loads(self._ready_line())
+        self.zmq, self.pub, self.grpc = self.ready["zmq"][0], self.ready["pub"], self.ready["grpc"]
+        return self
+
+    @property
+    def log_file(self) -> Path:
+        """Where the engine's standard error goes, beside its data directory."""
+        return self.data_dir.with_name(self.data_dir.name + ".log")
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running engine."""
+        assert self._process is not None, "the engine was not started"
+        return self._process.pid
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code once it has drained.
+
+        Raises:
+            EngineFailedError: it was still there after 15 seconds (it is killed then).
+        """
+        if self._process is None:
+            return 0
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise EngineFailedError(f"no end {STOP_DEADLINE_S} s after SIGTERM\n{self.last_log_lines()}") from None
+        finally:
+            self._forget()
+
+    def kill(self) -> None:
+        """SIGKILL: what a crash of the process leaves behind."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(STOP_DEADLINE_S)
+            self._forget()
+
+    def pause(self) -> None:
+        """SIGSTOP: alive, and silent."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def verify(self) -> dict[str, Any]:
+        """What `execution-engine verify` says of the data directory, from another process.
+
+        Raises:
+            EngineFailedError: it found damage or a difference.
+        """
+        done = subprocess.run(
+            [str(engine_binary()), "verify", str(self.data_dir)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise EngineFailedError(f"verify exits {done.returncode}: {done.stdout}{done.stderr}")
+        return json.loads(done.stdout)
+
+    def dump(self) -> Iterator[dict[str, Any]]:
+        """Every record of the journal, as `execution-engine dump` prints it."""
+        done = subprocess.run(
+            [str(engine_binary()), "dump", str(self.data_dir)], capture_output=True, text=True, timeout=60, check=True
+        )
+        return map(json.loads, done.stdout.splitlines())
+
+    def last_log_lines(self, count: int = 15) -> str:
+        """The end of the engine's log, for a person."""
+        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-count:])
+
+    def _ready_line(self) -> bytes:
+        assert self._process is not None and self._process.stdout is not None
+        line = _line_within(self._process.stdout, READY_DEADLINE_S)
+        if not line:
+            self.kill()
+            raise EngineFailedError(f"the engine did not get ready\n{self.last_log_lines()}")
+        return line
+
+    def _forget(self) -> None:
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process = None
+
+    def __enter__(self) -> EngineProcess:
+        return self.start() if self._process is None else self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+def _line_within(stream: IO[bytes], deadline_s: float) -> bytes:
+    """The first line of the stream, or what came of it until the end of the stream or the deadline."""
+    ends = time.monotonic() + deadline_s
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while not line.endswith(b"\n") and selector.select(max(0.0, ends - time.monotonic())):
+            chunk = os.read(stream.fileno(), 65536)
+            if not chunk:
+                return b""
+            line += chunk
+    return line if line.endswith(b"\n") else b""
