@@ -1,0 +1,88 @@
+//! What leaves the sequencer, in journal order and never before its record is durable.
+
+use crate::{HealthReport, Replay, Token, VenueCommand, VenueKey, VenueReport};
+use bridge_core::{
+    CommandReply, Decimal, ExecuteReply, GetOrderReply, OrderCommandReply, OrderUpdate, Rejection,
+    UtcNanos,
+};
+use std::sync::Arc;
+
+/// Something to send. Replies of a record come before its updates, its market data and its sends.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Ends the request with this token.
+    Reply {
+        /// As given to [`crate::Sequencer::submit`].
+        token: Token,
+        /// The answer.
+        reply: Reply,
+    },
+    /// For every subscriber of `update.order.account`.
+    Update(Arc<OrderUpdate>),
+    /// For the topic `md.<symbol>`.
+    Market(MarketData),
+    /// To the external venue: its intent is durable. Never given out on recovery.
+    SendToVenue(VenueCommand),
+    /// After a restart: was this intent ever carried out? Answer by [`crate::Sequencer::venue_answer`].
+    AskVenue(VenueQuestion),
+}
+
+/// The answer to one request.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reply {
+    /// Ends `ExecuteOrder`.
+    Execute(ExecuteReply),
+    /// Ends `ExecuteBatch`, by index.
+    Batch(Vec<ExecuteReply>),
+    /// Ends `CancelOrder` and `ReplaceOrder`.
+    OrderCommand(OrderCommandReply),
+    /// Ends `CancelAllOrders`, `SetTradingState` and `PublishQuotes`.
+    Command(CommandReply),
+    /// Ends `GetOrder`.
+    GetOrder(GetOrderReply),
+    /// Begins a subscription.
+    Subscribed {
+        /// Whose updates.
+        account: String,
+        /// Last sequence number that this state includes.
+        last_sequence: u64,
+        /// What the subscriber missed.
+        replay: Replay,
+    },
+    /// Ends `HealthCheck`.
+    Health(Box<HealthReport>),
+    /// Refused before `apply`: no effect, and not remembered.
+    Refused(Rejection),
+}
+
+/// A feed's quote, once its record is durable. The topic's own sequence number is the publisher's.
+#[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)]
+pub struct MarketData {
+    pub symbol: String,
+    pub bid: Option<Decimal>,
+    pub ask: Option<Decimal>,
+    pub bid_size: Option<Decimal>,
+    pub ask_size: Option<Decimal>,
+    pub last_price: Option<Decimal>,
+    pub volume: Option<Decimal>,
+    /// The feed's time, engine time where it gave none. UTC nanoseconds.
+    pub timestamp_ns: UtcNanos,
+}
+
+/// Asks the external venue about an intent whose report was never recorded. The question fences: a venue that does
+/// not know the key must refuse it from then on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VenueQuestion {
+    /// The order (or leg) at the venue.
+    pub key: VenueKey,
+}
+
+/// What the venue said to a [`VenueQuestion`].
+#[derive(Clone, PartialEq, Debug)]
+pub enum VenueAnswer {
+    /// It has the order: all its reports so far, in order.
+    Known(Vec<VenueReport>),
+    /// It never saw the key, and will refuse it should it still come.
+    UnknownAndFenced,
+}
