@@ -44,10 +44,10 @@ impl<D: Disk> Sequencer<D> {
     pub fn on_time(&mut self, now: UtcNanos) {
         todo!()
     }
-    pub fn end_turn(&mut self, now: UtcNanos) -> Option<SyncJob<D>> {
+    pub fn end_turn(&mut self) -> Option<SyncJob<D>> {
         todo!()
     }
-    pub fn synced(&mut self, result: SyncResult, now: UtcNanos) {
+    pub fn synced(&mut self, result: SyncResult) {
         todo!()
     }
     pub fn next_output(&mut self) -> Option<Output> {
