@@ -1,0 +1,1 @@
+"""How bytes travel: the carrier seam, and pyzmq behind it."""

@@ -1,0 +1,193 @@
+"""Configuration of the bridge's clients: a TOML file, environment variables, arguments; each over the one before."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, Self, cast
+
+import msgspec
+
+from transport.contract.errors import ValidationError
+from transport.contract.ids import is_printable_ascii_id, new_session_id
+from transport.contract.retries import RetryTable
+
+ENVIRONMENT_PREFIX: Final = "EXECUTION_BRIDGE_"
+TOML_TABLE: Final = "execution_bridge"
+
+
+class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of a client, checked when made. Times are milliseconds unless the name says otherwise."""
+
+    zmq_endpoint: str = "tcp://127.0.0.1:5555"
+    """The engine's ROUTER: `tcp://host:port` or `ipc://path`."""
+    pub_endpoint: str = ""
+    """The engine's PUB socket; empty: the one that the engine names in its Welcome."""
+    grpc_endpoint: str = "127.0.0.1:50051"
+    """The engine's gRPC service: `host:port` or `unix:path`. The original called it `rust_endpoint`."""
+    account: str = "default"
+    session_id: str = msgspec.field(default_factory=new_session_id)
+    """Names this client across both paths."""
+    client_name: str = "execution-bridge-python"
+    """Free text that the engine logs."""
+    call_timeout_ms: float = 2000.0
+    """Bound of a whole call, its retries included. The original's `sync_timeout` (seconds) is taken too."""
+    connect_timeout_ms: float = 1000.0
+    """Bound of one connection's handshake, Hello and Welcome included."""
+    heartbeat_interval_ms: int = 50
+    """Pause between ZMTP PINGs."""
+    heartbeat_timeout_ms: int = 150
+    """Silence after a PING that ends the connection."""
+    reconnect_min_ms: float = 10.0
+    reconnect_max_ms: float = 1000.0
+    """Pauses between attempts to connect grow from the one to the other, doubling."""
+    max_in_flight: int = 4096
+    """Requests without a reply per connection; above, a call is not sent (the engine's own limit applies as well)."""
+    codec: Literal["auto", "native", "portable"] = "auto"
+    carrier: Literal["auto", "pyzmq"] = "auto"
+    retries: RetryTable = RetryTable()
+    batch_window: int = 64
+    """Orders in flight of one `execute_batch_orders`."""
+    breaker_failure_threshold: int = 3
+    """Failures of a path within the window that open its circuit breaker."""
+    breaker_window_ms: float = 10_000.0
+    breaker_slow_call_ms: float = 1000.0
+    """A call above this counts as slow."""
+    breaker_slow_call_share: float = 0.5
+    """Share of slow calls within the window that opens the breaker."""
+    breaker_minimum_calls: int = 20
+    """Calls within the window below which shares say nothing."""
+    breaker_open_ms: float = 100.0
+    """Time in state open before the first probe."""
+    breaker_half_open_probes: int = 2
+    """Probes in a row that must succeed to close the breaker."""
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                raise _bad(name, getattr(self, name), "must be above 0")
+        if not 0 < self.breaker_slow_call_share <= 1:
+            raise _bad("breaker_slow_call_share", self.breaker_slow_call_share, "must be above 0 and at most 1")
+        if not is_printable_ascii_id(self.session_id):
+            raise _bad("session_id", self.session_id, "must be 1 to 64 bytes of printable ASCII")
+        if self.reconnect_max_ms < self.reconnect_min_ms:
+            raise _bad("reconnect_max_ms", self.reconnect_max_ms, "must not be below reconnect_min_ms")
+        if self.heartbeat_timeout_ms < self.heartbeat_interval_ms:
+            raise _bad("heartbeat_timeout_ms", self.heartbeat_timeout_ms, "must not be below heartbeat_interval_ms")
+        for name in ("zmq_endpoint", "pub_endpoint"):
+            endpoint: str = getattr(self, name)
+            if not endpoint.startswith(("tcp://", "ipc://")) and not (name == "pub_endpoint" and not endpoint):
+                raise _bad(name, endpoint, "must start with tcp:// or ipc://")
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
+        """A configuration from a dictionary, the original's names included.
+
+        Raises `ValidationError`, its `field` the setting, for unknown names and values of the wrong type or range.
+        """
+        known = {_ALIASES.get(name, name): value for name, value in settings.items() if name != "sync_timeout"}
+        if "sync_timeout" in settings and "call_timeout_ms" not in settings:
+            known["call_timeout_ms"] = _seconds_to_ms(settings["sync_timeout"])
+        unknown = sorted(set(known) - set(cls.__struct_fields__))
+        if unknown:
+            raise ValidationError(
+                f"configuration: unknown setting {unknown[0]!r}; known are {', '.join(cls.__struct_fields__)}",
+                field=unknown[0],
+            )
+        for name, value in known.items():
+            _check_type(name, value)
+        return msgspec.convert(known, cls)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        **arguments: Any,
+    ) -> Self:
+        """Settings of the TOML file's table `[execution_bridge]`, over them the environment's, over them `arguments`.
+
+        Raises `ValidationError` for a file that cannot be read and for settings as `from_mapping` does. Arguments
+        that are None count as not given.
+        """
+        settings: dict[str, Any] = {} if path is None else _read_table(Path(path))
+        settings |= _read_environment(os.environ if environment is None else environment)
+        settings |= {name: value for name, value in arguments.items() if value is not None}
+        return cls.from_mapping(settings)
+
+
+_ALIASES: Final = {"rust_endpoint": "grpc_endpoint"}
+_POSITIVE: Final = (
+    "call_timeout_ms",
+    "connect_timeout_ms",
+    "heartbeat_interval_ms",
+    "heartbeat_timeout_ms",
+    "reconnect_min_ms",
+    "max_in_flight",
+    "batch_window",
+    "breaker_failure_threshold",
+    "breaker_window_ms",
+    "breaker_slow_call_ms",
+    "breaker_minimum_calls",
+    "breaker_open_ms",
+    "breaker_half_open_probes",
+)
+_TYPES: Final = {field.name: field.type for field in msgspec.structs.fields(BridgeConfig)}
+
+
+def _bad(name: str, value: object, rule: str) -> ValidationError:
+    return ValidationError(f"configuration: {name} = {value!r} {rule}", field=name)
+
+
+def _seconds_to_ms(seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise _bad("sync_timeout", seconds, "must be a number of seconds above 0")
+    return float(seconds) * 1000.0
+
+
+def _check_type(name: str, value: object) -> None:
+    try:
+        msgspec.convert(value, _TYPES[name])
+    except msgspec.ValidationError as error:
+        raise _bad(name, value, f"is not usable: {error}") from None
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValidationError(f"configuration file {path}: {error}", field="path") from error
+    table: object = document.get(TOML_TABLE, {})
+    if not isinstance(table, dict):
+        raise ValidationError(f"configuration file {path}: [{TOML_TABLE}] must be a table", field=TOML_TABLE)
+    return _canonical_names(cast("dict[str, Any]", table))
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for variable, text in environment.items():
+        if variable.startswith(ENVIRONMENT_PREFIX):
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            settings[name] = _parse(name, text)
+    return _canonical_names(settings)
+
+
+def _canonical_names(settings: dict[str, Any]) -> dict[str, Any]:
+    renamed = {_ALIASES.get(name, name): value for name, value in settings.items() if name != "sync_timeout"}
+    if "sync_timeout" in settings:
+        renamed.setdefault("call_timeout_ms", _seconds_to_ms(settings["sync_timeout"]))
+    return renamed
+
+
+def _parse(name: str, text: str) -> object:
+    """The environment has only text: numbers and JSON (for `retries`) are read as such where the setting is no text."""
+    expected = _TYPES.get(_ALIASES.get(name, name))
+    if name != "sync_timeout" and expected not in (int, float, RetryTable):
+        return text
+    try:
+        return msgspec.json.decode(text.encode())
+    except msgspec.DecodeError:
+        raise _bad(name, text, f"(from {ENVIRONMENT_PREFIX}{name.upper()}) is no number or JSON") from None
