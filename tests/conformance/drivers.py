@@ -1,0 +1,134 @@
+"""Six implementations of one contract, behind one blocking face, so that each test is written once."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import uvloop
+
+import fallback_grpc
+import transport
+from examples.rig.engine_process import EngineProcess
+from transport import BridgeConfig
+
+CALL_DEADLINE_S = 20.0
+
+
+def bridge_config(engine: EngineProcess, **changes: Any) -> BridgeConfig:
+    """Configuration of a client of this engine, as its ready line names the endpoints."""
+    settings = {"zmq_endpoint": engine.zmq, "pub_endpoint": engine.pub, "grpc_endpoint": engine.grpc}
+    return BridgeConfig(**(settings | changes))
+
+
+class LoopThread:
+    """One uvloop on a thread: runs a coroutine and returns its result, or raises its error."""
+
+    def __init__(self) -> None:
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="conformance-loop", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """The coroutine's result, within the deadline of every test's single step."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_DEADLINE_S)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CALL_DEADLINE_S)
+        self._loop.close()
+
+
+class BlockingFace:
+    """An asynchronous client as the tests use it: coroutines are waited for, iterators become plain ones."""
+
+    def __init__(self, client: Any, loop: LoopThread) -> None:
+        self._client, self._loop = client, loop
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._client, name)
+        if not callable(member):
+            return member
+
+        def call(*positional: Any, **named: Any) -> Any:
+            return self._unwrapped(member, positional, named)
+
+        return call
+
+    def _unwrapped(self, member: Callable[..., Any], positional: Any, named: Any) -> Any:
+        async def on_loop() -> Any:
+            result = member(*positional, **named)
+            return await result if inspect.isawaitable(result) else result
+
+        result = self._loop.run(on_loop())
+        return _PlainIterator(result, self._loop) if hasattr(result, "__anext__") else result
+
+
+class _PlainIterator:
+    def __init__(self, iterator: AsyncIterator[Any], loop: LoopThread) -> None:
+        self._iterator, self._loop = iterator, loop
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        async def step() -> Any:
+            return await anext(self._iterator, _END)
+
+        item = self._loop.run(step())
+        if item is _END:
+            raise StopIteration
+        return item
+
+    def close(self) -> None:
+        async def end() -> None:
+            await self._iterator.aclose()  # type: ignore[attr-defined]
+
+        self._loop.run(end())
+
+
+_END = object()
+
+
+class AsyncDriver(AbstractContextManager[Any]):
+    """Opens an asynchronous client on a loop of its own and closes both."""
+
+    def __init__(self, connect: Callable[[BridgeConfig], Coroutine[Any, Any, Any]], config: BridgeConfig) -> None:
+        self._connect, self._config = connect, config
+
+    def __enter__(self) -> BlockingFace:
+        self._loop = LoopThread()
+        self._client = self._loop.run(self._connect(self._config))
+        return BlockingFace(self._client, self._loop)
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.run(self._client.close())
+        self._loop.close()
+
+
+class BlockingDriver(AbstractContextManager[Any]):
+    """Opens a blocking client and closes it."""
+
+    def __init__(self, connect: Callable[[BridgeConfig], Any], config: BridgeConfig) -> None:
+        self._connect, self._config = connect, config
+
+    def __enter__(self) -> Any:
+        self._client = self._connect(self._config)
+        return self._client
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+
+IMPLEMENTATIONS: dict[str, Callable[[BridgeConfig], AbstractContextManager[Any]]] = {
+    "zmq-blocking": lambda config: BlockingDriver(transport.connect_blocking, config),
+    "zmq-async": lambda config: AsyncDriver(transport.connect, config),
+    "grpc-blocking": lambda config: BlockingDriver(fallback_grpc.connect_grpc_blocking, config),
+    "grpc-async": lambda config: AsyncDriver(fallback_grpc.connect_grpc, config),
+    "failover-blocking": lambda config: BlockingDriver(fallback_grpc.connect_blocking, config),
+    "failover-async": lambda config: AsyncDriver(fallback_grpc.connect, config),
+}
