@@ -3,6 +3,16 @@
 use crate::{Decimal, Quote};
 use serde::{Deserialize, Serialize};
 
+/// What is wrong with a configuration: the field, by its path, and what to do.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("configuration: {field}: {problem}")]
+pub struct ConfigurationError {
+    /// Path of the field, such as `instruments[1].tick`.
+    pub field: String,
+    /// What is wrong and what is allowed.
+    pub problem: String,
+}
+
 /// One tradable instrument.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Instrument {

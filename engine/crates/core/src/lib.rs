@@ -2,24 +2,42 @@
 //!
 //! No I/O, clock, randomness, thread or configuration of its own: all that [`Core::apply`] reads is its state and
 //! its input (invariant 3).
+//!
+//! `apply` decides and appends [`Event`]s; every change of state goes through [`Core::fold`], so that recovery and
+//! the live engine run the same code.
 
+pub mod canonical;
 pub mod code;
 pub mod command;
 pub mod configuration;
+pub mod core;
 pub mod decimal;
+pub mod effect;
+pub mod event;
+pub mod input;
 pub mod order;
 pub mod reply;
+pub mod venue;
 
 pub use code::{ReasonCode, Rejection};
 pub use command::{
     CancelAllOrders, CancelOrder, Command, FenceOrder, PublishQuotes, Quote, ReplaceOrder, SetTradingState,
 };
-pub use configuration::{Configuration, Instrument};
-pub use decimal::{Decimal, DecimalError};
+pub use configuration::{Configuration, ConfigurationError, Instrument};
+pub use core::{Core, Quota, Replay};
+pub use decimal::{Decimal, DecimalError, StepError};
+pub use effect::{Effect, MarketData};
+pub use event::{CommandRecorded, ContentHash, Event, Intent, OrderOpened, OrderRejected};
+pub use input::{Call, CommandNo, CommandOutcome, Input, Outcome};
 pub use order::{ExecutionStatus, Order, OrderType, Side, TimeInForce, TradingState};
-pub use reply::{
-    CommandReply, ExecuteReply, GetOrderReply, OrderCommandReply, OrderReply, OrderUpdate, UpdateKind,
-};
+pub use reply::{CommandReply, ExecuteReply, GetOrderReply, OrderCommandReply, OrderReply, OrderUpdate, UpdateKind};
+pub use venue::{Level, NewOrder, OrderNo, Part, VenueCommand, VenueKey, VenueReport};
 
 /// Engine time: UTC nanoseconds since 1970, never decreasing.
 pub type UtcNanos = i64;
+
+/// The newest contract version that this engine knows (WIRE.md, section 3).
+pub const CONTRACT_VERSION: u16 = 1;
+
+/// The only account without authentication.
+pub const DEFAULT_ACCOUNT: &str = "default";

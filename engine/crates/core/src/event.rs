@@ -1,0 +1,127 @@
+//! What happened: all that [`crate::Core::fold`] needs to rebuild the state, without the inputs.
+
+use crate::{
+    CommandNo, CommandOutcome, Configuration, Decimal, NewOrder, OrderNo, OrderType, ReasonCode, Side, TradingState,
+    UtcNanos, VenueKey,
+};
+use serde::{Deserialize, Serialize};
+
+/// First 16 bytes of the SHA-256 of a canonical form (WIRE.md, section 6).
+pub type ContentHash = [u8; 16];
+
+/// One change of state.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Event {
+    /// The engine started.
+    Started { epoch: u64 },
+    /// The configuration from now on.
+    Configured(Box<Configuration>),
+    /// An order was validated, and goes to the venue.
+    OrderOpened(Box<OrderOpened>),
+    /// An order was rejected by the core; the reply is stored with it.
+    OrderRejected(Box<OrderRejected>),
+    /// An order's call was concluded: its state now is the stored reply.
+    Replied { order: OrderNo },
+    /// An unknown id will never execute (a tombstone).
+    Fenced { account: String, order_id: String },
+    /// The venue has the order.
+    Accepted { key: VenueKey, venue_order_id: String, at_ns: UtcNanos },
+    /// The venue will not have the order.
+    VenueRejected { key: VenueKey, code: ReasonCode, message: String, at_ns: UtcNanos },
+    /// One execution.
+    Filled { key: VenueKey, execution_id: u64, quantity_steps: i64, price_ticks: i64, at_ns: UtcNanos },
+    /// The order ended with something left.
+    Closed { key: VenueKey, code: ReasonCode, at_ns: UtcNanos },
+    /// The order works at market from now on.
+    Triggered { key: VenueKey, at_ns: UtcNanos },
+    /// The order has these values from now on.
+    Replaced {
+        key: VenueKey,
+        /// The replace that this answers; `None` where the venue did it by itself.
+        command: Option<CommandNo>,
+        quantity_steps: i64,
+        price_ticks: Option<i64>,
+        at_ns: UtcNanos,
+    },
+    /// The venue refused a cancel or replace.
+    CommandRefused { key: VenueKey, command: CommandNo, code: ReasonCode },
+    /// A leg opened.
+    LegOpened { key: VenueKey, trigger_ticks: i64, quantity_steps: i64, at_ns: UtcNanos },
+    /// A leg has this total quantity from now on.
+    LegResized { key: VenueKey, quantity_steps: i64, at_ns: UtcNanos },
+    /// A command is remembered under its id.
+    CommandRecorded(Box<CommandRecorded>),
+    /// A command that waited for the venue was answered.
+    CommandConcluded { command: CommandNo, reply: Box<CommandOutcome> },
+    /// What the account may do from now on.
+    TradingStateSet { account: String, state: TradingState },
+}
+
+/// Of [`Event::OrderOpened`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct OrderOpened {
+    pub account: String,
+    pub order_id: String,
+    pub content_hash: ContentHash,
+    /// What the venue is told; its key has the order's number.
+    pub new: NewOrder,
+    /// As the client gave it.
+    pub quantity: Decimal,
+    /// As the client gave it.
+    pub price: Option<Decimal>,
+    pub at_ns: UtcNanos,
+}
+
+/// Of [`Event::OrderRejected`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct OrderRejected {
+    pub account: String,
+    pub order_id: String,
+    pub order: OrderNo,
+    pub content_hash: ContentHash,
+    pub code: ReasonCode,
+    pub field: String,
+    pub message: String,
+    /// As the client gave it; empty where longer than a symbol can be.
+    pub symbol: String,
+    pub order_type: Option<OrderType>,
+    pub side: Option<Side>,
+    pub quantity: Option<Decimal>,
+    pub price: Option<Decimal>,
+    pub at_ns: UtcNanos,
+}
+
+/// Of [`Event::CommandRecorded`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CommandRecorded {
+    pub command: CommandNo,
+    pub account: String,
+    pub command_id: String,
+    pub content_hash: ContentHash,
+    pub intent: Intent,
+    /// Orders and legs whose report the command waits for, ascending; empty where `reply` is given.
+    pub waits_for: Vec<VenueKey>,
+    pub reply: Option<CommandOutcome>,
+}
+
+/// What a command that waits for the venue asked of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Intent {
+    /// Nothing: it was answered at once.
+    None,
+    Cancel {
+        key: VenueKey,
+    },
+    Replace {
+        key: VenueKey,
+        quantity_steps: i64,
+        price_ticks: Option<i64>,
+    },
+    /// Cancel all of `waits_for`.
+    CancelAll,
+}

@@ -1,0 +1,63 @@
+//! What `apply` is given and what it answers.
+
+use crate::{Command, CommandReply, Configuration, GetOrderReply, OrderCommandReply, OrderNo, OrderReply, VenueReport};
+use serde::{Deserialize, Serialize};
+
+/// Everything that changes the core's state; each is journaled.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Input {
+    /// The engine started.
+    Started {
+        /// One more than at the start before.
+        epoch: u64,
+    },
+    /// The configuration from now on. Check it with [`crate::Core::check_configuration`] first: one that fails there
+    /// changes nothing here.
+    Configured(Configuration),
+    /// A client's command.
+    Command(Command),
+    /// The venue said something.
+    Venue(VenueReport),
+    /// An external venue did not answer for this order in time: its call ends as PENDING.
+    AckTimeout {
+        /// The order.
+        order: OrderNo,
+    },
+}
+
+/// A command's dense number, assigned by the core from 1 to each command that it remembers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default, Serialize, Deserialize)]
+pub struct CommandNo(pub u64);
+
+/// A call that may have to wait for the venue.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
+pub enum Call {
+    /// An `ExecuteOrder`. With an external venue, give it an [`Input::AckTimeout`] after `ack_timeout_ms`.
+    Execute(OrderNo),
+    /// A cancel, replace, cancel-all or set-trading-state. Ends with the venue's report only.
+    Command(CommandNo),
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum CommandOutcome {
+    /// Of [`Command::Execute`].
+    Execute(OrderReply),
+    /// Of [`Command::Cancel`] and [`Command::Replace`].
+    OrderCommand(OrderCommandReply),
+    /// Of [`Command::CancelAll`], [`Command::SetTradingState`] and [`Command::PublishQuotes`].
+    Command(CommandReply),
+    /// Of [`Command::Fence`].
+    Get(GetOrderReply),
+}
+
+/// What [`crate::Core::apply`] says about a call.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Outcome {
+    /// The answer; `None` where the call is not concluded (or where the input was no command).
+    pub reply: Option<CommandOutcome>,
+    /// The call to wait for where `reply` is `None`: [`crate::Core::take_concluded`] will name it.
+    pub waits_for: Option<Call>,
+    /// This copy was answered from memory, or joined a call that is not concluded. Nothing was journaled for it.
+    pub duplicate: bool,
+}
