@@ -1,0 +1,114 @@
+//! An order from its verified table. What cannot be converted becomes the order's defect, for `apply` to answer.
+
+use crate::{DEFAULT_ACCOUNT, schema as fb};
+use bridge_core::{Decimal, Order, OrderType, Quote, ReasonCode, Rejection, Side, TimeInForce, TradingState};
+
+pub(super) fn order(table: Option<fb::TradeOrder<'_>>) -> Order {
+    let Some(table) = table else {
+        // Nothing given: `apply` answers that the id is missing.
+        return Order { account: account(None), contract_version: crate::CONTRACT_VERSION, ..Order::default() };
+    };
+    let mut defect = None;
+    let order_type = table.order_type().and_then(|given| known("order_type", order_type(given), &mut defect));
+    let side = table.side().and_then(|given| known("side", side(given), &mut defect));
+    let time_in_force =
+        table.time_in_force().and_then(|given| known("time_in_force", time_in_force(given), &mut defect));
+    Order {
+        order_id: text(table.order_id()),
+        account: account(table.account()),
+        symbol: text(table.symbol()),
+        order_type,
+        side,
+        quantity: decimal(table.quantity()),
+        price: decimal(table.price()),
+        stop_loss: decimal(table.stop_loss()),
+        take_profit: decimal(table.take_profit()),
+        timestamp_ns: table.timestamp_ns(),
+        metadata: metadata(&table),
+        time_in_force: time_in_force.unwrap_or_default(),
+        expires_at_ns: table.expires_at_ns(),
+        contract_version: table.contract_version(),
+        trace_context: text(table.trace_context()),
+        defect,
+    }
+}
+
+fn metadata(table: &fb::TradeOrder<'_>) -> Vec<(String, String)> {
+    let entries = table.metadata().unwrap_or_default();
+    entries.iter().map(|entry| (text(entry.key()), text(entry.value()))).collect()
+}
+
+pub(super) fn quote(table: fb::Quote<'_>) -> Quote {
+    Quote {
+        symbol: text(table.symbol()),
+        bid: decimal(table.bid()),
+        ask: decimal(table.ask()),
+        bid_size: decimal(table.bid_size()),
+        ask_size: decimal(table.ask_size()),
+        last_price: decimal(table.last_price()),
+        volume: decimal(table.volume()),
+        timestamp_ns: table.timestamp_ns(),
+    }
+}
+
+pub(super) fn text(given: Option<&str>) -> String {
+    given.unwrap_or_default().to_owned()
+}
+
+pub(super) fn account(given: Option<&str>) -> String {
+    given.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_ACCOUNT).to_owned()
+}
+
+pub(super) fn decimal(given: Option<&fb::Decimal>) -> Option<Decimal> {
+    given.map(|number| Decimal { mantissa: number.mantissa(), exponent: number.exponent() })
+}
+
+/// The value if its number has a meaning; otherwise the first such field is the defect. `None` in `Ok` is the
+/// schema's own "unspecified", which counts as absent.
+pub(super) fn known<T>(field: &str, value: Result<Option<T>, u8>, defect: &mut Option<Rejection>) -> Option<T> {
+    value.unwrap_or_else(|number| {
+        defect.get_or_insert_with(|| {
+            let message = format!("{field}: {number} is not a value of this field");
+            Rejection::new(ReasonCode::InvalidField, field, message)
+        });
+        None
+    })
+}
+
+fn order_type(given: fb::OrderType) -> Result<Option<OrderType>, u8> {
+    match given {
+        fb::OrderType::MARKET => Ok(Some(OrderType::Market)),
+        fb::OrderType::LIMIT => Ok(Some(OrderType::Limit)),
+        fb::OrderType::STOP_LOSS => Ok(Some(OrderType::StopLoss)),
+        fb::OrderType::TAKE_PROFIT => Ok(Some(OrderType::TakeProfit)),
+        fb::OrderType(other) => Err(other),
+    }
+}
+
+fn side(given: fb::OrderSide) -> Result<Option<Side>, u8> {
+    match given {
+        fb::OrderSide::BUY => Ok(Some(Side::Buy)),
+        fb::OrderSide::SELL => Ok(Some(Side::Sell)),
+        fb::OrderSide(other) => Err(other),
+    }
+}
+
+fn time_in_force(given: fb::TimeInForce) -> Result<Option<TimeInForce>, u8> {
+    match given {
+        fb::TimeInForce::UNSPECIFIED => Ok(None),
+        fb::TimeInForce::GTC => Ok(Some(TimeInForce::Gtc)),
+        fb::TimeInForce::IOC => Ok(Some(TimeInForce::Ioc)),
+        fb::TimeInForce::FOK => Ok(Some(TimeInForce::Fok)),
+        fb::TimeInForce(other) => Err(other),
+    }
+}
+
+pub(super) fn trading_state(given: fb::TradingState) -> Result<Option<TradingState>, u8> {
+    match given {
+        fb::TradingState::UNSPECIFIED => Ok(None),
+        fb::TradingState::ACTIVE => Ok(Some(TradingState::Active)),
+        fb::TradingState::REDUCING => Ok(Some(TradingState::Reducing)),
+        fb::TradingState::HALTED => Ok(Some(TradingState::Halted)),
+        fb::TradingState(other) => Err(other),
+    }
+}
