@@ -139,7 +139,7 @@ class AsyncPath(AsyncExecutionClient, Protocol):
     """
 
     async def connect(self) -> None:
-        """Open the path; raises what the first failure was, and goes on trying in the background where it is network."""
+        """Open the path within `connect_timeout_ms`, or raise what kept it from opening."""
         ...
 
     @property

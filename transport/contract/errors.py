@@ -55,7 +55,7 @@ class EngineSystemError(ExecutionBridgeError):
 
 
 class StateRegressedError(EngineSystemError):
-    """The engine has forgotten what this client has seen (an older disk, another engine): stop trading, call somebody."""
+    """The engine has forgotten what this client has seen (an older disk, another engine): stop, and call somebody."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code=ReasonCode.STATE_REGRESSED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 
@@ -92,7 +93,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         given = [value for value in rising if value is not None]
         if self.side == OrderSide.SELL:
             given.reverse()
-        if any(lower >= upper for lower, upper in zip(given, given[1:], strict=False)):
+        if any(lower >= upper for lower, upper in pairwise(given)):
             field = "stop_loss" if self.stop_loss is not None else "take_profit"
             below, above = ("below", "above") if self.side == OrderSide.BUY else ("above", "below")
             raise ValidationError(

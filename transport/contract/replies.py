@@ -104,7 +104,7 @@ class OrderCommandReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandReply(msgspec.Struct, frozen=True, kw_only=True):
-    """Ends a CancelAllOrders, SetTradingState or PublishQuotes; `affected` counts orders cancelled or quotes applied."""
+    """Ends a CancelAllOrders, SetTradingState or PublishQuotes; `affected` counts orders ended or quotes applied."""
 
     command_id: str
     code: ReasonCode = ReasonCode.NONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from transport.contract.codes import ReasonCode
+from transport.contract.orders import Order
 from transport.contract.replies import (
     CommandReply,
     ExecuteReply,
@@ -29,6 +30,18 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str = ""
     resume_from: int | None = None
     account: str = "default"
+
+
+class ExecuteOrder(msgspec.Struct, frozen=True):
+    """Executes one order."""
+
+    order: Order
+
+
+class ExecuteBatch(msgspec.Struct, frozen=True):
+    """Executes orders that travel in one message; each is journaled and answered by itself."""
+
+    orders: list[Order]
 
 
 class UnsubscribeOrderUpdates(msgspec.Struct, frozen=True):
