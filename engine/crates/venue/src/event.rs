@@ -142,6 +142,4 @@ pub enum Refusal {
     AlreadyTriggered,
     /// The quote's bid is not below its ask.
     QuoteCrossed,
-    /// The venue's numbers are used up (more than 2^64 - 1 orders or trades).
-    Exhausted,
 }

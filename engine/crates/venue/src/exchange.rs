@@ -1,25 +1,121 @@
-//! The exchange itself: decides what a command leads to, and folds events into its state.
+//! The exchange's state: read by everybody, changed by [`Exchange::fold`] alone.
 
-use crate::{Command, Event};
+mod fold;
 
-/// The embedded exchange. Deterministic: no clock, randomness or I/O.
-#[derive(Clone, Default, Debug)]
-pub struct Exchange {}
+use crate::book::{Best, Book};
+use crate::decide::Turn;
+use crate::hash;
+use crate::order::OpenOrder;
+use crate::{Command, Event, Key, Level, Side};
+use std::collections::BTreeMap;
+
+/// The embedded exchange. See the crate's documentation for its rules.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    books: BTreeMap<u32, Book>,
+    orders: BTreeMap<Key, OpenOrder>,
+    next_priority: u64,
+    last_trade: u64,
+    counters_hash: u128,
+    hash: u128,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Exchange {
     /// An exchange without instruments.
     pub fn new() -> Self {
-        Self::default()
+        let (next_priority, last_trade) = (1, 0);
+        let counters_hash = hash::of_counters(next_priority, last_trade);
+        Self {
+            books: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            next_priority,
+            last_trade,
+            counters_hash,
+            hash: counters_hash,
+        }
     }
 
     /// Carries out a command: appends what happened to `events`, already folded into this exchange.
-    pub fn execute(&mut self, _command: &Command, _events: &mut Vec<Event>) {}
+    ///
+    /// Total: a bad command is answered by a refusal among the events.
+    pub fn execute(&mut self, command: &Command, events: &mut Vec<Event>) {
+        Turn::new(self, events).carry_out(command);
+    }
 
-    /// Applies one recorded event. An event that does not fit the state (never one of this exchange's own) is ignored.
-    pub fn fold(&mut self, _event: &Event) {}
+    /// Hash of the whole state, kept up with every event: open orders with their place in time, what is left of the
+    /// quotes, counters. The same on every machine and in every process.
+    pub const fn state_hash(&self) -> u128 {
+        self.hash
+    }
 
-    /// Hash of the whole state, kept up incrementally: open orders with their priorities, quotes, counters.
-    pub fn state_hash(&self) -> u128 {
-        0
+    /// The state hash computed from nothing, at the cost of the whole state; equals [`Exchange::state_hash`].
+    pub fn recomputed_state_hash(&self) -> u128 {
+        let orders = self.orders.values().map(hash::of_order);
+        let books = self.books.iter().map(|(symbol, book)| hash::of_book(*symbol, book));
+        let counters = hash::of_counters(self.next_priority, self.last_trade);
+        orders.chain(books).fold(counters, u128::wrapping_add)
+    }
+
+    /// An open order or leg.
+    pub fn order(&self, key: Key) -> Option<&OpenOrder> {
+        self.orders.get(&key)
+    }
+
+    /// Every open order and leg, by key.
+    pub fn orders(&self) -> impl Iterator<Item = &OpenOrder> {
+        self.orders.values()
+    }
+
+    /// Whether the instrument can be traded.
+    pub fn has_instrument(&self, symbol: u32) -> bool {
+        self.books.contains_key(&symbol)
+    }
+
+    /// The best price of a side and all that can be traded at it, orders and feed together. Orders that work at
+    /// market have no price and do not show here.
+    pub fn best(&self, symbol: u32, side: Side) -> Option<(i64, i128)> {
+        self.books.get(&symbol)?.best_level(side)
+    }
+
+    /// What is left of the feed's quote on a side (perhaps 0 at a price that still stands for triggers).
+    pub fn feed(&self, symbol: u32, side: Side) -> Option<Level> {
+        self.books.get(&symbol)?.feed(side)
+    }
+
+    /// The number that the next trade gets.
+    pub(crate) const fn next_trade(&self) -> u64 {
+        self.last_trade.saturating_add(1)
+    }
+
+    /// Whether the order number's entry or a leg of it is open.
+    pub(crate) fn is_taken(&self, entry: Key) -> bool {
+        let last = Key(entry.0 | 3);
+        self.orders.range(entry..=last).next().is_some()
+    }
+
+    pub(crate) fn first_unpriced(&self, symbol: u32, side: Side) -> Option<Key> {
+        self.books.get(&symbol)?.first_unpriced(side)
+    }
+
+    pub(crate) fn best_priced(&self, symbol: u32, side: Side) -> Option<Best> {
+        self.books.get(&symbol)?.best_priced(side)
+    }
+
+    pub(crate) fn next_triggered(&self, symbol: u32) -> Option<Key> {
+        self.books.get(&symbol)?.next_triggered()
+    }
+
+    /// Whether the order finds counterparties for all that is left of it.
+    pub(crate) fn can_fill(&self, order: &OpenOrder) -> bool {
+        let side = order.side.opposite();
+        self.books
+            .get(&order.symbol)
+            .is_some_and(|book| book.can_fill(side, order.limit_ticks(), order.remaining_steps()))
     }
 }
