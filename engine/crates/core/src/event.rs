@@ -31,7 +31,7 @@ pub enum Event {
     VenueRejected { key: VenueKey, code: ReasonCode, message: String, at_ns: UtcNanos },
     /// One execution.
     Filled { key: VenueKey, execution_id: u64, quantity_steps: i64, price_ticks: i64, at_ns: UtcNanos },
-    /// The order ended with something left.
+    /// The order ended; NONE: everything was executed.
     Closed { key: VenueKey, code: ReasonCode, at_ns: UtcNanos },
     /// The order works at market from now on.
     Triggered { key: VenueKey, at_ns: UtcNanos },
@@ -119,7 +119,7 @@ pub enum Intent {
     },
     Replace {
         key: VenueKey,
-        quantity_steps: i64,
+        quantity_steps: Option<i64>,
         price_ticks: Option<i64>,
     },
     /// Cancel all of `waits_for`.

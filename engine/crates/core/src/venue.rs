@@ -67,7 +67,7 @@ impl VenueKey {
 pub struct Level {
     /// Price in ticks.
     pub price_ticks: i64,
-    /// What can be traded at it, in quantity steps; above 0.
+    /// What can be traded at it, in quantity steps; 0: the price triggers, and nothing can be traded.
     pub quantity_steps: i64,
 }
 
@@ -109,9 +109,9 @@ pub enum VenueCommand {
     Replace {
         /// The order or leg.
         key: VenueKey,
-        /// Total quantity from now on, the executed part included, whether it changes or not.
-        quantity_steps: i64,
-        /// Limit or trigger from now on, whether it changes or not.
+        /// Total quantity from now on, the executed part included; `None`: unchanged (always, of a leg).
+        quantity_steps: Option<i64>,
+        /// Limit or trigger from now on; `None`: unchanged.
         price_ticks: Option<i64>,
     },
     /// A feed's quote, which replaces the one before of the same symbol.
@@ -144,7 +144,8 @@ pub enum VenueReport {
         /// The venue's words.
         message: String,
     },
-    /// One execution. An order whose whole quantity is executed is FILLED by that; no `Closed` need follow.
+    /// One execution. An order whose whole quantity is executed is FILLED by that; no `Closed` need follow, and one
+    /// that does is ignored. A leg stays open while its entry can still fill.
     Filled {
         key: VenueKey,
         /// Unique for this key.
@@ -152,10 +153,10 @@ pub enum VenueReport {
         quantity_steps: i64,
         price_ticks: i64,
     },
-    /// The order ended with something left.
+    /// The order ended.
     Closed {
         key: VenueKey,
-        /// NO_LIQUIDITY, IOC_REMAINDER, FOK_UNFILLABLE, CANCELLED_BY_CLIENT or LEG_DONE.
+        /// NONE where everything was executed, else NO_LIQUIDITY, IOC_REMAINDER, FOK_UNFILLABLE, CANCELLED_BY_CLIENT or LEG_DONE.
         code: ReasonCode,
     },
     /// A stop-loss or take-profit (order or leg) was triggered and works at market.
@@ -163,7 +164,12 @@ pub enum VenueReport {
     /// A replace was done; the values are those from now on.
     Replaced { key: VenueKey, quantity_steps: i64, price_ticks: Option<i64> },
     /// The venue refused the oldest cancel or replace of this key that it had not answered.
-    CommandRefused { key: VenueKey, code: ReasonCode },
+    CommandRefused {
+        key: VenueKey,
+        code: ReasonCode,
+        /// The venue's words.
+        message: String,
+    },
     /// A leg opened with the first fill of its entry.
     LegOpened {
         /// The leg's key; it names the entry and the kind.
