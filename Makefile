@@ -59,7 +59,7 @@ lint: setup
 	@cd engine && cargo clippy --locked --all-targets $(RUST_TESTS) -- -D warnings
 
 bench: setup
-	@$(BIN)/python -m pytest bench --benchmark-only
+	@$(BIN)/python -m pytest bench --benchmark-columns=min,median,iqr,rounds
 
 generate: setup
 	@$(BIN)/python schemas/generate.py
