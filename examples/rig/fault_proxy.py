@@ -38,7 +38,6 @@ class FaultProxy:
         self._port = int(port)
         self._links: set[_Link] = set()
         self._hold_to_engine = self._hold_to_client = self._refuse = False
-        self._cut_reply_after: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
@@ -63,9 +62,9 @@ class FaultProxy:
         """From now on nothing passes either way and nobody is told; new connections are taken and stay silent."""
         self._on_loop(self._set, hold_to_engine=True, hold_to_client=True)
 
-    def cut_next_reply_after(self, byte_count: int) -> None:
-        """The next bytes of the engine are passed on up to this count; then that connection is reset."""
-        self._on_loop(self._set, cut_reply_after=byte_count)
+    def cut_withheld_replies_in_two(self) -> None:
+        """Passes on the first half of what is withheld from the engine, and ends those connections."""
+        self._on_loop(self._cut_in_two)
 
     def reset_connections(self) -> None:
         """Resets (RST) every connection, both sides of it."""
@@ -118,13 +117,12 @@ class FaultProxy:
 
         return self._wait(run())
 
-    def _set(self, **switches: bool | int) -> None:
+    def _set(self, **switches: bool) -> None:
         for name, value in switches.items():
             setattr(self, f"_{name}", value)
 
     def _heal(self) -> None:
         self._hold_to_engine = self._hold_to_client = self._refuse = False
-        self._cut_reply_after = None
         for link in [one for one in self._links if one.held_to_client or one.held_to_engine]:
             self._reset(link)
 
@@ -185,16 +183,24 @@ class FaultProxy:
             if self._hold_to_client or link.held_to_client:
                 link.held_to_client += data
                 continue
-            if self._cut_reply_after is not None:
-                link.client.write(data[: self._cut_reply_after])
-                await link.client.drain()
-                self._cut_reply_after = None
-                self._reset(link)
-                return
             link.client.write(data)
             await link.client.drain()
         if not link.held_to_client:
             link.client.write_eof()
+
+    def _cut_in_two(self) -> None:
+        for link in [one for one in self._links if one.held_to_client]:
+            half = bytes(link.held_to_client[: len(link.held_to_client) // 2])
+            # Past asyncio's buffer and into the kernel, or the reset would throw it away.
+            raw = socket.fromfd(link.client.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM)
+            with raw:
+                raw.send(half)
+            link.client.close()
+            self._reset_engine_side(link)
+
+    def _reset_engine_side(self, link: _Link) -> None:
+        self._links.discard(link)
+        _reset_writer(link.engine)
 
     def _reset_all(self) -> None:
         for link in list(self._links):
