@@ -1,1 +1,15 @@
-//! placeholder
+//! ZMTP 3.0 and 3.1 (RFC 23, RFC 37), mechanism NULL, the engine's side: bytes in, events and bytes out.
+//!
+//! The one place that knows omq-proto (young, one author, unaudited: pinned, and replaceable behind this). The
+//! caller owns sockets and timers; liveness is judged by the time of the last read, as PONG is never reported.
+//!
+//! A turn: [`ServerConnection::receive`] what was read, [`ServerConnection::poll`] until `None`, then write
+//! [`ServerConnection::output`] and say how much of it went with [`ServerConnection::advance`].
+
+mod connection;
+mod error;
+mod subscriptions;
+
+pub use connection::{Event, Parts, ServerConnection, SocketRole, ZmtpLimits};
+pub use error::ZmtpError;
+pub use subscriptions::{SubscriptionError, Subscriptions};
