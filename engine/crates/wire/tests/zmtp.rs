@@ -1,0 +1,230 @@
+//! The ZMTP module against bytes as RFC 23 and RFC 37 write them, and against bytes that nobody would.
+
+use bridge_wire::zmtp::{Event, ServerConnection, SocketRole, ZmtpError, ZmtpLimits};
+use proptest::prelude::*;
+
+const LIMITS: ZmtpLimits =
+    ZmtpLimits { max_handshake_bytes: 4096, max_message_bytes: 1000, pause_input_above_bytes: 4096 };
+
+/// Signature, version 3.`minor`, mechanism NULL, not as server, filler.
+fn greeting(minor: u8) -> Vec<u8> {
+    let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, minor];
+    bytes.extend_from_slice(b"NULL");
+    bytes.resize(64, 0);
+    bytes
+}
+
+fn command(name: &str, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![4, (1 + name.len() + body.len()) as u8, name.len() as u8];
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn ready(socket_type: &str) -> Vec<u8> {
+    let mut property = vec![11];
+    property.extend_from_slice(b"Socket-Type");
+    property.extend_from_slice(&(socket_type.len() as u32).to_be_bytes());
+    property.extend_from_slice(socket_type.as_bytes());
+    command("READY", &property)
+}
+
+fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = if body.len() > 255 {
+        let mut long = vec![flags | 2];
+        long.extend_from_slice(&(body.len() as u64).to_be_bytes());
+        long
+    } else {
+        vec![flags, body.len() as u8]
+    };
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn connected(role: SocketRole, peer: &str, minor: u8) -> ServerConnection {
+    let mut connection = ServerConnection::new(role, LIMITS);
+    connection.receive(&[greeting(minor), ready(peer)].concat()).unwrap();
+    assert!(matches!(connection.poll(), Some(Event::HandshakeDone)));
+    drain(&mut connection);
+    connection
+}
+
+fn drain(connection: &mut ServerConnection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while connection.pending_output_bytes() > 0 {
+        bytes.extend_from_slice(connection.output());
+        connection.advance(connection.pending_output_bytes()).unwrap();
+    }
+    bytes
+}
+
+fn bodies(connection: &mut ServerConnection) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    while let Some(event) = connection.poll() {
+        if let Event::Message(message) = event {
+            found.push(message.single().unwrap().to_vec());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_dealer_is_greeted_and_its_messages_arrive_in_order() {
+    let mut connection = connected(SocketRole::Router, "DEALER", 1);
+    let large = vec![7; 900];
+    connection.receive(&[frame(0, b"first"), frame(0, &large), frame(0, b"")].concat()).unwrap();
+    assert_eq!(bodies(&mut connection), [b"first".to_vec(), large, Vec::new()]);
+}
+
+#[test]
+fn messages_cut_anywhere_arrive_whole() {
+    let bytes = [greeting(1), ready("DEALER"), frame(0, b"one"), frame(0, &[9; 300])].concat();
+    for cut in 1..bytes.len() {
+        let mut connection = ServerConnection::new(SocketRole::Router, LIMITS);
+        connection.receive(&bytes[..cut]).unwrap();
+        connection.receive(&bytes[cut..]).unwrap();
+        assert_eq!(bodies(&mut connection), [b"one".to_vec(), vec![9; 300]], "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_is_sent_is_framed_as_the_rfc_says_whatever_its_length() {
+    for length in [0, 1, 255, 256, 70_000] {
+        let mut connection = connected(SocketRole::Router, "DEALER", 1);
+        let body = vec![5; length];
+        connection.send(&body).unwrap();
+        assert_eq!(drain(&mut connection), frame(0, &body));
+    }
+    let mut connection = connected(SocketRole::Publisher, "SUB", 1);
+    connection.send_parts(&[b"md.A\0", b"body"]).unwrap();
+    assert_eq!(drain(&mut connection), [frame(1, b"md.A\0"), frame(0, b"body")].concat());
+}
+
+#[test]
+fn a_partial_write_goes_on_where_it_stopped_and_a_pong_never_splits_a_frame() {
+    let mut connection = connected(SocketRole::Router, "DEALER", 1);
+    connection.send(&[1; 400]).unwrap();
+    let mut wire = connection.output()[..100].to_vec();
+    connection.advance(100).unwrap();
+    connection.receive(&command("PING", &[0, 0, b'x'])).unwrap();
+    connection.send(b"after").unwrap();
+    wire.extend(drain(&mut connection));
+    assert_eq!(wire, [frame(0, &[1; 400]), command("PONG", b"x"), frame(0, b"after")].concat());
+}
+
+#[test]
+fn subscriptions_arrive_as_commands_and_as_messages_of_the_older_protocol() {
+    let mut newer = connected(SocketRole::Publisher, "SUB", 1);
+    newer.receive(&[command("SUBSCRIBE", b"md."), command("CANCEL", b"md.")].concat()).unwrap();
+    assert!(matches!(newer.poll(), Some(Event::Subscribe(topic)) if topic == b"md."));
+    assert!(matches!(newer.poll(), Some(Event::Unsubscribe(topic)) if topic == b"md."));
+    let mut older = connected(SocketRole::Publisher, "SUB", 0);
+    older.receive(&[frame(0, b"\x01sys"), frame(0, b""), frame(0, b"\x00sys")].concat()).unwrap();
+    assert!(matches!(older.poll(), Some(Event::Subscribe(topic)) if topic == b"sys"));
+    assert!(matches!(older.poll(), Some(Event::Unsubscribe(topic)) if topic == b"sys"));
+    assert!(older.poll().is_none());
+}
+
+#[test]
+fn several_parts_are_reported_as_such() {
+    let mut connection = connected(SocketRole::Router, "DEALER", 1);
+    connection.receive(&[frame(1, b"a"), frame(0, b"b")].concat()).unwrap();
+    let Some(Event::Message(message)) = connection.poll() else { panic!("no message") };
+    assert_eq!((message.count(), message.single(), message.get(1)), (2, None, Some(&b"b"[..])));
+}
+
+#[test]
+fn a_message_above_the_limit_ends_the_connection_after_what_came_before_it_and_a_refusal() {
+    let mut connection = connected(SocketRole::Router, "DEALER", 1);
+    let header = [&[2][..], &5000_u64.to_be_bytes()].concat();
+    let error = connection.receive(&[frame(0, b"before"), header].concat()).unwrap_err();
+    assert_eq!(error, ZmtpError::MessageTooLarge { size_bytes: 5000, max_bytes: 1000 });
+    assert_eq!(bodies(&mut connection), [b"before".to_vec()]);
+    connection.send(b"refusal").unwrap();
+    assert_eq!(drain(&mut connection), frame(0, b"refusal"));
+    assert_eq!(connection.receive(b"x"), Err(ZmtpError::NotReady));
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_cut_off() {
+    let mut connection = ServerConnection::new(SocketRole::Router, LIMITS);
+    connection.receive(&greeting(1)).unwrap();
+    let endless = [&[6][..], &200_000_u64.to_be_bytes(), &[0; 5000]].concat();
+    assert_eq!(connection.receive(&endless), Err(ZmtpError::HandshakeTooLong { max_bytes: 4096 }));
+}
+
+#[test]
+fn what_is_no_zmtp_and_what_is_the_wrong_socket_is_refused() {
+    let mut http = ServerConnection::new(SocketRole::Router, LIMITS);
+    assert!(matches!(http.receive(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), Err(ZmtpError::Protocol(_))));
+    let mut wrong = ServerConnection::new(SocketRole::Publisher, LIMITS);
+    let refused = wrong.receive(&[greeting(1), ready("DEALER")].concat());
+    assert!(matches!(refused, Err(ZmtpError::Protocol(_))));
+    let explanation = b"Incompatible socket types";
+    assert!(wrong.output().windows(explanation.len()).any(|window| window == explanation));
+}
+
+#[test]
+fn a_flood_of_pings_without_reading_pauses_input_and_then_goes_on() {
+    let mut connection = connected(SocketRole::Router, "DEALER", 1);
+    let ping = command("PING", &[0, 0, b'c', b'o', b'n', b't', b'e', b'x', b't']);
+    let flood = [ping.repeat(20_000), frame(0, b"last")].concat();
+    connection.receive(&flood).unwrap();
+    assert!(!connection.accepts_input());
+    assert_eq!(connection.receive(b"x"), Err(ZmtpError::InputPaused));
+    let pongs = drain(&mut connection);
+    assert_eq!(pongs, command("PONG", b"context").repeat(20_000));
+    assert!(connection.accepts_input());
+    assert_eq!(bodies(&mut connection), [b"last".to_vec()]);
+}
+
+#[test]
+fn nothing_is_sent_before_the_handshake_is_done() {
+    let mut connection = ServerConnection::new(SocketRole::Router, LIMITS);
+    assert_eq!(connection.send(b"early"), Err(ZmtpError::NotReady));
+}
+
+fn feed(connection: &mut ServerConnection, bytes: &[u8], step: usize) {
+    for chunk in bytes.chunks(step.max(1)) {
+        if connection.receive(chunk).is_err() {
+            break;
+        }
+        while connection.poll().is_some() {}
+        let _ = connection.advance(connection.pending_output_bytes());
+    }
+    while connection.poll().is_some() {}
+}
+
+fn role() -> impl Strategy<Value = (SocketRole, &'static str)> {
+    prop_oneof![Just((SocketRole::Router, "DEALER")), Just((SocketRole::Publisher, "SUB"))]
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic((role, _) in role(), bytes in prop::collection::vec(any::<u8>(), 0..2000), step in 1..200_usize) {
+        feed(&mut ServerConnection::new(role, LIMITS), &bytes, step);
+    }
+
+    #[test]
+    fn random_bytes_after_the_handshake_never_panic((role, peer) in role(), bytes in prop::collection::vec(any::<u8>(), 0..2000), step in 1..200_usize) {
+        feed(&mut connected(role, peer, 1), &bytes, step);
+    }
+
+    #[test]
+    fn damaged_conversations_never_panic(
+        (role, peer) in role(),
+        minor in 0..=2_u8,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        step in 1..200_usize,
+    ) {
+        let mut bytes = [
+            greeting(minor), ready(peer), command("SUBSCRIBE", b"md."), command("PING", &[0, 1, 2]),
+            frame(1, b"part"), frame(0, &[3; 300]), frame(0, b"\x01md."), command("CANCEL", b"md."),
+        ].concat();
+        for (index, value) in damage {
+            let position = index.index(bytes.len());
+            bytes[position] = value;
+        }
+        feed(&mut ServerConnection::new(role, LIMITS), &bytes, step);
+    }
+}
