@@ -31,8 +31,11 @@ class _Form:
         self.bytes += pack("<BI", tag, len(value)) + value
 
     def text(self, tag: int, value: str) -> None:
+        self.put(tag, value.encode())
+
+    def text_if_any(self, tag: int, value: str) -> None:
         if value:
-            self.put(tag, value.encode())
+            self.text(tag, value)
 
     def byte(self, tag: int, value: int | None) -> None:
         if value is not None:
@@ -55,7 +58,7 @@ def order_form(order: Order) -> bytes:
     """The canonical form of an order; raises `ValidationError` for what has no form on the wire."""
     form = _Form(b"XBR-ORDER1")
     form.text(1, order.order_id)
-    form.text(2, order.symbol)
+    form.text_if_any(2, order.symbol)
     form.byte(3, order.order_type)
     form.byte(4, order.side)
     for tag, field in ((5, "quantity"), (6, "price"), (7, "stop_loss"), (8, "take_profit")):
@@ -98,7 +101,7 @@ def _replace(form: _Form, command: ReplaceOrder) -> None:
 
 def _cancel_all(form: _Form, command: CancelAllOrders) -> None:
     form.text(3, command.account or _DEFAULT_ACCOUNT)
-    form.text(7, command.symbol)
+    form.text_if_any(7, command.symbol)
 
 
 def _set_trading_state(form: _Form, command: SetTradingState) -> None:
