@@ -4,22 +4,35 @@
 //! [`Sequencer::submit`] for each request, [`Sequencer::end_turn`] once, [`Sequencer::synced`] when the sync it
 //! handed out is done, and [`Sequencer::next_output`] until it has nothing left.
 //!
-//! Invariant 2 lives here: every output is parked by journal sequence until its record is durable.
+//! One input takes this way: admitted (or refused, without a trace) and room reserved in the journal; executed by
+//! `state`, core and embedded exchange in turn until nothing is left; appended as one `record`; its outputs put into
+//! `parking` under the record's number. Invariant 2 lives there: they leave when that record is durable.
 
-pub mod awaited;
+mod dump;
 pub mod health;
+mod json;
+mod open;
 pub mod options;
 pub mod output;
-pub mod replay;
+mod parking;
+mod record;
 pub mod request;
+mod room;
+mod run;
 pub mod sequencer;
+mod state;
+mod submit;
+mod venue_reports;
+pub mod venue_words;
+mod verify;
+mod waiting;
 
-pub use awaited::{
-    Disk, Durability, Replay, SyncJob, SyncResult, VenueCommand, VenueKey, VenueReport,
-};
+pub use bridge_core::{MarketData, Replay, VenueCommand, VenueKey, VenueReport};
+pub use bridge_journal::{Disk, Durability, SyncJob, SyncResult, Uuid};
+pub use dump::dump;
 pub use health::{HealthReport, HealthStatus};
 pub use options::{OpenError, Opened, Options, VenueKind};
-pub use output::{MarketData, Output, Reply, VenueAnswer, VenueQuestion};
-pub use replay::{VerifyError, VerifyReport, dump, verify};
+pub use output::{Output, Reply, VenueAnswer, VenueQuestion};
 pub use request::{Origin, Path, Request, Token};
 pub use sequencer::Sequencer;
+pub use verify::{ReadError, VerifyError, VerifyReport, verify};

@@ -76,9 +76,7 @@ pub enum OpenError {
     #[error("configuration: {0}")]
     Configuration(String),
     /// The journal was written with the other kind of venue, whose state this one does not have.
-    #[error(
-        "the data directory was written with {recorded} venue; start with that one, or use an empty directory"
-    )]
+    #[error("the data directory was written with {recorded} venue; start with that one, or use an empty directory")]
     OtherVenue {
         /// `an embedded` or `an external`.
         recorded: &'static str,

@@ -1,14 +1,15 @@
 //! What leaves the sequencer, in journal order and never before its record is durable.
 
-use crate::{HealthReport, Replay, Token, VenueCommand, VenueKey, VenueReport};
+use crate::{HealthReport, Token};
 use bridge_core::{
-    CommandReply, Decimal, ExecuteReply, GetOrderReply, OrderCommandReply, OrderUpdate, Rejection,
-    UtcNanos,
+    CommandOutcome, CommandReply, ExecuteReply, GetOrderReply, MarketData, OrderCommandReply, OrderUpdate, Rejection,
+    Replay, VenueCommand, VenueKey, VenueReport,
 };
 use std::sync::Arc;
 
 /// Something to send. Replies of a record come before its updates, its market data and its sends.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(clippy::large_enum_variant)] // a box would be an allocation between a request and its reply
 pub enum Output {
     /// Ends the request with this token.
     Reply {
@@ -29,6 +30,7 @@ pub enum Output {
 
 /// The answer to one request.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(clippy::large_enum_variant)] // as above
 pub enum Reply {
     /// Ends `ExecuteOrder`.
     Execute(ExecuteReply),
@@ -55,21 +57,6 @@ pub enum Reply {
     Refused(Rejection),
 }
 
-/// A feed's quote, once its record is durable. The topic's own sequence number is the publisher's.
-#[derive(Clone, PartialEq, Debug)]
-#[allow(missing_docs)]
-pub struct MarketData {
-    pub symbol: String,
-    pub bid: Option<Decimal>,
-    pub ask: Option<Decimal>,
-    pub bid_size: Option<Decimal>,
-    pub ask_size: Option<Decimal>,
-    pub last_price: Option<Decimal>,
-    pub volume: Option<Decimal>,
-    /// The feed's time, engine time where it gave none. UTC nanoseconds.
-    pub timestamp_ns: UtcNanos,
-}
-
 /// Asks the external venue about an intent whose report was never recorded. The question fences: a venue that does
 /// not know the key must refuse it from then on.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,4 +72,16 @@ pub enum VenueAnswer {
     Known(Vec<VenueReport>),
     /// It never saw the key, and will refuse it should it still come.
     UnknownAndFenced,
+}
+
+impl Reply {
+    /// A call's outcome as its reply. `duplicate`: this copy was answered from memory or joined a running call.
+    pub(crate) fn of(outcome: CommandOutcome, duplicate: bool) -> Self {
+        match outcome {
+            CommandOutcome::Execute(reply) => Self::Execute(ExecuteReply { reply, duplicate }),
+            CommandOutcome::OrderCommand(reply) => Self::OrderCommand(OrderCommandReply { duplicate, ..reply }),
+            CommandOutcome::Command(reply) => Self::Command(CommandReply { duplicate, ..reply }),
+            CommandOutcome::Get(reply) => Self::GetOrder(reply),
+        }
+    }
 }

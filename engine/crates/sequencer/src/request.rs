@@ -46,6 +46,7 @@ pub struct Origin {
 
 /// One request of a client.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(clippy::large_enum_variant)] // a box would be an allocation on the way of every order
 pub enum Request {
     /// Changes state; answered by [`crate::Reply::Execute`], `OrderCommand`, `Command` or (a fence) `GetOrder`.
     Command(Command),

@@ -1,78 +1,205 @@
-//! The sequencer: one writer, one order of inputs, outputs by journal sequence.
+//! The sequencer: its parts, how it starts, how a turn ends, and how it fails.
 
-use crate::{
-    Disk, HealthReport, OpenError, Opened, Options, Origin, Output, Request, SyncJob, SyncResult,
-    Token, VenueAnswer, VenueKey, VenueReport,
-};
-use bridge_core::{Configuration, UtcNanos};
-use std::marker::PhantomData;
+use crate::health::{Capture, Counts};
+use crate::parking::Parking;
+use crate::state::State;
+use crate::waiting::{AckTimers, Waiting};
+use crate::{Disk, Durability, HealthReport, HealthStatus, Options, Output, SyncJob, SyncResult};
+use bridge_core::{DEFAULT_ACCOUNT, UtcNanos};
+use bridge_journal::{Journal, Uuid};
+use std::collections::VecDeque;
 
-/// Core, venue and journal as one.
+/// A sync that takes longer makes the engine DEGRADED.
+const SYNC_LAG_NS: UtcNanos = 1_000_000_000;
+
+/// Core, venue and journal as one. See the crate's documentation for what a turn is.
 pub struct Sequencer<D: Disk> {
-    disk: PhantomData<D>,
+    pub(crate) options: Options,
+    pub(crate) state: State,
+    pub(crate) journal: Journal<D>,
+    pub(crate) parking: Parking,
+    pub(crate) waiting: Waiting,
+    pub(crate) ack_timers: AckTimers,
+    pub(crate) counts: Counts,
+    /// Engine time: never decreases, whatever the clock does.
+    pub(crate) now: UtcNanos,
+    /// The record being encoded; its memory is used again.
+    pub(crate) payload: Vec<u8>,
+    /// Why there is no room for a record just now; `None` once there was.
+    pub(crate) short_of_space: Option<String>,
+    /// Of each turn that was written and is not durable.
+    captures: VecDeque<Capture>,
+    /// Of the last durable turn.
+    durable: Capture,
+    sync_since: Option<UtcNanos>,
+    failed: Option<String>,
 }
 
-#[allow(clippy::todo, unused_variables, missing_docs)]
 impl<D: Disk> Sequencer<D> {
-    /// Folds the journal, journals the new epoch (and the configuration if it differs) and makes that durable.
-    ///
-    /// # Errors
-    /// A damaged journal, a directory in use, an invalid configuration: see [`OpenError`].
-    pub fn open(
-        disk: D,
-        options: Options,
-        configuration: Configuration,
-        now: UtcNanos,
-    ) -> Result<(Self, Opened), OpenError> {
-        todo!()
+    /// Around a state that the journal has given, all of it durable.
+    pub(crate) fn around(options: Options, state: State, journal: Journal<D>, now: UtcNanos) -> Self {
+        let durable = Capture { seq: journal.last_seq(), state_hash: state.hash(), appended_bytes: 0 };
+        Self {
+            options,
+            state,
+            parking: Parking::new(journal.last_seq()),
+            journal,
+            waiting: Waiting::default(),
+            ack_timers: AckTimers::default(),
+            counts: Counts::default(),
+            now,
+            payload: Vec::new(),
+            short_of_space: None,
+            captures: VecDeque::new(),
+            durable,
+            sync_since: None,
+            failed: None,
+        }
     }
-    pub fn submit(&mut self, token: Token, origin: &Origin, request: Request, now: UtcNanos) {
-        todo!()
-    }
-    pub fn venue_report(&mut self, report: VenueReport, now: UtcNanos) {
-        todo!()
-    }
-    pub fn venue_answer(&mut self, key: VenueKey, answer: VenueAnswer, now: UtcNanos) {
-        todo!()
-    }
-    pub fn reconcile(&mut self) {
-        todo!()
-    }
-    pub fn next_deadline(&self) -> Option<UtcNanos> {
-        todo!()
-    }
-    pub fn on_time(&mut self, now: UtcNanos) {
-        todo!()
-    }
+
+    /// Ends a turn: writes its records with one write. In mode `os` that releases what depends on them. In mode
+    /// `always` it hands out a job that makes them durable: run it on any thread and give the result to
+    /// [`Sequencer::synced`]. One job is out at a time: what is written meanwhile is covered by the next one, so
+    /// call this again after `synced`. (In mode `os` a job comes once per segment; nothing waits for it.)
     pub fn end_turn(&mut self) -> Option<SyncJob<D>> {
-        todo!()
+        if self.failed.is_some() {
+            return None;
+        }
+        if let Err(error) = self.journal.write() {
+            self.fail(error.to_string());
+            return None;
+        }
+        self.capture();
+        self.release();
+        let job = self.journal.sync_job()?;
+        self.sync_since = Some(self.now);
+        Some(job)
     }
-    pub fn synced(&mut self, result: SyncResult) {
-        todo!()
+
+    /// Takes what became of a sync, and releases what depended on it. A sync that failed ends all acknowledgement:
+    /// see [`Sequencer::failed`].
+    pub fn synced(&mut self, result: SyncResult<D>) {
+        self.sync_since = None;
+        match self.journal.synced(result) {
+            Ok(_) => self.release(),
+            Err(error) => self.fail(error.to_string()),
+        }
     }
+
+    /// The next output that may leave.
     pub fn next_output(&mut self) -> Option<Output> {
-        todo!()
+        self.parking.next()
     }
+
+    /// Why the journal failed, once it has: nothing more is acknowledged, for good. The engine should be stopped,
+    /// the disk seen to, and the engine started again: recovery tells what was durable.
     pub fn failed(&self) -> Option<&str> {
-        todo!()
+        self.failed.as_deref()
     }
-    pub fn journal_id(&self) -> &str {
-        todo!()
+
+    /// The identity of the journal (invariant 12).
+    pub fn journal_id(&self) -> Uuid {
+        self.journal.journal_id()
     }
+
+    /// Which start of the journal's engine this is, from 1.
     pub fn epoch(&self) -> u64 {
-        todo!()
+        self.state.core.epoch()
     }
-    pub fn health(&self, now: UtcNanos) -> HealthReport {
-        todo!()
-    }
+
+    /// The account's last update that is durable: what `Welcome` may say. (The state may be ahead of it.)
     pub fn last_sequence(&self, account: &str) -> u64 {
-        todo!()
+        let account = if account.is_empty() { DEFAULT_ACCOUNT } else { account };
+        match self.parking.first_update_of(account) {
+            Some(parked) => parked - 1,
+            None => self.state.core.last_sequence(account),
+        }
     }
-    /// Writes, syncs and marks the journal as closed cleanly. Outputs this releases are returned.
+
+    /// How the engine is, as of the last durable record.
+    pub fn health(&self, now: UtcNanos) -> HealthReport {
+        let (status, message) = self.status(now);
+        HealthReport {
+            status,
+            message,
+            journal_id: self.journal_id().to_string(),
+            epoch: self.epoch(),
+            journal_seq: self.durable.seq,
+            state_hash: self.durable.state_hash,
+            durability: self.options.durability,
+            duplicates: self.counts.duplicates,
+            counters: self.counters(),
+        }
+    }
+
+    fn status(&self, now: UtcNanos) -> (HealthStatus, String) {
+        if let Some(reason) = &self.failed {
+            return (HealthStatus::NotServing, format!("the journal failed: {reason}"));
+        }
+        if let Some(reason) = &self.short_of_space {
+            return (HealthStatus::Degraded, reason.clone());
+        }
+        let lag_ns = self.sync_since.map_or(0, |since| now.saturating_sub(since));
+        if self.options.durability == Durability::Always && lag_ns > SYNC_LAG_NS {
+            return (HealthStatus::Degraded, format!("the disk has been syncing for {} ms", lag_ns / 1_000_000));
+        }
+        (HealthStatus::Serving, String::new())
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut counters = self.counts.named();
+        counters.push(("parked", self.parking.len() as u64));
+        counters.push(("waiting_calls", self.waiting.calls() as u64));
+        for counter in self.state.core.counters() {
+            if counters.iter().all(|(name, _)| *name != counter.0) {
+                counters.push(counter);
+            }
+        }
+        counters
+    }
+
+    /// Writes and syncs everything, marks the journal as closed in order, and gives what this released. Give the
+    /// result of a sync job that is out to [`Sequencer::synced`] before.
     ///
     /// # Errors
-    /// The journal failed; what was not durable is not released.
-    pub fn close(self) -> Result<Vec<Output>, String> {
-        todo!()
+    /// Why the journal failed, before or now. What was not durable is not released.
+    pub fn close(mut self) -> Result<Vec<Output>, String> {
+        let tail = self.journal.last_seq();
+        if let Some(reason) = self.failed {
+            return Err(reason);
+        }
+        self.journal.close().map_err(|error| error.to_string())?;
+        self.parking.release(tail);
+        Ok(std::iter::from_fn(|| self.parking.next()).collect())
+    }
+
+    /// Nothing parked is ever released from here on, and nothing new is taken.
+    pub(crate) fn fail(&mut self, reason: String) {
+        self.parking.seal();
+        self.failed.get_or_insert(reason);
+    }
+
+    /// Record bytes that wait for the disk.
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        self.counts.appended_bytes - self.durable.appended_bytes
+    }
+
+    fn capture(&mut self) {
+        let seq = self.journal.last_seq();
+        if self.captures.back().unwrap_or(&self.durable).seq < seq {
+            let appended_bytes = self.counts.appended_bytes;
+            self.captures.push_back(Capture { seq, state_hash: self.state.hash(), appended_bytes });
+        }
+    }
+
+    fn release(&mut self) {
+        if self.failed.is_some() {
+            return;
+        }
+        let durable_seq = self.journal.durable_seq();
+        while self.captures.front().is_some_and(|capture| capture.seq <= durable_seq) {
+            self.durable = self.captures.pop_front().unwrap_or(self.durable);
+        }
+        self.parking.release(durable_seq);
     }
 }

@@ -1,0 +1,81 @@
+//! The journal as JSON, one object a record: ids and decimal texts rather than internal numbers, so that a client's
+//! ledger can be compared with it fill by fill.
+
+use crate::json::Words;
+use crate::record::Record;
+use crate::state::State;
+use crate::verify::read_records;
+use crate::{Disk, ReadError};
+use bridge_core::{Command, Input};
+use serde_json::{Value, json};
+
+/// Hands out one JSON object per record, in order. Takes no lock and writes nothing.
+///
+/// `{"seq", "time_ns", "principal", "path", "session_id", "kind", "input": {…}, "events": [{"event": "Filled",
+/// "order_id", "account", "execution_id", "quantity", "price", …}, …], "venue_events": [{"venue_event": "Trade",
+/// "execution_id", "quantity", "price", "fills": [{"order_id", "side", "execution_id", "quantity", "price"}, …]}, …],
+/// "reply": {…} or null, "concluded": [{…}, …]}`. `events` is what the account was told, `venue_events` what the
+/// exchange did. Codes, statuses and sides have their names on the wire.
+///
+/// # Errors
+/// See [`ReadError`].
+pub fn dump<D: Disk>(disk: &D, mut line: impl FnMut(Value)) -> Result<(), ReadError> {
+    let mut state: Option<State> = None;
+    read_records(disk, |seq, record| {
+        let state = state.get_or_insert_with(|| State::new(record.embedded));
+        // First, so that the record's own orders have their names.
+        state.fold(&record);
+        line(line_of(seq, &record, &Words { core: &state.core }));
+        true
+    })?;
+    Ok(())
+}
+
+fn line_of(seq: u64, record: &Record, words: &Words<'_>) -> Value {
+    let concluded: Vec<Value> = record.concluded.iter().map(|(_, reply)| words.tagged("kind", reply)).collect();
+    let own_reply = record.reply.as_ref().map(|reply| words.tagged("kind", reply));
+    json!({
+        "seq": seq,
+        "time_ns": record.time_ns,
+        "principal": record.principal,
+        "path": record.path.name(),
+        "session_id": record.session_id,
+        "kind": kind_of(&record.input),
+        "input": input_of(&record.input, words),
+        "events": record.events.iter().map(|event| words.tagged("event", event)).collect::<Vec<_>>(),
+        "venue_events": record.venue_events.iter().map(|event| words.venue_event(event)).collect::<Vec<_>>(),
+        "reply": own_reply.or_else(|| concluded.first().cloned()),
+        "concluded": concluded,
+    })
+}
+
+fn kind_of(input: &Input) -> &'static str {
+    match input {
+        Input::Started { .. } => "Started",
+        Input::Configured(_) => "Configured",
+        Input::Venue(_) => "VenueReport",
+        Input::AckTimeout { .. } => "AckTimeout",
+        Input::Command(Command::Execute(_)) => "ExecuteOrder",
+        Input::Command(Command::Cancel(_)) => "CancelOrder",
+        Input::Command(Command::Replace(_)) => "ReplaceOrder",
+        Input::Command(Command::Fence(_)) => "Fence",
+        Input::Command(Command::CancelAll(_)) => "CancelAllOrders",
+        Input::Command(Command::SetTradingState(_)) => "SetTradingState",
+        Input::Command(Command::PublishQuotes(_)) => "PublishQuotes",
+    }
+}
+
+fn input_of(input: &Input, words: &Words<'_>) -> Value {
+    match input {
+        Input::Command(Command::Execute(order)) => words.plain(order),
+        Input::Command(Command::Cancel(cancel)) => words.plain(cancel),
+        Input::Command(Command::Replace(replace)) => words.plain(replace),
+        Input::Command(Command::Fence(fence)) => words.plain(fence),
+        Input::Command(Command::CancelAll(cancel)) => words.plain(cancel),
+        Input::Command(Command::SetTradingState(set)) => words.plain(set),
+        Input::Command(Command::PublishQuotes(publish)) => words.plain(publish),
+        Input::Venue(report) => words.tagged("report", report),
+        Input::Configured(configuration) => words.plain(configuration),
+        Input::Started { .. } | Input::AckTimeout { .. } => words.tagged("input", input),
+    }
+}

@@ -1,0 +1,84 @@
+//! Room in the journal, made before an input is executed: what cannot be journaled must not happen.
+
+use crate::{Disk, Sequencer};
+use bridge_core::{Command, Input, Order, ReasonCode, Rejection};
+use bridge_journal::Error;
+
+/// What any record may need beside its input and the orders that it moves.
+const RECORD_BYTES: usize = 4096;
+/// What one resting order, leg or quote may add: its fills, its end, its leg's changes, as events of core and venue.
+const BYTES_PER_ORDER: usize = 512;
+/// More is never reserved for one input: an input that moves so many orders at once is not known.
+const RESERVED_BYTES_MAX: usize = 16 << 20;
+
+impl<D: Disk> Sequencer<D> {
+    /// Makes sure that the record of `input` will have room: what cannot be journaled must not be executed.
+    ///
+    /// # Errors
+    /// `JOURNAL_FAILED`, as a refusal. With a full disk the engine goes on, and takes orders when there is room again.
+    pub(crate) fn make_room(&mut self, input: &Input) -> Result<(), Rejection> {
+        self.reserve(self.bytes_for(input))
+    }
+
+    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), Rejection> {
+        match self.journal.reserve(bytes) {
+            Ok(()) => {
+                self.short_of_space = None;
+                Ok(())
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                match error {
+                    Error::NoSpace { .. } | Error::RecordTooLarge { .. } => self.short_of_space = Some(reason.clone()),
+                    _ => self.fail(reason.clone()),
+                }
+                Err(Rejection::new(ReasonCode::JournalFailed, "", reason))
+            }
+        }
+    }
+
+    /// What a record of this input may come to, generously.
+    pub(crate) fn bytes_for(&self, input: &Input) -> usize {
+        let orders = self.state.resting_orders() + quotes_in(input);
+        let moved = orders.saturating_mul(BYTES_PER_ORDER);
+        RECORD_BYTES.saturating_add(4 * text_bytes_in(input)).saturating_add(moved).min(RESERVED_BYTES_MAX)
+    }
+
+    /// Room for a whole batch at once, as far as one reservation goes.
+    pub(crate) fn make_room_for_all(&mut self, inputs: &[Input]) -> Result<(), Rejection> {
+        let bytes = inputs.iter().fold(0_usize, |sum, input| sum.saturating_add(self.bytes_for(input)));
+        self.reserve(bytes.min(RESERVED_BYTES_MAX))
+    }
+}
+
+fn quotes_in(input: &Input) -> usize {
+    match input {
+        Input::Command(Command::PublishQuotes(publish)) => publish.quotes.len(),
+        Input::Configured(configuration) => configuration.instruments.len(),
+        _ => 0,
+    }
+}
+
+/// Bytes of the input that a client chose the length of; they come back in events and replies.
+fn text_bytes_in(input: &Input) -> usize {
+    match input {
+        Input::Command(Command::Execute(order)) => text_bytes_of(order),
+        Input::Command(Command::Cancel(cancel)) => cancel.command_id.len() + cancel.order_id.len(),
+        Input::Command(Command::Replace(replace)) => replace.command_id.len() + replace.order_id.len(),
+        Input::Command(Command::PublishQuotes(publish)) => {
+            publish.quotes.iter().map(|quote| quote.symbol.len()).sum::<usize>() + publish.command_id.len()
+        }
+        Input::Command(Command::Fence(fence)) => fence.order_id.len(),
+        Input::Command(Command::CancelAll(all)) => all.command_id.len() + all.symbol.len(),
+        Input::Command(Command::SetTradingState(set)) => set.command_id.len(),
+        Input::Venue(bridge_core::VenueReport::Rejected { message, .. }) => message.len(),
+        Input::Venue(bridge_core::VenueReport::Accepted { venue_order_id, .. }) => venue_order_id.len(),
+        Input::Venue(_) | Input::Configured(_) | Input::Started { .. } | Input::AckTimeout { .. } => 0,
+    }
+}
+
+fn text_bytes_of(order: &Order) -> usize {
+    let metadata: usize = order.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let texts = [&order.order_id, &order.account, &order.symbol, &order.trace_context];
+    metadata + texts.iter().map(|text| text.len()).sum::<usize>()
+}

@@ -1,0 +1,154 @@
+//! One input on its way: room in the journal, execution, the record, and the outputs parked under its number.
+
+use crate::record::{RecordView, encode};
+use crate::waiting::{Slot, Waiter};
+use crate::{Disk, Origin, Output, Reply, Sequencer, VenueKind};
+use bridge_core::{
+    Call, CommandOutcome, Decimal, ExecuteReply, ExecutionStatus, Input, Order, OrderReply, Outcome, Rejection,
+    UtcNanos,
+};
+impl<D: Disk> Sequencer<D> {
+    /// Engine time never decreases (invariant 3).
+    pub(crate) fn clamp(&mut self, now: UtcNanos) {
+        self.now = self.now.max(now);
+    }
+
+    /// Executes an input that has room, records it, and parks what it leads to: replies first, then updates, market
+    /// data, sends. An input that changed nothing (a duplicate, a late timer) leaves no record; its reply is parked
+    /// at the tail, because it may tell of records that are not durable yet.
+    pub(crate) fn run(&mut self, input: &Input, origin: &Origin, asker: Option<Slot>) {
+        let outcome = self.state.execute(input, self.now);
+        let concluded = self.state.core.take_concluded();
+        if self.state.has_changed()
+            && let Err(reason) = self.append(input, origin, &outcome, &concluded)
+        {
+            self.fail(reason);
+            return;
+        }
+        if let Input::Command(command) = input {
+            self.counts.command(command, origin.path, outcome.duplicate);
+        }
+        self.answer_asker(outcome, asker);
+        for (call, reply) in concluded {
+            self.conclude(call, &reply);
+        }
+        self.park_news();
+    }
+
+    fn append(
+        &mut self,
+        input: &Input,
+        origin: &Origin,
+        outcome: &Outcome,
+        concluded: &[(Call, CommandOutcome)],
+    ) -> Result<(), String> {
+        let record = RecordView {
+            time_ns: self.now,
+            principal: &origin.principal,
+            path: origin.path,
+            session_id: &origin.session_id,
+            embedded: self.state.is_embedded(),
+            input,
+            events: &self.state.events,
+            venue_events: &self.state.venue_events,
+            reply: outcome.reply.as_ref(),
+            concluded,
+            previous_hash: None,
+        };
+        encode(&record, &mut self.payload).map_err(|error| format!("a record cannot be encoded: {error}"))?;
+        self.journal.append(&self.payload).map_err(|error| error.to_string())?;
+        self.counts.records += 1;
+        self.counts.appended_bytes += self.payload.len() as u64;
+        Ok(())
+    }
+
+    /// Answers who sent the input, or lets them wait. Comes before the calls that this turn concluded.
+    fn answer_asker(&mut self, outcome: Outcome, asker: Option<Slot>) {
+        let Some(slot) = asker else { return };
+        match (outcome.reply, outcome.waits_for) {
+            (Some(reply), _) => self.answer(slot, Reply::of(reply, outcome.duplicate)),
+            (None, Some(call)) => {
+                if !outcome.duplicate {
+                    self.start_ack_timer(call);
+                }
+                self.waiting.join(call, Waiter { slot, duplicate: outcome.duplicate });
+            }
+            // No input of a client is so. Without an answer its outcome is unknown to the client, which is the truth.
+            (None, None) => debug_assert!(false, "a command got neither a reply nor a call to wait for"),
+        }
+    }
+
+    fn start_ack_timer(&mut self, call: Call) {
+        if let (Call::Execute(order), VenueKind::External { ack_timeout_ms }) = (call, self.options.venue) {
+            let limit_ns = crate::venue_reports::nanoseconds(ack_timeout_ms);
+            self.ack_timers.start(order, self.now.saturating_add(limit_ns));
+        }
+    }
+
+    fn conclude(&mut self, call: Call, outcome: &CommandOutcome) {
+        if let Call::Execute(order) = call {
+            self.ack_timers.stop(order);
+        }
+        for waiter in self.waiting.take(call) {
+            self.answer(waiter.slot, Reply::of(outcome.clone(), waiter.duplicate));
+        }
+    }
+
+    fn answer(&mut self, slot: Slot, reply: Reply) {
+        match (slot, reply) {
+            (Slot::Single(token), reply) => self.park(Output::Reply { token, reply }),
+            (Slot::InBatch { batch, index }, Reply::Execute(reply)) => self.answer_in_batch(batch, index, reply),
+            (Slot::InBatch { .. }, _) => debug_assert!(false, "a batch holds orders only"),
+        }
+    }
+
+    pub(crate) fn answer_in_batch(&mut self, batch: u64, index: usize, reply: ExecuteReply) {
+        if let Some((token, replies)) = self.waiting.fill_batch(batch, index, reply) {
+            self.park(Output::Reply { token, reply: Reply::Batch(replies) });
+        }
+    }
+
+    fn park_news(&mut self) {
+        for update in self.state.core.take_new_updates() {
+            self.park(Output::Update(update));
+        }
+        let (market, sends) = self.state.take_effects();
+        for data in market {
+            self.park(Output::Market(data));
+        }
+        for command in sends {
+            self.park(Output::SendToVenue(command));
+        }
+    }
+
+    /// Parks at the tail: behind every record appended so far.
+    pub(crate) fn park(&mut self, output: Output) {
+        self.parking.park(self.journal.last_seq(), output);
+    }
+}
+
+/// One order of a batch that was refused on its own account (WIRE.md, section 2): this copy had no effect.
+pub(crate) fn failed_reply(order: &Order, rejection: Rejection) -> ExecuteReply {
+    let reply = OrderReply {
+        order_id: order.order_id.clone(),
+        status: ExecutionStatus::Failed,
+        exchange_order_id: String::new(),
+        executed_quantity: Decimal::ZERO,
+        executed_price: None,
+        execution_time_ns: None,
+        error_message: rejection.message,
+        code: rejection.code,
+        field: rejection.field,
+        account: order.account.clone(),
+        order_version: 0,
+        sequence: 0,
+        remaining_quantity: Decimal::ZERO,
+        symbol: order.symbol.clone(),
+        order_type: order.order_type,
+        side: order.side,
+        quantity: order.quantity,
+        price: order.price,
+        parent_order_id: String::new(),
+    };
+    ExecuteReply { reply, duplicate: false }
+}

@@ -1,0 +1,115 @@
+//! Core and venue as one state machine: the part that the live run, recovery and `verify` share.
+
+use crate::record::Record;
+use crate::{VenueKind, venue_words};
+use bridge_core::{Core, Effect, Event, Input, MarketData, Outcome, UtcNanos, VenueCommand};
+use bridge_venue::Exchange;
+
+/// Core, the embedded exchange where there is one, and what the last input led to.
+pub(crate) struct State {
+    pub(crate) core: Core,
+    /// Absent with an external venue.
+    exchange: Option<Exchange>,
+    /// Of the last input.
+    pub(crate) events: Vec<Event>,
+    /// Of the last input.
+    pub(crate) venue_events: Vec<bridge_venue::Event>,
+    /// Of the last input; the embedded exchange has carried out its part already.
+    effects: Vec<Effect>,
+}
+
+impl State {
+    /// Before the first record.
+    pub(crate) fn new(embedded: bool) -> Self {
+        Self {
+            core: Core::new(),
+            exchange: embedded.then(Exchange::new),
+            events: Vec::new(),
+            venue_events: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// The state that `kind` needs.
+    pub(crate) fn of(kind: VenueKind) -> Self {
+        Self::new(kind == VenueKind::Embedded)
+    }
+
+    pub(crate) const fn is_embedded(&self) -> bool {
+        self.exchange.is_some()
+    }
+
+    /// Executes one input to its end: the embedded exchange carries out each effect, and its reports go back into
+    /// the core, until nothing is left; then calls that got their answer are concluded.
+    pub(crate) fn execute(&mut self, input: &Input, now: UtcNanos) -> Outcome {
+        self.events.clear();
+        self.venue_events.clear();
+        self.effects.clear();
+        let outcome = self.core.apply(input, now, &mut self.events, &mut self.effects);
+        let mut next = 0;
+        while let Some(effect) = self.effects.get(next) {
+            next += 1;
+            if let Effect::Venue(command) = effect {
+                let command = *command;
+                self.carry_out(&command, now);
+            }
+        }
+        self.core.settle(now, &mut self.events);
+        outcome
+    }
+
+    fn carry_out(&mut self, command: &VenueCommand, now: UtcNanos) {
+        let Some(exchange) = &mut self.exchange else {
+            return; // goes to the external venue once it is durable
+        };
+        let first = self.venue_events.len();
+        exchange.execute(&venue_words::command(command), &mut self.venue_events);
+        for event in &self.venue_events[first..] {
+            venue_words::reports(event, |report| {
+                self.core.apply(&Input::Venue(report), now, &mut self.events, &mut self.effects);
+            });
+        }
+    }
+
+    /// Whether the last input changed anything.
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.events.is_empty() || !self.venue_events.is_empty()
+    }
+
+    /// The last input's market data and, with an external venue, what to send there. Ends with the next input.
+    pub(crate) fn take_effects(&mut self) -> (Vec<MarketData>, Vec<VenueCommand>) {
+        let external = !self.is_embedded();
+        let (mut market, mut sends) = (Vec::new(), Vec::new());
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Market(data) => market.push(data),
+                Effect::Venue(command) if external => sends.push(command),
+                Effect::Venue(_) => {}
+            }
+        }
+        (market, sends)
+    }
+
+    /// Takes a recorded input's events, as recovery does: nothing is executed, nothing is sent.
+    pub(crate) fn fold(&mut self, record: &Record) {
+        for event in &record.events {
+            self.core.fold(event);
+        }
+        if let Some(exchange) = &mut self.exchange {
+            for event in &record.venue_events {
+                exchange.fold(event);
+            }
+        }
+    }
+
+    /// Of orders, accounts and book; not of epoch or configuration. O(1).
+    pub(crate) fn hash(&self) -> u128 {
+        let book = self.exchange.as_ref().map_or(0, Exchange::state_hash);
+        self.core.state_hash().wrapping_add(book)
+    }
+
+    /// Open orders and legs in the embedded book: each may be in one input's events.
+    pub(crate) fn resting_orders(&self) -> usize {
+        self.exchange.as_ref().map_or(0, |exchange| exchange.orders().size_hint().0)
+    }
+}

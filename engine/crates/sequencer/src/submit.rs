@@ -1,0 +1,142 @@
+//! Requests: what is refused at once, what is looked up, what is applied.
+
+use crate::run::failed_reply;
+use crate::waiting::Slot;
+use crate::{Disk, Origin, Output, Replay, Reply, Request, Sequencer, Token};
+use bridge_core::{Command, DEFAULT_ACCOUNT, FenceOrder, Input, Order, ReasonCode, Rejection, UtcNanos};
+
+impl<D: Disk> Sequencer<D> {
+    /// Takes one request; never blocks. The answer comes out of [`Sequencer::next_output`] with `token`: a refusal
+    /// and health at once, everything else when what it depends on is durable. `now`: UTC nanoseconds.
+    pub fn submit(&mut self, token: Token, origin: &Origin, request: Request, now: UtcNanos) {
+        if let Err(rejection) = self.take(token, origin, request, now) {
+            self.counts.refused += 1;
+            self.parking.at_once(Output::Reply { token, reply: Reply::Refused(rejection) });
+        }
+    }
+
+    fn take(&mut self, token: Token, origin: &Origin, request: Request, now: UtcNanos) -> Result<(), Rejection> {
+        if matches!(request, Request::Health) {
+            let report = Box::new(self.health(now));
+            self.parking.at_once(Output::Reply { token, reply: Reply::Health(report) });
+            return Ok(());
+        }
+        self.check_not_failed()?;
+        let copies = if let Request::ExecuteBatch(orders) = &request { orders.len() } else { 1 };
+        self.check_batch_size(copies)?;
+        self.check_not_busy(copies)?;
+        self.clamp(now);
+        match request {
+            Request::Command(command) => self.take_command(token, origin, command),
+            Request::ExecuteBatch(orders) => self.take_batch(token, origin, orders),
+            Request::GetOrder { account, order_id, fence: true } => {
+                let fence = FenceOrder { account: account_or_default(account), order_id };
+                self.take_command(token, origin, Command::Fence(fence))
+            }
+            Request::GetOrder { account, order_id, fence: false } => {
+                let reply = self.state.core.get(&account_or_default(account), &order_id);
+                self.park(Output::Reply { token, reply: Reply::GetOrder(reply) });
+                Ok(())
+            }
+            Request::Subscribe { account, resume_from, accept_gaps } => {
+                self.subscribe(token, account_or_default(account), resume_from, accept_gaps)
+            }
+            Request::Health => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_not_failed(&self) -> Result<(), Rejection> {
+        match self.failed() {
+            None => Ok(()),
+            Some(reason) => Err(Rejection::new(
+                ReasonCode::JournalFailed,
+                "",
+                format!("the engine cannot write its journal and acknowledges nothing more: {reason}"),
+            )),
+        }
+    }
+
+    fn check_batch_size(&self, orders: usize) -> Result<(), Rejection> {
+        let limit = self.options.max_batch_orders;
+        if orders <= limit {
+            return Ok(());
+        }
+        let message = format!("a batch takes at most {limit} orders, this one has {orders}; send it in parts");
+        Err(Rejection::new(ReasonCode::BatchTooLarge, "orders", message))
+    }
+
+    fn check_not_busy(&self, copies: usize) -> Result<(), Rejection> {
+        let options = &self.options;
+        let busy = if self.parking.len().saturating_add(copies) > options.max_parked_outputs {
+            "outputs waiting for the disk"
+        } else if self.unsynced_bytes() > options.max_parked_bytes as u64 {
+            "bytes waiting for the disk"
+        } else if self.waiting.calls().saturating_add(copies) > options.max_waiting_calls {
+            "calls waiting for the venue"
+        } else {
+            return Ok(());
+        };
+        let message = format!("too many {busy}; nothing was done: send the same again after a pause");
+        Err(Rejection::new(ReasonCode::Busy, "", message))
+    }
+
+    fn take_command(&mut self, token: Token, origin: &Origin, command: Command) -> Result<(), Rejection> {
+        self.state.core.admit(&command)?;
+        let input = Input::Command(command);
+        self.make_room(&input)?;
+        self.run(&input, origin, Some(Slot::Single(token)));
+        Ok(())
+    }
+
+    /// Room is made for the whole batch first; then each order goes its own way.
+    fn take_batch(&mut self, token: Token, origin: &Origin, orders: Vec<Order>) -> Result<(), Rejection> {
+        if orders.is_empty() {
+            self.park(Output::Reply { token, reply: Reply::Batch(Vec::new()) });
+            return Ok(());
+        }
+        let inputs: Vec<Input> = orders.into_iter().map(|order| Input::Command(Command::Execute(order))).collect();
+        self.make_room_for_all(&inputs)?;
+        let batch = self.waiting.open_batch(token, inputs.len());
+        for (index, input) in inputs.iter().enumerate() {
+            let Input::Command(command @ Command::Execute(order)) = input else { continue };
+            let admitted = self.state.core.admit(command).and_then(|()| self.make_room(input));
+            match admitted {
+                Ok(()) => self.run(input, origin, Some(Slot::InBatch { batch, index })),
+                Err(rejection) => self.answer_in_batch(batch, index, failed_reply(order, rejection)),
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribe(
+        &mut self,
+        token: Token,
+        account: String,
+        resume_from: Option<u64>,
+        accept_gaps: bool,
+    ) -> Result<(), Rejection> {
+        let last_sequence = self.state.core.last_sequence(&account);
+        let replay = self.state.core.updates_since(&account, resume_from.unwrap_or(last_sequence));
+        match &replay {
+            Replay::Regressed => {
+                let message = format!(
+                    "resume_from {} lies beyond the engine's last update {last_sequence}: this engine has forgotten \
+                     what you have seen; stop and find out which engine this is",
+                    resume_from.unwrap_or(last_sequence)
+                );
+                return Err(Rejection::new(ReasonCode::StateRegressed, "resume_from", message));
+            }
+            Replay::Gap { first, last, .. } if !accept_gaps => {
+                let message = format!("updates {first} to {last} can no longer be replayed; subscribe accepting gaps");
+                return Err(Rejection::new(ReasonCode::DataLoss, "resume_from", message));
+            }
+            Replay::Gap { .. } | Replay::Updates(_) => {}
+        }
+        self.park(Output::Reply { token, reply: Reply::Subscribed { account, last_sequence, replay } });
+        Ok(())
+    }
+}
+
+fn account_or_default(account: String) -> String {
+    if account.is_empty() { DEFAULT_ACCOUNT.to_owned() } else { account }
+}
