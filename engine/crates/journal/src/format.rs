@@ -22,6 +22,8 @@ pub(crate) const RECORD_HEADER_BYTES: usize = 32;
 pub(crate) const ALIGNMENT: usize = 8;
 
 const MAGIC: [u8; 8] = *b"XBRIDGEJ";
+/// Where the checksum stands in the header of a segment.
+const CHECKSUM_AT: usize = SEGMENT_HEADER_BYTES as usize - 4;
 const KIND_RECORD: u32 = 1;
 const KIND_CLEAN_CLOSE: u32 = 2;
 
@@ -49,13 +51,13 @@ impl SegmentHeader {
         bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
         bytes[16..32].copy_from_slice(self.journal_id.as_bytes());
         bytes[32..48].copy_from_slice(&self.salt);
-        let checksum = crc32c::crc32c(&bytes[..60]);
-        bytes[60..64].copy_from_slice(&checksum.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[..CHECKSUM_AT]);
+        bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
     pub fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES as usize]) -> Result<Self, BadSegmentHeader> {
-        if bytes[0..8] != MAGIC || u32_at(bytes, 60) != crc32c::crc32c(&bytes[..60]) {
+        if bytes[0..8] != MAGIC || u32_at(bytes, CHECKSUM_AT) != crc32c::crc32c(&bytes[..CHECKSUM_AT]) {
             return Err(BadSegmentHeader::NotOurs);
         }
         let version = u32_at(bytes, 8);
@@ -69,9 +71,10 @@ impl SegmentHeader {
         Ok(Self { journal_id: Uuid::from_bytes(journal_id), salt })
     }
 
-    /// Where the checksums of this segment's records start from.
+    /// Where the checksums of this segment's records start from: the header's own checksum. (Not
+    /// one over the whole header: a CRC over something and its CRC is the same for everything.)
     pub fn seed(&self) -> u32 {
-        crc32c::crc32c(&self.encode())
+        u32_at(&self.encode(), CHECKSUM_AT)
     }
 }
 
@@ -209,8 +212,8 @@ mod tests {
     fn a_segment_of_another_version_is_told_from_damage() {
         let mut bytes = segment_header().encode();
         bytes[8] = 2;
-        let checksum = crc32c::crc32c(&bytes[..60]);
-        bytes[60..64].copy_from_slice(&checksum.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[..CHECKSUM_AT]);
+        bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(SegmentHeader::decode(&bytes), Err(BadSegmentHeader::Version(2)));
     }
 
@@ -224,6 +227,12 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(RecordHeader::decode(5, &damaged), None, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn two_salts_give_two_seeds() {
+        let other = SegmentHeader { salt: [8; 16], ..segment_header() };
+        assert_ne!(segment_header().seed(), other.seed());
     }
 
     #[test]
