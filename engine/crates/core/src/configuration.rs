@@ -1,7 +1,9 @@
 //! Configuration of the core: it enters as a journaled input, never from the outside (invariant 3).
 
+use crate::quotes::check_quote;
 use crate::{Decimal, Quote};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What is wrong with a configuration: the field, by its path, and what to do.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -43,4 +45,113 @@ pub struct Configuration {
     pub max_metadata_entries: u32,
     /// Bytes of one metadata key or value.
     pub max_metadata_bytes: u32,
+}
+
+/// Largest normalised mantissa of a tick or step: leaves room for 10^15 of them in 64 bits at the usual 1, 5 or 25.
+const MAX_UNIT_MANTISSA: i64 = 1_000_000;
+/// Exponents of a tick or step: an average needs six digits more.
+const UNIT_EXPONENTS: std::ops::RangeInclusive<i8> = -18..=18;
+/// Longest time that a limit may name: a hundred years.
+const MAX_MS: u64 = 100 * 365 * 24 * 3_600 * 1_000;
+/// Most updates of an account that can be remembered.
+const MAX_UPDATE_HISTORY: u32 = 10_000_000;
+/// Most entries of metadata, and most bytes of a key or value: an order is stored, and must stay small.
+const MAX_METADATA: u32 = 65_536;
+
+impl ConfigurationError {
+    pub(crate) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+impl Configuration {
+    /// Before there is any: nothing can be traded.
+    pub(crate) const UNCONFIGURED: Self = Self {
+        instruments: Vec::new(),
+        max_skew_ms: 0,
+        retention_ms: 0,
+        foreign_id_quota: 0,
+        update_history: 0,
+        max_metadata_entries: 0,
+        max_metadata_bytes: 0,
+    };
+
+    /// Whether the configuration is right in itself.
+    ///
+    /// # Errors
+    /// The first field that is wrong, by its path, and what is allowed.
+    pub fn validate(&self) -> Result<(), ConfigurationError> {
+        if self.instruments.is_empty() {
+            return Err(ConfigurationError::new("instruments", "at least one is needed"));
+        }
+        let mut symbols = BTreeSet::new();
+        for (index, instrument) in self.instruments.iter().enumerate() {
+            let at = format!("instruments[{index}]");
+            instrument.validate(&at)?;
+            if !symbols.insert(&instrument.symbol) {
+                let problem = format!("{} is there twice", instrument.symbol);
+                return Err(ConfigurationError::new(format!("{at}.symbol"), problem));
+            }
+        }
+        self.validate_limits()
+    }
+
+    fn validate_limits(&self) -> Result<(), ConfigurationError> {
+        let limits = [
+            ("max_skew_ms", self.max_skew_ms, 0, MAX_MS),
+            ("retention_ms", self.retention_ms, 1, MAX_MS),
+            ("foreign_id_quota", self.foreign_id_quota, 0, u64::MAX),
+            ("update_history", u64::from(self.update_history), 0, u64::from(MAX_UPDATE_HISTORY)),
+            ("max_metadata_entries", u64::from(self.max_metadata_entries), 0, u64::from(MAX_METADATA)),
+            ("max_metadata_bytes", u64::from(self.max_metadata_bytes), 0, u64::from(MAX_METADATA)),
+        ];
+        for (field, value, least, most) in limits {
+            if value < least || value > most {
+                let problem = format!("{value} is not allowed: give {least} to {most}");
+                return Err(ConfigurationError::new(field, problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Instrument {
+    /// Longest symbol, bytes.
+    pub const MAX_SYMBOL_BYTES: usize = 32;
+
+    fn validate(&self, at: &str) -> Result<(), ConfigurationError> {
+        let bytes = self.symbol.as_bytes();
+        let printable = bytes.iter().all(u8::is_ascii_graphic);
+        if bytes.is_empty() || bytes.len() > Self::MAX_SYMBOL_BYTES || !printable {
+            let problem = format!(
+                "{:?} is no symbol: give 1 to {} bytes of printable ASCII without space",
+                self.symbol,
+                Self::MAX_SYMBOL_BYTES
+            );
+            return Err(ConfigurationError::new(format!("{at}.symbol"), problem));
+        }
+        validate_unit(&format!("{at}.tick"), self.tick)?;
+        validate_unit(&format!("{at}.quantity_step"), self.quantity_step)?;
+        let Some(quote) = &self.opening_quote else { return Ok(()) };
+        let field = format!("{at}.opening_quote");
+        if !quote.symbol.is_empty() && quote.symbol != self.symbol {
+            let problem = format!("{} is not {}: leave it out", quote.symbol, self.symbol);
+            return Err(ConfigurationError::new(format!("{field}.symbol"), problem));
+        }
+        match check_quote(&field, quote, self) {
+            Ok(_) => Ok(()),
+            Err(rejection) => Err(ConfigurationError::new(rejection.field, rejection.message)),
+        }
+    }
+}
+
+fn validate_unit(field: &str, unit: Decimal) -> Result<(), ConfigurationError> {
+    let normal = unit.normalised();
+    let allowed = (1..=MAX_UNIT_MANTISSA).contains(&normal.mantissa) && UNIT_EXPONENTS.contains(&normal.exponent);
+    if allowed {
+        return Ok(());
+    }
+    let problem =
+        format!("{unit} is not allowed: give a number above 0 with at most six significant digits, such as 0.01");
+    Err(ConfigurationError::new(field, problem))
 }

@@ -1,121 +1,116 @@
-//! The core's state and its public face.
+//! The core's state and its public face. What it decides is in `apply/`, how its state changes in `fold/`.
 
-use crate::*;
+use crate::account::Account;
+use crate::command_state::CommandState;
+use crate::instruments::Instruments;
+use crate::order_state::OrderState;
+use crate::state_hash::StateHash;
+use crate::{
+    Call, CommandNo, CommandOutcome, Configuration, ConfigurationError, Event, OrderNo, OrderUpdate, VenueKey,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// stub
-#[derive(Debug, Default)]
-pub struct Core {}
-
-/// What a subscriber gets that resumes (WIRE.md, section 4).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Replay {
-    /// All updates after the number that was asked for.
-    Updates(Vec<Arc<OrderUpdate>>),
-    /// Those from `first` to `last` can no longer be replayed; the open orders as of `last` instead.
-    Gap {
-        /// First number that will not come.
-        first: u64,
-        /// Last number that will not come: the account's last.
-        last: u64,
-        /// One for each open order, `snapshot` set.
-        snapshot: Vec<OrderUpdate>,
-    },
-    /// The number lies beyond the account's last: the engine has forgotten what the subscriber saw.
-    Regressed,
+/// Orders, accounts and everything remembered about them.
+#[derive(Clone, Debug, Default)]
+pub struct Core {
+    pub(crate) epoch: u64,
+    pub(crate) configuration: Option<Configuration>,
+    pub(crate) instruments: Instruments,
+    /// By index, in the order of first appearance.
+    pub(crate) accounts: Vec<Account>,
+    /// By `OrderNo - 1`.
+    pub(crate) orders: Vec<OrderState>,
+    /// By `CommandNo - 1`.
+    pub(crate) commands: Vec<CommandState>,
+    /// Commands that wait for the venue's word on an order or leg, oldest first.
+    pub(crate) waiting: BTreeMap<VenueKey, Vec<CommandNo>>,
+    /// Orders that the venue has not reported on.
+    pub(crate) unreported: BTreeSet<OrderNo>,
+    pub(crate) hash: StateHash,
+    pub(crate) turn: Turn,
 }
 
-/// How many ids that are no UUIDv7 an account has used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Quota {
-    /// Ids used.
-    pub used: u64,
-    /// Beyond this, `ID_QUOTA_EXCEEDED`.
-    pub limit: u64,
-    /// Four fifths are used: tell somebody.
-    pub alarm: bool,
+/// What this turn brought and nobody has taken yet. Not state: recovery has none of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turn {
+    /// Orders that were reported on.
+    pub reported: Vec<OrderNo>,
+    /// Commands that wait for nothing any more.
+    pub finished: Vec<CommandNo>,
+    pub concluded: Vec<(Call, CommandOutcome)>,
+    pub updates: Vec<Arc<OrderUpdate>>,
 }
 
-#[allow(missing_docs, unused_variables, clippy::todo)]
 impl Core {
+    /// A core that nothing happened to. It trades nothing until it is configured.
     pub fn new() -> Self {
         Self::default()
     }
-    /// Refusals before `apply` that depend on state: ID_QUOTA_EXCEEDED.
-    pub fn admit(&self, command: &Command) -> Result<(), Rejection> {
-        todo!()
-    }
-    /// Whether the core can go over to this configuration.
-    pub fn check_configuration(&self, configuration: &Configuration) -> Result<(), ConfigurationError> {
-        todo!()
-    }
-    pub fn configuration(&self) -> Option<&Configuration> {
-        todo!()
-    }
-    pub fn apply(
-        &mut self,
-        input: &Input,
-        now: UtcNanos,
-        events: &mut Vec<Event>,
-        effects: &mut Vec<Effect>,
-    ) -> Outcome {
-        todo!()
-    }
-    /// Concludes calls that got what they waited for in this turn.
-    pub fn settle(&mut self, now: UtcNanos, events: &mut Vec<Event>) {
-        todo!()
-    }
-    /// The calls that `settle` (or an AckTimeout) concluded since this was last called.
-    pub fn take_concluded(&mut self) -> Vec<(Call, CommandOutcome)> {
-        todo!()
-    }
-    /// Recovery: folds one recorded event. Produces no updates to fan out, and concludes no calls.
+
+    /// Recovery: folds one recorded event. Produces no updates to fan out and concludes no calls.
     pub fn fold(&mut self, event: &Event) {
-        todo!()
+        self.absorb(event);
+        self.turn = Turn::default();
     }
-    pub fn updates_since(&self, account: &str, after: u64) -> Replay {
-        todo!()
+
+    /// Live: folds an event and records it.
+    pub(crate) fn commit(&mut self, event: Event, events: &mut Vec<Event>) {
+        self.absorb(&event);
+        events.push(event);
     }
+
+    /// Whether the core can go over to this configuration.
+    ///
+    /// # Errors
+    /// The first field that is wrong in itself, or that does not fit the orders there are.
+    pub fn check_configuration(&self, configuration: &Configuration) -> Result<(), ConfigurationError> {
+        configuration.validate()?;
+        self.instruments.check(configuration)
+    }
+
+    /// The configuration in force.
+    pub fn configuration(&self) -> Option<&Configuration> {
+        self.configuration.as_ref()
+    }
+
+    /// Of the last start.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The calls that were concluded since this was last called.
+    pub fn take_concluded(&mut self) -> Vec<(Call, CommandOutcome)> {
+        std::mem::take(&mut self.turn.concluded)
+    }
+
     /// Updates produced since this was last called, in order.
     pub fn take_new_updates(&mut self) -> Vec<Arc<OrderUpdate>> {
-        todo!()
+        std::mem::take(&mut self.turn.updates)
     }
-    pub fn get(&self, account: &str, order_id: &str) -> GetOrderReply {
-        todo!()
+
+    pub(crate) fn account(&self, name: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| *account.name == *name)
     }
-    pub fn last_sequence(&self, account: &str) -> u64 {
-        todo!()
+
+    pub(crate) fn order(&self, no: OrderNo) -> Option<&OrderState> {
+        self.orders.get(index_of(no.0)?)
     }
-    pub fn epoch(&self) -> u64 {
-        todo!()
+
+    pub(crate) fn command(&self, no: CommandNo) -> Option<&CommandState> {
+        self.commands.get(index_of(no.0)?)
     }
-    pub fn state_hash(&self) -> u128 {
-        todo!()
+
+    pub(crate) fn next_order(&self) -> OrderNo {
+        OrderNo(self.orders.len() as u64 + 1)
     }
-    pub fn recompute_state_hash(&self) -> u128 {
-        todo!()
+
+    pub(crate) fn next_command(&self) -> CommandNo {
+        CommandNo(self.commands.len() as u64 + 1)
     }
-    /// State of one order or leg as a reply (for dumps and reconciliation).
-    pub fn state_of(&self, key: VenueKey) -> Option<OrderReply> {
-        todo!()
-    }
-    /// An instrument by its index.
-    pub fn instrument(&self, symbol: u32) -> Option<&Instrument> {
-        todo!()
-    }
-    /// The instrument of an order or leg.
-    pub fn instrument_of(&self, key: VenueKey) -> Option<&Instrument> {
-        todo!()
-    }
-    /// What was sent to the venue and has no report yet (external venues: reconcile after a restart).
-    pub fn unreported_intents(&self) -> Vec<VenueCommand> {
-        todo!()
-    }
-    pub fn quota(&self, account: &str) -> Quota {
-        todo!()
-    }
-    /// Numbers for health and metrics, by name.
-    pub fn counters(&self) -> Vec<(&'static str, u64)> {
-        todo!()
-    }
+}
+
+/// Numbers count from 1, places from 0.
+pub(crate) fn index_of(no: u64) -> Option<usize> {
+    usize::try_from(no.checked_sub(1)?).ok()
 }

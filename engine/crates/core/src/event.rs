@@ -45,7 +45,7 @@ pub enum Event {
         at_ns: UtcNanos,
     },
     /// The venue refused a cancel or replace.
-    CommandRefused { key: VenueKey, command: CommandNo, code: ReasonCode },
+    CommandRefused { key: VenueKey, command: CommandNo, code: ReasonCode, message: String },
     /// A leg opened.
     LegOpened { key: VenueKey, trigger_ticks: i64, quantity_steps: i64, at_ns: UtcNanos },
     /// A leg has this total quantity from now on.

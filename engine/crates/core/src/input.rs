@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 /// Everything that changes the core's state; each is journaled.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an order is its usual content, and boxing it would cost the hot path an allocation"
+)]
 pub enum Input {
     /// The engine started.
     Started {
@@ -40,6 +44,10 @@ pub enum Call {
 
 /// How a call ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an order reply is the usual content, and boxing it would cost the hot path an allocation"
+)]
 pub enum CommandOutcome {
     /// Of [`Command::Execute`].
     Execute(OrderReply),

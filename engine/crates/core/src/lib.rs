@@ -6,30 +6,43 @@
 //! `apply` decides and appends [`Event`]s; every change of state goes through [`Core::fold`], so that recovery and
 //! the live engine run the same code.
 
+mod account;
+mod apply;
 pub mod canonical;
 pub mod code;
 pub mod command;
+mod command_state;
 pub mod configuration;
-pub mod core;
+mod core;
 pub mod decimal;
 pub mod effect;
 pub mod event;
+mod fold;
+pub mod identity;
 pub mod input;
+mod instruments;
 pub mod order;
+mod order_state;
+mod queries;
+mod quotes;
 pub mod reply;
+mod state_hash;
+mod trading_state;
+mod validate;
 pub mod venue;
 
+pub use self::core::Core;
 pub use code::{ReasonCode, Rejection};
 pub use command::{
     CancelAllOrders, CancelOrder, Command, FenceOrder, PublishQuotes, Quote, ReplaceOrder, SetTradingState,
 };
 pub use configuration::{Configuration, ConfigurationError, Instrument};
-pub use core::{Core, Quota, Replay};
 pub use decimal::{Decimal, DecimalError, StepError};
 pub use effect::{Effect, MarketData};
 pub use event::{CommandRecorded, ContentHash, Event, Intent, OrderOpened, OrderRejected};
 pub use input::{Call, CommandNo, CommandOutcome, Input, Outcome};
 pub use order::{ExecutionStatus, Order, OrderType, Side, TimeInForce, TradingState};
+pub use queries::{Quota, Replay};
 pub use reply::{CommandReply, ExecuteReply, GetOrderReply, OrderCommandReply, OrderReply, OrderUpdate, UpdateKind};
 pub use venue::{Level, NewOrder, OrderNo, Part, VenueCommand, VenueKey, VenueReport};
 

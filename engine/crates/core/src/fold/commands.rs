@@ -1,0 +1,88 @@
+//! Events of remembered commands, and of what they wait for.
+
+use crate::command_state::CommandState;
+use crate::core::index_of;
+use crate::state_hash::{Kind, entity_hash};
+use crate::{Call, CommandNo, CommandOutcome, CommandRecorded, Core, ExecutionStatus, ReasonCode, VenueKey};
+use std::sync::Arc;
+
+impl Core {
+    pub(super) fn absorb_command(&mut self, event: &CommandRecorded) {
+        if event.command != self.next_command() {
+            return;
+        }
+        let command = CommandState {
+            no: event.command,
+            account: self.account_index(&event.account),
+            command_id: Arc::from(&*event.command_id),
+            content_hash: event.content_hash,
+            intent: event.intent,
+            waits_for: event.waits_for.iter().copied().collect(),
+            refused: None,
+            cancelled: 0,
+            replaced: false,
+            reply: event.reply.clone().map(Box::new),
+            hash: 0,
+        };
+        for key in &command.waits_for {
+            self.waiting.entry(*key).or_default().push(command.no);
+        }
+        let account = &mut self.accounts[command.account as usize];
+        account.remember_command(&command.command_id, command.no);
+        self.commands.push(command);
+        self.change_command(event.command, |_| {});
+    }
+
+    pub(super) fn absorb_conclusion(&mut self, no: CommandNo, reply: &CommandOutcome) {
+        self.change_command(no, |command| command.reply = Some(Box::new(reply.clone())));
+        self.turn.concluded.push((Call::Command(no), reply.clone()));
+    }
+
+    pub(super) fn absorb_command_refused(&mut self, key: VenueKey, no: CommandNo, code: ReasonCode, message: &str) {
+        self.change_command(no, |command| command.refused = Some((code, Box::from(message))));
+        self.stop_waiting(key, no);
+    }
+
+    /// A replace was done.
+    pub(super) fn mark_replaced(&mut self, key: VenueKey, no: CommandNo) {
+        self.change_command(no, |command| command.replaced = true);
+        self.stop_waiting(key, no);
+    }
+
+    /// The order or leg has ended: whatever was asked of it is answered by how.
+    pub(super) fn finish_waiting(&mut self, key: VenueKey) {
+        let ended = self.order(key.order()).zip(key.part());
+        let progress = ended.and_then(|(order, part)| Some(&order.work(part)?.now));
+        let cancelled = progress
+            .is_some_and(|now| now.status == ExecutionStatus::Cancelled && now.code == ReasonCode::CancelledByClient);
+        for no in self.waiting.get(&key).cloned().unwrap_or_default() {
+            self.change_command(no, |command| command.cancelled += u64::from(cancelled));
+            self.stop_waiting(key, no);
+        }
+    }
+
+    fn stop_waiting(&mut self, key: VenueKey, no: CommandNo) {
+        if let Some(waiting) = self.waiting.get_mut(&key) {
+            waiting.retain(|other| *other != no);
+            if waiting.is_empty() {
+                self.waiting.remove(&key);
+            }
+        }
+        self.change_command(no, |command| {
+            command.waits_for.remove(&key);
+        });
+        if self.command(no).is_some_and(|command| command.waits_for.is_empty()) {
+            self.turn.finished.push(no);
+        }
+    }
+
+    /// Changes a command and brings its share of the state hash up to date.
+    fn change_command(&mut self, no: CommandNo, change: impl FnOnce(&mut CommandState)) {
+        if let Some(command) = index_of(no.0).and_then(|at| self.commands.get_mut(at)) {
+            self.hash.remove(command.hash);
+            change(command);
+            command.hash = entity_hash(Kind::Command, command);
+            self.hash.add(command.hash);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Events that make the core remember an order id.
+
+use crate::account::Slot;
+use crate::order_state::{OrderState, Progress, Symbol, Work};
+use crate::{
+    Call, CommandOutcome, Core, ExecutionStatus, OrderNo, OrderOpened, OrderRejected, TimeInForce, UpdateKind, VenueKey,
+};
+use std::sync::Arc;
+
+impl Core {
+    pub(super) fn absorb_opened(&mut self, event: &OrderOpened) {
+        let new = &event.new;
+        let no = new.key.order();
+        if no != self.next_order() {
+            return;
+        }
+        let mut now = Progress::new(new.quantity_steps, new.price_ticks, event.at_ns);
+        now.quantity = Some(event.quantity);
+        now.price = event.price;
+        let order = OrderState {
+            no,
+            account: self.account_index(&event.account),
+            order_id: Arc::from(&*event.order_id),
+            content_hash: event.content_hash,
+            symbol: Symbol::Listed(new.symbol),
+            order_type: Some(new.order_type),
+            side: Some(new.side),
+            time_in_force: new.time_in_force,
+            stop_loss_ticks: new.stop_loss_ticks,
+            take_profit_ticks: new.take_profit_ticks,
+            entry: Work::new(now),
+            legs: [None, None],
+            stored: None,
+            hash: 0,
+        };
+        self.instruments.count_order(new.symbol);
+        self.unreported.insert(no);
+        self.accounts[order.account as usize].open.insert(new.key);
+        self.remember(order);
+    }
+
+    pub(super) fn absorb_rejected(&mut self, event: &OrderRejected) {
+        if event.order != self.next_order() {
+            return;
+        }
+        let mut now = Progress::new(0, None, event.at_ns);
+        now.status = ExecutionStatus::Rejected;
+        now.code = event.code;
+        now.field = Box::from(&*event.field);
+        now.message = Box::from(&*event.message);
+        now.quantity = event.quantity;
+        now.price = event.price;
+        now.version = 0;
+        let order = OrderState {
+            no: event.order,
+            account: self.account_index(&event.account),
+            order_id: Arc::from(&*event.order_id),
+            content_hash: event.content_hash,
+            symbol: Symbol::Named(Box::from(&*event.symbol)),
+            order_type: event.order_type,
+            side: event.side,
+            time_in_force: TimeInForce::Gtc,
+            stop_loss_ticks: None,
+            take_profit_ticks: None,
+            entry: Work::new(now),
+            legs: [None, None],
+            stored: None,
+            hash: 0,
+        };
+        self.remember(order);
+        let _known = self.update(VenueKey::entry(event.order), UpdateKind::Rejected, None, event.at_ns);
+        self.store_reply(event.order);
+    }
+
+    fn remember(&mut self, order: OrderState) {
+        let no = order.no;
+        let account = &mut self.accounts[order.account as usize];
+        account.remember_order(&order.order_id, Slot::Order(no));
+        self.orders.push(order);
+        self.rehash_order(no);
+    }
+
+    pub(super) fn absorb_replied(&mut self, no: OrderNo) {
+        self.store_reply(no);
+        let reply = self.order(no).and_then(|order| self.stored_reply(order));
+        if let Some(reply) = reply {
+            self.turn.concluded.push((Call::Execute(no), CommandOutcome::Execute(reply)));
+        }
+    }
+
+    /// The state now is the reply to every copy of this order, for good.
+    fn store_reply(&mut self, no: OrderNo) {
+        if let Some(order) = self.order_mut(no)
+            && order.stored.is_none()
+        {
+            order.stored = Some(Box::new(order.entry.now.clone()));
+        }
+        self.rehash_order(no);
+    }
+
+    pub(super) fn absorb_fenced(&mut self, account: &str, order_id: &str) {
+        let index = self.account_index(account);
+        let account = &mut self.accounts[index as usize];
+        if account.ids.contains_key(order_id) {
+            return;
+        }
+        account.remember_order(&Arc::from(order_id), Slot::Fenced);
+        account.tombstones += 1;
+        self.hash.add(account.tombstone_hash(order_id));
+    }
+}

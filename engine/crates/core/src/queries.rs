@@ -1,0 +1,305 @@
+//! What can be asked of the core without changing it.
+
+use crate::account::{Account, Slot};
+use crate::identity::{check_id, is_id, split_leg, uuid7_ms};
+use crate::order_state::OrderState;
+use crate::state_hash::{Kind, entity_hash};
+use crate::{
+    Command, CommandOutcome, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply,
+    OrderUpdate, Part, ReasonCode, Rejection, UpdateKind, VenueCommand, VenueKey,
+};
+use std::sync::Arc;
+
+/// What a subscriber gets that resumes (WIRE.md, section 4).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Replay {
+    /// All updates after the number that was asked for.
+    Updates(Vec<Arc<OrderUpdate>>),
+    /// Those from `first` to `last` can no longer be replayed; the open orders as of `last` instead.
+    Gap {
+        /// First number that will not come.
+        first: u64,
+        /// Last number that will not come: the account's last.
+        last: u64,
+        /// One for each open order and leg, `snapshot` set, `sequence` its last update.
+        snapshot: Vec<OrderUpdate>,
+    },
+    /// The number lies beyond the account's last: the engine has forgotten what the subscriber saw.
+    Regressed,
+}
+
+/// How many ids that are no UUIDv7 an account has used (orders, tombstones and commands).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Quota {
+    /// Ids used.
+    pub used: u64,
+    /// Beyond this, `ID_QUOTA_EXCEEDED`.
+    pub limit: u64,
+    /// Four fifths are used: tell somebody.
+    pub alarm: bool,
+}
+
+/// What an id stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    Order(VenueKey),
+    Fenced,
+    /// An id that no order has; it can be fenced.
+    Unknown,
+    /// The id of a leg that there is not; clients can send no order under it.
+    UnknownLeg,
+}
+
+impl Core {
+    /// Refusals before `apply` that depend on state: a new id that is no UUIDv7, beyond the account's quota.
+    ///
+    /// # Errors
+    /// ID_QUOTA_EXCEEDED.
+    pub fn admit(&self, command: &Command) -> Result<(), Rejection> {
+        let (account, order_id, command_id) = ids_of(command);
+        let account = self.account(account_name(account));
+        let new_order = order_id.is_some_and(|id| {
+            is_id(id) && uuid7_ms(id).is_none() && account.is_none_or(|one| !one.ids.contains_key(id))
+        });
+        let new_command = command_id.is_some_and(|id| {
+            is_id(id) && uuid7_ms(id).is_none() && account.is_none_or(|one| !one.commands.contains_key(id))
+        });
+        let wanted = u64::from(new_order) + u64::from(new_command);
+        let limit = self.limits().foreign_id_quota;
+        let used = account.map_or(0, |account| account.foreign_ids);
+        if wanted == 0 || used.saturating_add(wanted) <= limit {
+            return Ok(());
+        }
+        let field = if new_order { "order_id" } else { "command_id" };
+        let message = format!(
+            "the account has used {used} of {limit} ids that are no UUIDv7; use UUIDv7 ids, or raise foreign_id_quota"
+        );
+        Err(Rejection::new(ReasonCode::IdQuotaExceeded, field, message))
+    }
+
+    /// The account's use of ids that are no UUIDv7.
+    pub fn quota(&self, account: &str) -> Quota {
+        let used = self.account(account_name(account)).map_or(0, |account| account.foreign_ids);
+        let limit = self.limits().foreign_id_quota;
+        Quota { used, limit, alarm: used > 0 && used >= limit - limit / 5 }
+    }
+
+    /// The configuration, or one without instruments before there is any.
+    pub(crate) fn limits(&self) -> &Configuration {
+        const NONE: &Configuration = &Configuration::UNCONFIGURED;
+        self.configuration.as_ref().unwrap_or(NONE)
+    }
+
+    /// Answers `GetOrder` without a fence; legs have ids too (WIRE.md, section 3).
+    pub fn get(&self, account: &str, order_id: &str) -> GetOrderReply {
+        if let Err(rejection) = check_account(account) {
+            return refused(rejection);
+        }
+        if let Err(rejection) = check_id("order_id", split_leg(order_id).0) {
+            return refused(rejection);
+        }
+        match self.find(account_name(account), order_id) {
+            Found::Order(key) => self.found(key),
+            found => GetOrderReply { fenced: found == Found::Fenced, ..refused(unknown_order(order_id)) },
+        }
+    }
+
+    fn found(&self, key: VenueKey) -> GetOrderReply {
+        let stored = self.order(key.order()).filter(|_| key.part() == Some(Part::Entry));
+        GetOrderReply {
+            found: true,
+            order: self.state_of(key),
+            reply: stored.and_then(|order| self.stored_reply(order)),
+            code: Some(ReasonCode::None),
+            ..GetOrderReply::default()
+        }
+    }
+
+    pub(crate) fn find(&self, account: &str, order_id: &str) -> Found {
+        let (entry, part) = split_leg(order_id);
+        let slot = self.account(account).and_then(|account| account.ids.get(entry));
+        match slot {
+            Some(Slot::Order(no)) => {
+                let exists = self.order(*no).is_some_and(|order| order.work(part).is_some());
+                if exists { Found::Order(VenueKey::new(*no, part)) } else { Found::UnknownLeg }
+            }
+            _ if part != Part::Entry => Found::UnknownLeg,
+            Some(Slot::Fenced) => Found::Fenced,
+            None => Found::Unknown,
+        }
+    }
+
+    /// State of one order or leg.
+    pub fn state_of(&self, key: VenueKey) -> Option<OrderReply> {
+        let order = self.order(key.order())?;
+        let part = key.part()?;
+        let progress = &order.work(part)?.now;
+        Some(order.reply(part, progress, self.account_of(order), &self.instruments))
+    }
+
+    pub(crate) fn stored_reply(&self, order: &OrderState) -> Option<OrderReply> {
+        let stored = order.stored.as_ref()?;
+        Some(order.reply(Part::Entry, stored, self.account_of(order), &self.instruments))
+    }
+
+    fn account_of(&self, order: &OrderState) -> &str {
+        let index = usize::try_from(order.account).unwrap_or(usize::MAX);
+        self.accounts.get(index).map_or("", |account| &account.name)
+    }
+
+    /// An instrument by its index, tradable or not.
+    pub fn instrument(&self, symbol: u32) -> Option<&Instrument> {
+        self.instruments.get(symbol).map(|listed| &listed.instrument)
+    }
+
+    /// The index of a tradable instrument.
+    pub fn symbol_index(&self, symbol: &str) -> Option<u32> {
+        self.instruments.find(symbol).map(|(index, _)| index)
+    }
+
+    /// The instrument of an order or leg; `None` for an order that the core rejected for its symbol.
+    pub fn instrument_of(&self, key: VenueKey) -> Option<&Instrument> {
+        self.instrument(self.order(key.order())?.symbol_index()?)
+    }
+
+    /// What the venue was told and has not answered: new orders, then cancels and replaces (external venues:
+    /// reconcile after a restart, never send again unasked).
+    pub fn unreported_intents(&self) -> Vec<VenueCommand> {
+        let orders = self.unreported.iter().filter_map(|no| self.order(*no)?.as_new());
+        let mut intents: Vec<VenueCommand> = orders.map(VenueCommand::New).collect();
+        for (key, commands) in &self.waiting {
+            for command in commands.iter().filter_map(|no| self.command(*no)) {
+                intents.extend(match command.intent {
+                    Intent::None => None,
+                    Intent::Cancel { .. } | Intent::CancelAll => Some(VenueCommand::Cancel { key: *key }),
+                    Intent::Replace { key, quantity_steps, price_ticks } => {
+                        Some(VenueCommand::Replace { key, quantity_steps, price_ticks })
+                    }
+                });
+            }
+        }
+        intents
+    }
+
+    /// The account's last update.
+    pub fn last_sequence(&self, account: &str) -> u64 {
+        self.account(account_name(account)).map_or(0, |account| account.sequence)
+    }
+
+    /// What a subscriber gets that has seen the updates up to `after`.
+    pub fn updates_since(&self, account: &str, after: u64) -> Replay {
+        let last = self.last_sequence(account);
+        if after > last {
+            return Replay::Regressed;
+        }
+        let Some(account) = self.account(account_name(account)).filter(|_| after < last) else {
+            return Replay::Updates(Vec::new());
+        };
+        let missed = usize::try_from(last - after).unwrap_or(usize::MAX);
+        match account.history.len().checked_sub(missed) {
+            Some(start) => Replay::Updates(account.history.range(start..).cloned().collect()),
+            None => Replay::Gap { first: after + 1, last, snapshot: self.snapshot(account) },
+        }
+    }
+
+    /// The open orders and legs of which something was said.
+    fn snapshot(&self, account: &Account) -> Vec<OrderUpdate> {
+        let open = account.open.iter().filter_map(|key| {
+            let event_time_ns = self.order(key.order())?.work(key.part()?)?.now.updated_ns;
+            let order = self.state_of(*key)?;
+            let is_leg = !order.parent_order_id.is_empty();
+            Some(OrderUpdate {
+                sequence: order.sequence,
+                kind: if is_leg { UpdateKind::LegChanged } else { UpdateKind::Accepted },
+                order,
+                execution_id: 0,
+                last_quantity: None,
+                last_price: None,
+                event_time_ns,
+                snapshot: true,
+            })
+        });
+        open.filter(|update| update.sequence > 0).collect()
+    }
+
+    /// Hash of orders, tombstones, accounts, positions and commands; not of configuration and epoch. Kept up
+    /// incrementally.
+    pub fn state_hash(&self) -> u128 {
+        self.hash.0
+    }
+
+    /// The same from scratch, for tests and checks.
+    pub fn recompute_state_hash(&self) -> u128 {
+        let orders = self.orders.iter().map(|order| entity_hash(Kind::Order, order));
+        let commands = self.commands.iter().map(|command| entity_hash(Kind::Command, command));
+        let accounts = self.accounts.iter().map(|account| {
+            let positions = account.positions.iter().map(|(symbol, steps)| account.position_hash(*symbol, *steps));
+            let fenced = account.ids.iter().filter(|(_, slot)| **slot == Slot::Fenced);
+            let tombstones = fenced.map(|(id, _)| account.tombstone_hash(id));
+            positions.chain(tombstones).fold(account.own_hash(), u128::wrapping_add)
+        });
+        orders.chain(commands).chain(accounts).fold(0, u128::wrapping_add)
+    }
+
+    /// Numbers for health and metrics, by name.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let sum = |count: fn(&Account) -> u64| self.accounts.iter().map(count).sum();
+        let alarms = self.accounts.iter().filter(|account| self.quota(&account.name).alarm).count();
+        vec![
+            ("orders", self.orders.len() as u64),
+            ("open_orders", sum(|account| account.open.len() as u64)),
+            ("commands", self.commands.len() as u64),
+            ("fenced_ids", sum(|account| account.tombstones)),
+            ("foreign_ids", sum(|account| account.foreign_ids)),
+            ("foreign_id_alarms", alarms as u64),
+            ("unreported_orders", self.unreported.len() as u64),
+        ]
+    }
+
+    /// The reply that ended a call, as stored.
+    pub(crate) fn stored_command_reply(&self, no: crate::CommandNo) -> Option<CommandOutcome> {
+        self.command(no)?.reply.as_deref().cloned()
+    }
+}
+
+/// Empty means the default.
+pub(crate) fn account_name(account: &str) -> &str {
+    if account.is_empty() { DEFAULT_ACCOUNT } else { account }
+}
+
+/// Without authentication everybody trades for `default` alone.
+pub(crate) fn check_account(account: &str) -> Result<(), Rejection> {
+    if account_name(account) == DEFAULT_ACCOUNT {
+        return Ok(());
+    }
+    let message = format!("this principal may trade for the account {DEFAULT_ACCOUNT} only");
+    Err(Rejection::new(ReasonCode::AccountNotAllowed, "account", message))
+}
+
+pub(crate) fn unknown_order(order_id: &str) -> Rejection {
+    let message = format!("no order has the id {order_id}");
+    Rejection::new(ReasonCode::UnknownOrder, "order_id", message)
+}
+
+/// A `GetOrderReply` that found nothing.
+pub(crate) fn refused(rejection: Rejection) -> GetOrderReply {
+    GetOrderReply {
+        code: Some(rejection.code),
+        message: rejection.message,
+        field: rejection.field,
+        ..GetOrderReply::default()
+    }
+}
+
+/// Account, order id that may be spent, command id.
+fn ids_of(command: &Command) -> (&str, Option<&str>, Option<&str>) {
+    match command {
+        Command::Execute(order) => (&order.account, Some(&order.order_id), None),
+        Command::Cancel(one) => (&one.account, Some(&one.order_id), Some(&one.command_id)),
+        Command::Replace(one) => (&one.account, None, Some(&one.command_id)),
+        Command::Fence(one) => (&one.account, Some(&one.order_id), None),
+        Command::CancelAll(one) => (&one.account, None, Some(&one.command_id)),
+        Command::SetTradingState(one) => (&one.account, None, Some(&one.command_id)),
+        Command::PublishQuotes(one) => (&one.account, None, Some(&one.command_id)),
+    }
+}
