@@ -43,7 +43,7 @@ class Journal:
             for event in record["venue_events"]:
                 journal._take_venue_event(event)
             reply = (record.get("reply") or {}).get("reply")
-            if record["kind"] == "execute" and reply:
+            if record["kind"] == "ExecuteOrder" and reply:
                 journal.replies[reply["order_id"]] = reply
         return journal
 
@@ -63,9 +63,8 @@ class Journal:
             case "Triggered":
                 self.triggered.add(event["order_id"])
             case "Trade":
-                for side in ("buyer", "seller"):
-                    if event[side] is not None:
-                        self.traded[event[side]].append(_fill(event))
+                for fill in event["fills"]:
+                    self.traded[fill["order_id"]].append(_fill(fill))
             case _:
                 pass
 

@@ -69,7 +69,7 @@ async def _trade_days(
                 seen_cuts, heal_on_day = len(saboteur.cuts), day + HEALED_AFTER_DAYS
             if day == heal_on_day:
                 proxy.heal()
-                await _until(lambda: client.active_path == "zmq")
+                await _until(lambda: client.usable_paths[:1] == ("zmq",))
 
 
 async def _until(condition: Callable[[], bool]) -> None:
