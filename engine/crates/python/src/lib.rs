@@ -1,1 +1,23 @@
-//! placeholder
+//! `transport._native`: the fast path's codec for Python, on the engine's own wire crate.
+//!
+//! Its functions are those of the seam `transport/wire/codec.py`, by name and meaning; the pure Python codec
+//! (`transport/wire/portable.py`) is its oracle in tests.
+
+mod contract;
+mod decimals;
+mod decode;
+mod encode;
+mod fields;
+mod refusals;
+mod replies;
+
+use pyo3::prelude::*;
+
+/// Encodes and decodes messages of the fast path. Use through `transport.wire`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::decode::decode;
+    #[pymodule_export]
+    use crate::encode::{encode_execute_batch, encode_execute_order, encode_request};
+}

@@ -9,7 +9,7 @@ pub mod zmtp;
 /// The code that flatc makes of `schemas/execution.fbs`. Outside this crate use it to read what
 /// [`codec::open`] has verified, and for nothing else.
 #[rustfmt::skip]
-#[allow(clippy::all, clippy::pedantic, clippy::nursery, missing_docs, unsafe_code, unused_imports, dead_code)]
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::unwrap_used, missing_docs, unsafe_code, unused_imports, dead_code)]
 #[path = "generated/execution_generated.rs"]
 mod generated;
 

@@ -214,9 +214,8 @@ impl Encoder {
         let builder = &mut self.builder;
         self.entries.clear();
         for &(key, value) in order.metadata {
-            // A key is required: an empty one is written too, for the engine to refuse it by name.
-            let key = Some(builder.create_string(key));
-            let value = Some(builder.create_string(value));
+            let key = text(builder, key);
+            let value = text(builder, value);
             self.entries.push(fb::MetadataEntry::create(builder, &fb::MetadataEntryArgs { key, value }));
         }
         let metadata = if self.entries.is_empty() { None } else { Some(builder.create_vector(&self.entries)) };

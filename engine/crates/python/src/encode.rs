@@ -1,0 +1,264 @@
+//! Requests: from the contract's objects to bytes.
+
+use crate::contract::{contract, is_exactly};
+use crate::fields::{Place, Text, as_integer, as_text, decimal, flag, integer, text};
+use crate::refusals::validation_error;
+use bridge_core::{CancelAllOrders, CancelOrder, Quote, ReplaceOrder};
+use bridge_wire::CONTRACT_VERSION;
+use bridge_wire::codec::{Encoder, GetOrder, Hello, OrderFields, Subscribe};
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use std::cell::Cell;
+
+thread_local! {
+    /// Taken out while in use: reading attributes may run Python code, which may encode in turn.
+    static ENCODER: Cell<Option<Encoder>> = const { Cell::new(None) };
+}
+
+/// Above this size the buffer is given back rather than kept.
+const KEPT_BYTES: usize = 4 << 20;
+
+fn with_encoder<T>(use_encoder: impl FnOnce(&mut Encoder) -> PyResult<T>) -> PyResult<T> {
+    let mut encoder = ENCODER.take().unwrap_or_default();
+    let result = use_encoder(&mut encoder);
+    if encoder.capacity_bytes() <= KEPT_BYTES {
+        ENCODER.set(Some(encoder));
+    }
+    result
+}
+
+/// Envelope with ExecuteOrder.
+#[pyfunction]
+pub fn encode_execute_order<'py>(
+    correlation: Bound<'py, PyAny>,
+    journal_id: Bound<'py, PyAny>,
+    order: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let address = Address::read(correlation, journal_id)?;
+    with_encoder(|encoder| {
+        with_order(order, Place::Top, |fields| {
+            let bytes = encoder.execute_order(address.correlation, address.journal_id.as_str(), fields);
+            PyBytes::new(order.py(), bytes)
+        })
+    })
+}
+
+/// Envelope with ExecuteBatch.
+#[pyfunction]
+pub fn encode_execute_batch<'py>(
+    correlation: Bound<'py, PyAny>,
+    journal_id: Bound<'py, PyAny>,
+    orders: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let address = Address::read(correlation, journal_id)?;
+    with_encoder(|encoder| {
+        encoder.begin_batch();
+        for (index, order) in orders.try_iter()?.enumerate() {
+            with_order(&order?, Place::Order(index), |fields| encoder.add_order(fields))?;
+        }
+        let bytes = encoder.end_batch(address.correlation, address.journal_id.as_str());
+        Ok(PyBytes::new(orders.py(), bytes))
+    })
+}
+
+/// Envelope with any other request.
+#[pyfunction]
+pub fn encode_request<'py>(
+    correlation: Bound<'py, PyAny>,
+    journal_id: Bound<'py, PyAny>,
+    request: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let address = Address::read(correlation, journal_id)?;
+    with_encoder(|encoder| write_request(encoder, &address, request))
+}
+
+/// The envelope's own fields.
+struct Address<'py> {
+    correlation: u64,
+    journal_id: Text<'py>,
+}
+
+impl<'py> Address<'py> {
+    fn read(correlation: Bound<'py, PyAny>, journal_id: Bound<'py, PyAny>) -> PyResult<Self> {
+        Ok(Self {
+            correlation: as_integer(correlation, "correlation", Place::Top)?.unwrap_or(0),
+            journal_id: as_text(journal_id, "journal_id", Place::Top)?,
+        })
+    }
+}
+
+fn with_order<'py, T>(
+    order: &Bound<'py, PyAny>,
+    place: Place,
+    write: impl FnOnce(&OrderFields<'_>) -> T,
+) -> PyResult<T> {
+    let py = order.py();
+    let order_id = text(order, intern!(py, "order_id"), place)?;
+    let symbol = text(order, intern!(py, "symbol"), place)?;
+    let account = text(order, intern!(py, "account"), place)?;
+    let trace_context = text(order, intern!(py, "trace_context"), place)?;
+    let entries = metadata(order, place)?;
+    let metadata: Vec<(&str, &str)> = entries.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    Ok(write(&OrderFields {
+        order_id: order_id.as_str(),
+        symbol: symbol.as_str(),
+        order_type: integer(order, intern!(py, "order_type"), place)?,
+        side: integer(order, intern!(py, "side"), place)?,
+        quantity: decimal(order, intern!(py, "quantity"), place)?,
+        price: decimal(order, intern!(py, "price"), place)?,
+        stop_loss: decimal(order, intern!(py, "stop_loss"), place)?,
+        take_profit: decimal(order, intern!(py, "take_profit"), place)?,
+        timestamp_ns: integer(order, intern!(py, "timestamp_ns"), place)?,
+        metadata: &metadata,
+        account: account.as_str(),
+        time_in_force: integer(order, intern!(py, "time_in_force"), place)?,
+        expires_at_ns: integer(order, intern!(py, "expires_at_ns"), place)?,
+        contract_version: integer(order, intern!(py, "contract_version"), place)?.unwrap_or(CONTRACT_VERSION),
+        trace_context: trace_context.as_str(),
+    }))
+}
+
+fn metadata<'py>(order: &Bound<'py, PyAny>, place: Place) -> PyResult<Vec<(Text<'py>, Text<'py>)>> {
+    let py = order.py();
+    let given = order.getattr(intern!(py, "metadata"))?;
+    let Ok(entries) = given.cast::<PyDict>() else {
+        if given.is_none() {
+            return Ok(Vec::new());
+        }
+        let problem = format!("a {} is no dictionary", given.get_type().name()?);
+        return Err(validation_error(py, &place.name("metadata"), &problem, None));
+    };
+    entries
+        .iter()
+        .map(|(key, value)| Ok((as_text(key, "metadata", place)?, as_text(value, "metadata", place)?)))
+        .collect()
+}
+
+fn write_request<'py>(
+    encoder: &mut Encoder,
+    address: &Address<'py>,
+    request: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let py = request.py();
+    let types = contract(py)?;
+    let class = request.get_type();
+    let (correlation, journal_id) = (address.correlation, address.journal_id.as_str());
+    let bytes = if is_exactly(&class, &types.cancel_order) {
+        encoder.cancel_order(correlation, journal_id, &cancel_order(request)?)
+    } else if is_exactly(&class, &types.replace_order) {
+        encoder.replace_order(correlation, journal_id, &replace_order(request)?)
+    } else if is_exactly(&class, &types.get_order) {
+        encoder.get_order(correlation, journal_id, &get_order(request)?)
+    } else if is_exactly(&class, &types.publish_quotes) {
+        let command_id = owned(request, intern!(py, "command_id"))?;
+        encoder.publish_quotes(correlation, journal_id, &command_id, &quotes(request)?)
+    } else if is_exactly(&class, &types.cancel_all_orders) {
+        encoder.cancel_all_orders(correlation, journal_id, &cancel_all_orders(request)?)
+    } else if is_exactly(&class, &types.set_trading_state) {
+        let command_id = owned(request, intern!(py, "command_id"))?;
+        let account = owned(request, intern!(py, "account"))?;
+        let state = integer(request, intern!(py, "state"), Place::Top)?.unwrap_or(0);
+        let cancel_open_orders = flag(request, intern!(py, "cancel_open_orders"))?;
+        encoder.set_trading_state(correlation, journal_id, &command_id, &account, state, cancel_open_orders)
+    } else if is_exactly(&class, &types.subscribe_order_updates) {
+        encoder.subscribe(correlation, journal_id, &subscribe(request)?)
+    } else if is_exactly(&class, &types.unsubscribe_order_updates) {
+        let subscription = integer(request, intern!(py, "subscription"), Place::Top)?.unwrap_or(0);
+        encoder.unsubscribe(correlation, journal_id, subscription)
+    } else if is_exactly(&class, &types.health_check) {
+        encoder.health_check(correlation, journal_id, &owned(request, intern!(py, "service"))?)
+    } else if is_exactly(&class, &types.hello) {
+        encoder.hello(correlation, journal_id, &hello(request)?)
+    } else {
+        return Err(PyTypeError::new_err(format!("{} is no request of the fast path", class.name()?)));
+    };
+    Ok(PyBytes::new(py, bytes))
+}
+
+fn owned<'py>(request: &Bound<'py, PyAny>, name: &Bound<'py, pyo3::types::PyString>) -> PyResult<String> {
+    Ok(text(request, name, Place::Top)?.as_str().to_owned())
+}
+
+fn hello(request: &Bound<'_, PyAny>) -> PyResult<Hello> {
+    let py = request.py();
+    Ok(Hello {
+        protocol_version: integer(request, intern!(py, "protocol_version"), Place::Top)?.unwrap_or(0),
+        client: owned(request, intern!(py, "client"))?,
+        session_id: owned(request, intern!(py, "session_id"))?,
+        resume_from: integer(request, intern!(py, "resume_from"), Place::Top)?,
+        account: owned(request, intern!(py, "account"))?,
+    })
+}
+
+fn cancel_order(request: &Bound<'_, PyAny>) -> PyResult<CancelOrder> {
+    let py = request.py();
+    Ok(CancelOrder {
+        command_id: owned(request, intern!(py, "command_id"))?,
+        account: owned(request, intern!(py, "account"))?,
+        order_id: owned(request, intern!(py, "order_id"))?,
+        expected_version: integer(request, intern!(py, "expected_version"), Place::Top)?,
+        defect: None,
+    })
+}
+
+fn replace_order(request: &Bound<'_, PyAny>) -> PyResult<ReplaceOrder> {
+    let py = request.py();
+    Ok(ReplaceOrder {
+        command_id: owned(request, intern!(py, "command_id"))?,
+        account: owned(request, intern!(py, "account"))?,
+        order_id: owned(request, intern!(py, "order_id"))?,
+        expected_version: integer(request, intern!(py, "expected_version"), Place::Top)?,
+        quantity: decimal(request, intern!(py, "quantity"), Place::Top)?,
+        price: decimal(request, intern!(py, "price"), Place::Top)?,
+        defect: None,
+    })
+}
+
+fn get_order(request: &Bound<'_, PyAny>) -> PyResult<GetOrder> {
+    let py = request.py();
+    Ok(GetOrder {
+        order_id: owned(request, intern!(py, "order_id"))?,
+        account: owned(request, intern!(py, "account"))?,
+        fence: flag(request, intern!(py, "fence"))?,
+    })
+}
+
+fn cancel_all_orders(request: &Bound<'_, PyAny>) -> PyResult<CancelAllOrders> {
+    let py = request.py();
+    Ok(CancelAllOrders {
+        command_id: owned(request, intern!(py, "command_id"))?,
+        account: owned(request, intern!(py, "account"))?,
+        symbol: owned(request, intern!(py, "symbol"))?,
+        defect: None,
+    })
+}
+
+fn subscribe(request: &Bound<'_, PyAny>) -> PyResult<Subscribe> {
+    let py = request.py();
+    Ok(Subscribe {
+        account: owned(request, intern!(py, "account"))?,
+        resume_from: integer(request, intern!(py, "resume_from"), Place::Top)?,
+        accept_gaps: flag(request, intern!(py, "accept_gaps"))?,
+    })
+}
+
+fn quotes(request: &Bound<'_, PyAny>) -> PyResult<Vec<Quote>> {
+    let given = request.getattr(intern!(request.py(), "quotes"))?;
+    given.try_iter()?.enumerate().map(|(index, quote)| read_quote(&quote?, Place::Quote(index))).collect()
+}
+
+fn read_quote(quote: &Bound<'_, PyAny>, place: Place) -> PyResult<Quote> {
+    let py = quote.py();
+    Ok(Quote {
+        symbol: text(quote, intern!(py, "symbol"), place)?.as_str().to_owned(),
+        bid: decimal(quote, intern!(py, "bid"), place)?,
+        ask: decimal(quote, intern!(py, "ask"), place)?,
+        bid_size: decimal(quote, intern!(py, "bid_size"), place)?,
+        ask_size: decimal(quote, intern!(py, "ask_size"), place)?,
+        last_price: decimal(quote, intern!(py, "last_price"), place)?,
+        volume: decimal(quote, intern!(py, "volume"), place)?,
+        timestamp_ns: integer(quote, intern!(py, "timestamp_ns"), place)?,
+    })
+}
