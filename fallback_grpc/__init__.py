@@ -1,0 +1,62 @@
+"""The execution bridge: orders over the fast path with gRPC behind it, each exactly once.
+
+`connect()` (asyncio) and `connect_blocking()` (threads) return connected clients; `ExecutionBridgeClient` is the
+original design's client. `GrpcClient` and `BlockingGrpcClient` speak gRPC alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fallback_grpc.asynchronous import GrpcClient
+from fallback_grpc.blocking import BlockingGrpcClient
+from fallback_grpc.blocking_bridge import BlockingExecutionBridgeClient
+from fallback_grpc.bridge import ExecutionBridgeClient
+from fallback_grpc.bridge_health import BridgeHealth
+from fallback_grpc.failover.events import BridgePathEvent, BridgeStatistics, PathEventKind
+from transport.contract.config import BridgeConfig
+
+__all__ = [
+    "BlockingExecutionBridgeClient",
+    "BlockingGrpcClient",
+    "BridgeHealth",
+    "BridgePathEvent",
+    "BridgeStatistics",
+    "ExecutionBridgeClient",
+    "GrpcClient",
+    "PathEventKind",
+    "connect",
+    "connect_blocking",
+]
+
+
+async def connect(
+    config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any
+) -> ExecutionBridgeClient:
+    """A connected client for the running event loop; `async with await connect() as client:` closes it.
+
+    `settings` stand over `config`. Without a `BridgeConfig`, environment variables `EXECUTION_BRIDGE_*` fill what is
+    not given. Raises if no path to the engine opens (`ExecutionBridgeClient.connect`).
+    """
+    client = ExecutionBridgeClient(_configuration(config, settings))
+    await client.connect()
+    return client
+
+
+def connect_blocking(
+    config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any
+) -> BlockingExecutionBridgeClient:
+    """A connected client for threads; `with connect_blocking() as client:` closes it. Arguments as for `connect`."""
+    client = BlockingExecutionBridgeClient(_configuration(config, settings))
+    client.connect()
+    return client
+
+
+def _configuration(config: Mapping[str, Any] | BridgeConfig | None, settings: Mapping[str, Any]) -> BridgeConfig:
+    if isinstance(config, BridgeConfig):
+        if not settings:
+            return config
+        config = {name: getattr(config, name) for name in BridgeConfig.__struct_fields__}
+        return BridgeConfig.from_mapping(config | dict(settings))
+    return BridgeConfig.load(**(dict(config or {}) | dict(settings)))

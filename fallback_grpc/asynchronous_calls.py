@@ -1,0 +1,239 @@
+"""The contract's names for asyncio, over three primitives: one order, one batch, one command."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from decimal import Decimal
+from typing import Any, TypeVar, cast
+
+from fallback_grpc.outcome import Done, conclusion_of_batched
+from fallback_grpc.stream_results import StreamResults
+from transport.contract.codes import TradingState
+from transport.contract.conclusions import Refused
+from transport.contract.config import BridgeConfig
+from transport.contract.ids import new_command_id
+from transport.contract.orders import Order, Quote
+from transport.contract.replies import (
+    CommandReplies,
+    CommandReply,
+    Delivery,
+    ExecuteReply,
+    GetOrderReply,
+    Health,
+    OrderCommandReply,
+    OrderReply,
+)
+from transport.contract.requests import (
+    CancelAllOrders,
+    CancelOrder,
+    Command,
+    GetOrder,
+    HealthCheck,
+    PublishQuotes,
+    ReplaceOrder,
+    SetTradingState,
+)
+
+ItemT = TypeVar("ItemT")
+
+
+class AsyncCalls(ABC):
+    """What `GrpcClient` and `ExecutionBridgeClient` offer alike; see `transport.contract.client` for the contract."""
+
+    _config: BridgeConfig
+
+    @abstractmethod
+    async def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]: ...
+
+    async def settle_order(self, order: Order, *, in_doubt: bool) -> Done[OrderReply]:
+        """Executes an order that an earlier copy may have executed already (`in_doubt`): no refusal settles that."""
+        return await self._order(order, self._config.call_timeout_ms, in_doubt=in_doubt)
+
+    @abstractmethod
+    async def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]: ...
+
+    @abstractmethod
+    async def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]: ...
+
+    def _timeout(self, timeout_ms: float | None) -> float:
+        return self._config.call_timeout_ms if timeout_ms is None else timeout_ms
+
+    async def execute_order(self, order: Order, *, timeout_ms: float | None = None) -> OrderReply:
+        """Executes one order. A rejection is a reply; see `transport.contract.errors` for what is raised."""
+        return (await self._order(order, self._timeout(timeout_ms))).reply
+
+    async def deliver_order(self, order: Order, *, timeout_ms: float | None = None) -> Delivery:
+        """As `execute_order`, with the envelope: path, correlation, attempts, duplicate."""
+        done = await self._order(order, self._timeout(timeout_ms))
+        return Delivery(done.reply, done.path, done.correlation, done.attempts, done.duplicate)
+
+    async def execute_batch(self, orders: Sequence[Order], *, timeout_ms: float | None = None) -> list[OrderReply]:
+        """Executes orders sent as one message; replies by index. Not a transaction: each order stands by itself."""
+        if not orders:
+            return []
+        done = await self._batch(orders, self._timeout(timeout_ms))
+        replies = [answer.reply for answer in done.reply]
+        if done.was_in_doubt:
+            await self._settle_refused(orders, done.reply, replies, self._timeout(timeout_ms))
+        return replies
+
+    async def _settle_refused(
+        self, orders: Sequence[Order], answers: Sequence[ExecuteReply], replies: list[OrderReply], timeout_ms: float
+    ) -> None:
+        """An order refused in this copy of the batch may have been executed by an earlier one: find out."""
+        for index, answer in enumerate(answers):
+            if isinstance(conclusion_of_batched(answer), Refused):
+                replies[index] = (await self._order(orders[index], timeout_ms, in_doubt=True)).reply
+
+    async def execute_batch_orders(self, orders: Iterable[Order] | AsyncIterable[Order]) -> AsyncIterator[OrderReply]:
+        """Streams orders one by one, `batch_window` in flight; replies in the order of the orders.
+
+        One that is refused is answered by a reply with status FAILED and its code; the others go on. If any ended
+        in `OutcomeUnknownError`, `NotSentError` or another error, that is raised after the last reply.
+        """
+        results = StreamResults()
+        async with aclosing(windowed(as_async(orders), self.execute_order, self._config.batch_window, results)) as all_:
+            async for reply in all_:
+                yield reply
+        results.raise_if_failed()
+
+    async def cancel_order(
+        self,
+        order_id: str,
+        *,
+        command_id: str | None = None,
+        expected_version: int | None = None,
+        timeout_ms: float | None = None,
+    ) -> OrderCommandReply:
+        """Cancels an order; an id that the engine does not know is fenced: it will never execute."""
+        command = CancelOrder(
+            order_id=order_id,
+            command_id=command_id or new_command_id(),
+            account=self._config.account,
+            expected_version=expected_version,
+        )
+        return cast("OrderCommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
+
+    async def replace_order(
+        self,
+        order_id: str,
+        *,
+        expected_version: int,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        command_id: str | None = None,
+        timeout_ms: float | None = None,
+    ) -> OrderCommandReply:
+        """Changes the total quantity or the price of an open order that is still at `expected_version`."""
+        command = ReplaceOrder(
+            order_id=order_id,
+            expected_version=expected_version,
+            command_id=command_id or new_command_id(),
+            account=self._config.account,
+            quantity=quantity,
+            price=price,
+        )
+        return cast("OrderCommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
+
+    async def get_order(
+        self, order_id: str, *, fence: bool = False, timeout_ms: float | None = None
+    ) -> GetOrderReply:
+        """Asks for an order; with `fence`, an unknown id will never execute afterwards."""
+        command = GetOrder(order_id=order_id, account=self._config.account, fence=fence)
+        return cast("GetOrderReply", (await self._command(command, self._timeout(timeout_ms))).reply)
+
+    async def cancel_all_orders(
+        self, *, symbol: str | None = None, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply:
+        """Cancels all open orders of the account, or those of one symbol."""
+        command = CancelAllOrders(
+            command_id=command_id or new_command_id(), account=self._config.account, symbol=symbol or ""
+        )
+        return cast("CommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
+
+    async def set_trading_state(
+        self,
+        state: TradingState,
+        *,
+        cancel_open_orders: bool = False,
+        command_id: str | None = None,
+        timeout_ms: float | None = None,
+    ) -> CommandReply:
+        """Says what the account may do from now on."""
+        command = SetTradingState(
+            state=state,
+            command_id=command_id or new_command_id(),
+            account=self._config.account,
+            cancel_open_orders=cancel_open_orders,
+        )
+        return cast("CommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
+
+    async def publish_quotes(
+        self, quotes: Sequence[Quote], *, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply:
+        """The feed's side: quotes for the embedded exchange."""
+        command = PublishQuotes(quotes=tuple(quotes), command_id=command_id or new_command_id())
+        return cast("CommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
+
+    async def _engine_health(self, timeout_ms: float | None) -> Health:
+        return cast("Health", (await self._command(HealthCheck(), self._timeout(timeout_ms))).reply)
+
+
+async def windowed(
+    orders: AsyncIterator[Order],
+    execute: Callable[[Order], Awaitable[OrderReply]],
+    window_size: int,
+    results: StreamResults,
+) -> AsyncGenerator[OrderReply, None]:
+    """Executes orders with at most `window_size` in flight; replies in the order of the orders, as soon as they come.
+
+    A source that pauses does not hold replies back. Leaving early abandons what is in flight: its outcome is unknown.
+    """
+    window: deque[tuple[Order, asyncio.Future[OrderReply]]] = deque()
+    coming: asyncio.Future[Order | None] | None = asyncio.ensure_future(_next_or_none(orders))
+    try:
+        while coming is not None or window:
+            awaited: set[asyncio.Future[Any]] = {window[0][1]} if window else set()
+            if coming is not None and len(window) < window_size:
+                awaited.add(coming)
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            if coming is not None and coming in awaited and coming.done():
+                order = coming.result()
+                coming = None if order is None else asyncio.ensure_future(_next_or_none(orders))
+                if order is not None:
+                    window.append((order, asyncio.ensure_future(execute(order))))
+            while window and window[0][1].done():
+                reply = _result(*window.popleft(), results)
+                if reply is not None:
+                    yield reply
+    finally:
+        for abandoned in [task for _, task in window] + ([] if coming is None else [coming]):
+            abandoned.cancel()
+
+
+def _result(order: Order, task: asyncio.Future[OrderReply], results: StreamResults) -> OrderReply | None:
+    """The reply to one order of a stream; None where there is none, which `results` remembers."""
+    problem = task.exception()
+    if problem is None:
+        return task.result()
+    if isinstance(problem, Exception):
+        return results.reply_for(order, problem)
+    raise problem
+
+
+async def _next_or_none(items: AsyncIterator[ItemT]) -> ItemT | None:
+    return await anext(items, None)
+
+
+async def as_async(items: Iterable[ItemT] | AsyncIterable[ItemT]) -> AsyncIterator[ItemT]:
+    """Any iterable as an asynchronous one."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

@@ -1,0 +1,249 @@
+"""The bridge client for threads: both paths behind the contract's names.
+
+Any number of threads may use one client; the calling thread does the fast path's I/O itself. Two daemon threads
+probe the paths. Iterators belong to the thread that reads them. Not across `os.fork`: the child makes its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar, cast
+
+from fallback_grpc.background import BackgroundStreams
+from fallback_grpc.blocking import BlockingGrpcClient
+from fallback_grpc.blocking_calls import BlockingCalls
+from fallback_grpc.bridge_health import BridgeHealth, bridge_health
+from fallback_grpc.bridge_settings import plan_policy, probe_timeout_ms, switchboard_settings, why_nothing_connected
+from fallback_grpc.failover.blocking import BlockingFailover
+from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
+from fallback_grpc.failover.switchboard import Switchboard
+from fallback_grpc.original import order_from_dict, reply_to_dict
+from fallback_grpc.outcome import Done, subject_of_command, subject_of_orders
+from transport.contract.client import BlockingPath
+from transport.contract.codes import ReasonCode
+from transport.contract.conclusions import Conclusion, NotSent
+from transport.contract.config import BridgeConfig
+from transport.contract.errors import (
+    ClientClosedError,
+    ExecutionBridgeError,
+    ForkedProcessError,
+    JournalMismatchError,
+)
+from transport.contract.orders import Order
+from transport.contract.path import PathEvent, PathListener, PathRefused
+from transport.contract.replies import (
+    CommandReplies,
+    ExecuteReply,
+    Health,
+    MarketDataUpdate,
+    OrderReply,
+    OrderUpdate,
+    Path,
+    UpdateGap,
+)
+from transport.contract.requests import Command, HealthCheck
+from transport.fastpath.blocking import BlockingFastPathClient
+
+_log = logging.getLogger(__name__)
+
+# Calls on gRPC at once; more threads than this wait their turn, so that a failover of all does not swamp the path.
+_MOST_ON_GRPC = 32
+
+ReplyT = TypeVar("ReplyT")
+
+
+class BlockingExecutionBridgeClient(BlockingCalls):
+    """`ExecutionBridgeClient`, for threads; see `transport.contract.client` for the contract."""
+
+    def __init__(
+        self, config: Mapping[str, Any] | BridgeConfig, *, paths: Mapping[Path, BlockingPath] | None = None
+    ) -> None:
+        """`paths` replaces the clients of the two paths, in order of preference; tests do that."""
+        self._config = config if isinstance(config, BridgeConfig) else BridgeConfig.from_mapping(config)
+        if paths is None:
+            paths = {"zmq": BlockingFastPathClient(self._config), "grpc": BlockingGrpcClient(self._config)}
+        self._paths: dict[Path, BlockingPath] = dict(paths)
+        self._board = Switchboard(tuple(self._paths), switchboard_settings(self._config))
+        self._failover = BlockingFailover(self._board, plan_policy(self._config))
+        self._streams = BackgroundStreams(self._config, lambda: self._board.journal_id)
+        self._grpc_room = threading.BoundedSemaphore(_MOST_ON_GRPC)
+        self._process = os.getpid()
+        self._connected = self._closed = False
+        for name, client in self._paths.items():
+            client.add_listener(self._listener_of(name))
+
+    # ---- life ----
+
+    def connect(self) -> None:
+        """Connects both paths and checks the engine's health. Succeeds if at least one path is up.
+
+        Raises what the better path failed with. A second path whose engine has another journal is not used.
+        """
+        self._check_alive(connecting=True)
+        failures: dict[Path, BaseException | None] = {}
+        with ThreadPoolExecutor(len(self._paths), "bridge-connect") as pool:
+            attempts = {path: pool.submit(client.connect) for path, client in self._paths.items()}
+            for path, running in attempts.items():
+                failures[path] = running.exception()
+        for path, failure in failures.items():
+            if failure is not None and not isinstance(failure, ExecutionBridgeError):
+                raise failure
+            if failure is not None:
+                _log.warning("path %s did not connect: %s", path, failure)
+        self._board.settle(time.monotonic_ns())
+        if not self._board.usable:
+            self.close()
+            raise why_nothing_connected(failures)
+        self._bind_journal()
+        self._connected = True
+        self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
+        self.health_check()
+
+    def close(self) -> None:
+        """Ends probing and streams, and closes both paths. Calls in flight end as unknown."""
+        if self._closed:
+            return
+        self._closed = True
+        if os.getpid() != self._process:
+            return  # what is open belongs to the parent
+        self._streams.close()
+        self._failover.stop(probe_timeout_ms(self._config) / 1_000)
+        for client in self._paths.values():
+            client.close()
+
+    def __enter__(self) -> Self:
+        if not self._connected:
+            self.connect()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- the original's names ----
+
+    def execute_order_sync(self, trade_order: Mapping[str, Any]) -> dict[str, Any]:
+        """Executes one order given as a dictionary; see `fallback_grpc.original` for keys and values."""
+        delivery = self.deliver_order(order_from_dict(trade_order, self._config.account))
+        return reply_to_dict(delivery.reply, delivery)
+
+    def execute_orders_batch(self, orders: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Streams orders given as dictionaries; replies in their order (see `execute_batch_orders`)."""
+        typed = (order_from_dict(fields, self._config.account) for fields in orders)
+        for reply in self.execute_batch_orders(typed):
+            yield reply_to_dict(reply)
+
+    def health_check(self, *, timeout_ms: float | None = None) -> BridgeHealth:
+        """The engine's health by the best path, and the state of each path in `checks`."""
+        done = self._command(HealthCheck(), self._timeout(timeout_ms))
+        return bridge_health(cast("Health", done.reply), self.path_states(), done.path)
+
+    # ---- streams ----
+
+    def stream_market_data(self, symbols: Sequence[str] = ()) -> Iterator[MarketDataUpdate]:
+        """The market of some symbols, or of all: by PUB/SUB, by gRPC while the fast path is down."""
+        self._check_alive()
+        return self._streams.open(lambda client: client.stream_market_data(symbols))
+
+    def subscribe_order_updates(
+        self, *, resume_from: int | None = None, accept_gaps: bool = True
+    ) -> Iterator[OrderUpdate | UpdateGap]:
+        """Every update of the account once and in order, across reconnects and failover."""
+        self._check_alive()
+        return self._streams.open(
+            lambda client: client.subscribe_order_updates(resume_from=resume_from, accept_gaps=accept_gaps)
+        )
+
+    # ---- what is known ----
+
+    @property
+    def journal_id(self) -> str:
+        """The engine's journal that this client belongs to."""
+        return self._board.journal_id
+
+    @property
+    def usable_paths(self) -> tuple[Path, ...]:
+        """The paths that carry orders now, best first."""
+        return self._board.usable
+
+    @property
+    def statistics(self) -> BridgeStatistics:
+        """Counters since the client was made."""
+        return self._board.statistics()
+
+    def path_states(self) -> dict[str, dict[str, Any]]:
+        """What is known of each path: usable, connected, breaker state, journal, reason."""
+        return {path: self._board.describe(path) for path in self._paths}
+
+    def on_path_event(self, listener: BridgePathListener) -> None:
+        """Calls `listener` for every path event, in the thread that noticed; it must not block."""
+        self._board.add_listener(listener)
+
+    # ---- the three primitives ----
+
+    def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
+        def attempt(path: Path, copy_ms: float) -> Conclusion[OrderReply]:
+            if path == "grpc":
+                return self._on_grpc(lambda left_ms: self._paths[path].attempt_order(order, left_ms), copy_ms)
+            return self._paths[path].attempt_order(order, copy_ms)
+
+        self._check_alive()
+        subject = subject_of_orders((order,))
+        return self._failover.call(attempt, self._is_connected, subject, timeout_ms, in_doubt=in_doubt)
+
+    def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]:
+        def attempt(path: Path, copy_ms: float) -> Conclusion[list[ExecuteReply]]:
+            return self._paths[path].attempt_batch(orders, copy_ms)
+
+        self._check_alive()
+        return self._failover.call(attempt, self._is_connected, subject_of_orders(orders), timeout_ms)
+
+    def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]:
+        def attempt(path: Path, copy_ms: float) -> Conclusion[CommandReplies]:
+            return self._paths[path].attempt(command, copy_ms)
+
+        self._check_alive()
+        return self._failover.call(attempt, self._is_connected, subject_of_command(command), timeout_ms)
+
+    # ---- inside ----
+
+    def _on_grpc(self, attempt: Callable[[float], Conclusion[ReplyT]], copy_ms: float) -> Conclusion[ReplyT]:
+        began_ns = time.monotonic_ns()
+        if not self._grpc_room.acquire(timeout=copy_ms / 1_000):
+            return NotSent("too many threads waited for gRPC")
+        try:
+            return attempt(copy_ms - (time.monotonic_ns() - began_ns) / 1_000_000)
+        finally:
+            self._grpc_room.release()
+
+    def _is_connected(self, path: Path) -> bool:
+        return self._paths[path].is_connected
+
+    def _listener_of(self, path: Path) -> PathListener:
+        def heard(event: PathEvent) -> None:
+            self._board.path_event(path, event, time.monotonic_ns())
+
+        return heard
+
+    def _bind_journal(self) -> None:
+        """Both paths accept only the engine that the better one found (invariant 12)."""
+        for path, client in self._paths.items():
+            try:
+                client.bind_journal(self._board.journal_id)
+            except JournalMismatchError as problem:
+                refused = PathRefused(reason=str(problem), code=ReasonCode.JOURNAL_ID_MISMATCH)
+                self._board.path_event(path, refused, time.monotonic_ns())
+
+    def _check_alive(self, *, connecting: bool = False) -> None:
+        if os.getpid() != self._process:
+            raise ForkedProcessError(
+                f"this client was made in process {self._process}; make one of its own in process {os.getpid()}"
+            )
+        if self._closed:
+            raise ClientClosedError("the client is closed; nothing was sent")
+        if not connecting and not self._connected:
+            raise ClientClosedError("the client is not connected: connect() first; nothing was sent")

@@ -1,0 +1,197 @@
+"""The contract's names for threads, over three primitives: one order, one batch, one command."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import cast
+
+from fallback_grpc.outcome import Done, conclusion_of_batched
+from fallback_grpc.stream_results import StreamResults
+from transport.contract.codes import TradingState
+from transport.contract.conclusions import Refused
+from transport.contract.config import BridgeConfig
+from transport.contract.errors import ExecutionBridgeError
+from transport.contract.ids import new_command_id
+from transport.contract.orders import Order, Quote
+from transport.contract.replies import (
+    CommandReplies,
+    CommandReply,
+    Delivery,
+    ExecuteReply,
+    GetOrderReply,
+    Health,
+    OrderCommandReply,
+    OrderReply,
+)
+from transport.contract.requests import (
+    CancelAllOrders,
+    CancelOrder,
+    Command,
+    GetOrder,
+    HealthCheck,
+    PublishQuotes,
+    ReplaceOrder,
+    SetTradingState,
+)
+
+
+class BlockingCalls(ABC):
+    """What the blocking clients offer alike; see `transport.contract.client` for the contract."""
+
+    _config: BridgeConfig
+
+    @abstractmethod
+    def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]: ...
+
+    @abstractmethod
+    def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]: ...
+
+    @abstractmethod
+    def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]: ...
+
+    def _timeout(self, timeout_ms: float | None) -> float:
+        return self._config.call_timeout_ms if timeout_ms is None else timeout_ms
+
+    def execute_order(self, order: Order, *, timeout_ms: float | None = None) -> OrderReply:
+        """Executes one order. A rejection is a reply; see `transport.contract.errors` for what is raised."""
+        return self._order(order, self._timeout(timeout_ms)).reply
+
+    def deliver_order(self, order: Order, *, timeout_ms: float | None = None) -> Delivery:
+        """As `execute_order`, with the envelope: path, correlation, attempts, duplicate."""
+        done = self._order(order, self._timeout(timeout_ms))
+        return Delivery(done.reply, done.path, done.correlation, done.attempts, done.duplicate)
+
+    def execute_batch(self, orders: Sequence[Order], *, timeout_ms: float | None = None) -> list[OrderReply]:
+        """Executes orders sent as one message; replies by index. Not a transaction: each order stands by itself."""
+        if not orders:
+            return []
+        done = self._batch(orders, self._timeout(timeout_ms))
+        replies = [answer.reply for answer in done.reply]
+        if done.was_in_doubt:
+            for index, answer in enumerate(done.reply):
+                # Refused in this copy of the batch, but an earlier one may have executed it: find out.
+                if isinstance(conclusion_of_batched(answer), Refused):
+                    replies[index] = self._order(orders[index], self._timeout(timeout_ms), in_doubt=True).reply
+        return replies
+
+    def execute_batch_orders(self, orders: Iterable[Order]) -> Iterator[OrderReply]:
+        """Executes a stream of orders, up to `batch_window` in flight; replies in the order of the orders.
+
+        They travel as batches of that size. One that is refused is answered by a reply with status FAILED and its
+        code; the others go on. If any ended in `OutcomeUnknownError`, `NotSentError` or another error, that is
+        raised after the last reply.
+        """
+        results = StreamResults()
+        source = iter(orders)
+        while window := list(islice(source, self._config.batch_window)):
+            yield from self._window(window, results)
+        results.raise_if_failed()
+
+    def _window(self, window: list[Order], results: StreamResults) -> Iterator[OrderReply]:
+        answers: list[ExecuteReply] = []
+        in_doubt = False
+        try:
+            done = self._batch(window, self._config.call_timeout_ms)
+            answers, in_doubt = done.reply, done.was_in_doubt
+        except ExecutionBridgeError as problem:
+            if len(window) > 1 and not results.is_about_each(problem):
+                # Refused or not encodable as a whole: only singly can each order have its own answer.
+                for order in window:
+                    yield from self._window([order], results)
+                return
+            for order in window:
+                reply = results.reply_for(order, problem)
+                if reply is not None:
+                    yield reply
+        for order, answer in zip(window, answers, strict=False):
+            if not isinstance(conclusion_of_batched(answer), Refused):
+                yield answer.reply
+                continue
+            try:
+                yield self._order(order, self._config.call_timeout_ms, in_doubt=in_doubt).reply
+            except ExecutionBridgeError as problem:
+                reply = results.reply_for(order, problem)
+                if reply is not None:
+                    yield reply
+
+    def cancel_order(
+        self,
+        order_id: str,
+        *,
+        command_id: str | None = None,
+        expected_version: int | None = None,
+        timeout_ms: float | None = None,
+    ) -> OrderCommandReply:
+        """Cancels an order; an id that the engine does not know is fenced: it will never execute."""
+        command = CancelOrder(
+            order_id=order_id,
+            command_id=command_id or new_command_id(),
+            account=self._config.account,
+            expected_version=expected_version,
+        )
+        return cast("OrderCommandReply", self._command(command, self._timeout(timeout_ms)).reply)
+
+    def replace_order(
+        self,
+        order_id: str,
+        *,
+        expected_version: int,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        command_id: str | None = None,
+        timeout_ms: float | None = None,
+    ) -> OrderCommandReply:
+        """Changes the total quantity or the price of an open order that is still at `expected_version`."""
+        command = ReplaceOrder(
+            order_id=order_id,
+            expected_version=expected_version,
+            command_id=command_id or new_command_id(),
+            account=self._config.account,
+            quantity=quantity,
+            price=price,
+        )
+        return cast("OrderCommandReply", self._command(command, self._timeout(timeout_ms)).reply)
+
+    def get_order(self, order_id: str, *, fence: bool = False, timeout_ms: float | None = None) -> GetOrderReply:
+        """Asks for an order; with `fence`, an unknown id will never execute afterwards."""
+        command = GetOrder(order_id=order_id, account=self._config.account, fence=fence)
+        return cast("GetOrderReply", self._command(command, self._timeout(timeout_ms)).reply)
+
+    def cancel_all_orders(
+        self, *, symbol: str | None = None, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply:
+        """Cancels all open orders of the account, or those of one symbol."""
+        command = CancelAllOrders(
+            command_id=command_id or new_command_id(), account=self._config.account, symbol=symbol or ""
+        )
+        return cast("CommandReply", self._command(command, self._timeout(timeout_ms)).reply)
+
+    def set_trading_state(
+        self,
+        state: TradingState,
+        *,
+        cancel_open_orders: bool = False,
+        command_id: str | None = None,
+        timeout_ms: float | None = None,
+    ) -> CommandReply:
+        """Says what the account may do from now on."""
+        command = SetTradingState(
+            state=state,
+            command_id=command_id or new_command_id(),
+            account=self._config.account,
+            cancel_open_orders=cancel_open_orders,
+        )
+        return cast("CommandReply", self._command(command, self._timeout(timeout_ms)).reply)
+
+    def publish_quotes(
+        self, quotes: Sequence[Quote], *, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply:
+        """The feed's side: quotes for the embedded exchange."""
+        command = PublishQuotes(quotes=tuple(quotes), command_id=command_id or new_command_id())
+        return cast("CommandReply", self._command(command, self._timeout(timeout_ms)).reply)
+
+    def _engine_health(self, timeout_ms: float | None) -> Health:
+        return cast("Health", self._command(HealthCheck(), self._timeout(timeout_ms)).reply)

@@ -1,0 +1,244 @@
+"""The bridge client for asyncio: both paths behind the contract's names, and the original's.
+
+    client = ExecutionBridgeClient({"zmq_endpoint": "tcp://127.0.0.1:5555", "rust_endpoint": "127.0.0.1:50051"})
+    await client.connect()
+    reply = await client.execute_order_sync({"symbol": "NASDAQ", "order_type": "MARKET", "side": "BUY", "quantity": 1})
+
+Use a client in the event loop it was connected in, from as many tasks as you like; not across `os.fork`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from transport.fastpath.asynchronous import FastPathClient
+
+from fallback_grpc.asynchronous import GrpcClient
+from fallback_grpc.asynchronous_calls import AsyncCalls, as_async
+from fallback_grpc.bridge_health import BridgeHealth, bridge_health
+from fallback_grpc.bridge_settings import plan_policy, probe_timeout_ms, switchboard_settings, why_nothing_connected
+from fallback_grpc.failover.asynchronous import AsyncFailover
+from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
+from fallback_grpc.failover.funnel import OrderFunnel
+from fallback_grpc.failover.streams import AsyncStreams
+from fallback_grpc.failover.switchboard import Switchboard
+from fallback_grpc.original import order_from_dict, reply_to_dict
+from fallback_grpc.outcome import Done, subject_of_command, subject_of_orders
+from transport.contract.client import AsyncPath
+from transport.contract.codes import ReasonCode
+from transport.contract.conclusions import Conclusion
+from transport.contract.config import BridgeConfig
+from transport.contract.errors import (
+    ClientClosedError,
+    ExecutionBridgeError,
+    ForkedProcessError,
+    JournalMismatchError,
+)
+from transport.contract.orders import Order
+from transport.contract.path import PathEvent, PathRefused
+from transport.contract.replies import (
+    CommandReplies,
+    ExecuteReply,
+    Health,
+    MarketDataUpdate,
+    OrderReply,
+    OrderUpdate,
+    Path,
+    UpdateGap,
+)
+from transport.contract.requests import Command, HealthCheck
+
+_log = logging.getLogger(__name__)
+
+
+class ExecutionBridgeClient(AsyncCalls):
+    """Orders over the fast path, over gRPC when that fails, each exactly once; see `transport.contract.client`."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | BridgeConfig,
+        *,
+        paths: Mapping[Path, AsyncPath] | None = None,
+    ) -> None:
+        """`paths` replaces the clients of the two paths, in order of preference; tests do that."""
+        self._config = config if isinstance(config, BridgeConfig) else BridgeConfig.from_mapping(config)
+        if paths is None:
+            paths = {"zmq": FastPathClient(self._config), "grpc": GrpcClient(self._config)}
+        self._paths: dict[Path, AsyncPath] = dict(paths)
+        self._board = Switchboard(tuple(self._paths), switchboard_settings(self._config))
+        self._failover = AsyncFailover(self._board, plan_policy(self._config))
+        self._streams = AsyncStreams(self._board, self._failover.gate, self._paths)
+        self._funnels = {path: OrderFunnel(client) for path, client in self._paths.items() if path == "grpc"}
+        self._process = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        for name, client in self._paths.items():
+            client.add_listener(self._listener_of(name))
+
+    # ---- life ----
+
+    async def connect(self) -> None:
+        """Connects both paths and checks the engine's health. Succeeds if at least one path is up.
+
+        Raises what the better path failed with. A second path whose engine has another journal is not used.
+        """
+        self._check_alive(connecting=True)
+        self._loop = asyncio.get_running_loop()
+        results = await asyncio.gather(
+            *(client.connect() for client in self._paths.values()), return_exceptions=True
+        )
+        failures = dict(zip(self._paths, results, strict=True))
+        for path, failure in failures.items():
+            if isinstance(failure, BaseException) and not isinstance(failure, ExecutionBridgeError):
+                raise failure
+            if failure is not None:
+                _log.warning("path %s did not connect: %s", path, failure)
+        self._board.settle(time.monotonic_ns())
+        if not self._board.usable:
+            await self.close()
+            raise why_nothing_connected(failures)
+        self._bind_journal()
+        self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
+        await self.health_check()
+
+    async def close(self) -> None:
+        """Ends probing and closes both paths. Calls in flight end as unknown."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._failover.stop()
+        await asyncio.gather(*(client.close() for client in self._paths.values()), return_exceptions=True)
+
+    async def __aenter__(self) -> ExecutionBridgeClient:
+        if self._loop is None:
+            await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # ---- the original's names ----
+
+    async def execute_order_sync(self, trade_order: Mapping[str, Any]) -> dict[str, Any]:
+        """Executes one order given as a dictionary; see `fallback_grpc.original` for keys and values."""
+        order = order_from_dict(trade_order, self._config.account)
+        delivery = await self.deliver_order(order)
+        return reply_to_dict(delivery.reply, delivery)
+
+    async def execute_orders_batch(
+        self, orders: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]]
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Streams orders given as dictionaries; replies in their order (see `execute_batch_orders`)."""
+
+        async def typed() -> AsyncIterator[Order]:
+            async for fields in as_async(orders):
+                yield order_from_dict(fields, self._config.account)
+
+        async for reply in self.execute_batch_orders(typed()):
+            yield reply_to_dict(reply)
+
+    async def health_check(self, *, timeout_ms: float | None = None) -> BridgeHealth:
+        """The engine's health by the best path, and the state of each path in `checks`."""
+        done = await self._command(HealthCheck(), self._timeout(timeout_ms))
+        return bridge_health(cast("Health", done.reply), self.path_states(), done.path)
+
+    # ---- streams ----
+
+    def stream_market_data(self, symbols: Sequence[str] = ()) -> AsyncIterator[MarketDataUpdate]:
+        """The market of some symbols, or of all: by PUB/SUB, by gRPC while the fast path is down."""
+        self._check_alive()
+        return self._streams.market_data(symbols)
+
+    def subscribe_order_updates(
+        self, *, resume_from: int | None = None, accept_gaps: bool = True
+    ) -> AsyncIterator[OrderUpdate | UpdateGap]:
+        """Every update of the account once and in order, across reconnects and failover."""
+        self._check_alive()
+        return self._streams.updates(resume_from, accept_gaps)
+
+    # ---- what is known ----
+
+    @property
+    def journal_id(self) -> str:
+        """The engine's journal that this client belongs to."""
+        return self._board.journal_id
+
+    @property
+    def usable_paths(self) -> tuple[Path, ...]:
+        """The paths that carry orders now, best first."""
+        return self._board.usable
+
+    @property
+    def statistics(self) -> BridgeStatistics:
+        """Counters since the client was made."""
+        return self._board.statistics()
+
+    def path_states(self) -> dict[str, dict[str, Any]]:
+        """What is known of each path: usable, connected, breaker state, journal, reason."""
+        return {path: self._board.describe(path) for path in self._paths}
+
+    def on_path_event(self, listener: BridgePathListener) -> None:
+        """Calls `listener` for every path that goes down, comes up, announces its end, or is the wrong engine."""
+        self._board.add_listener(listener)
+
+    # ---- the three primitives ----
+
+    async def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
+        def attempt(path: Path, copy_ms: float) -> Any:
+            return self._funnels.get(path, self._paths[path]).attempt_order(order, copy_ms)
+
+        self._check_alive()
+        subject = subject_of_orders((order,))
+        return await self._failover.call(attempt, self._is_connected, subject, timeout_ms, in_doubt=in_doubt)
+
+    async def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]:
+        def attempt(path: Path, copy_ms: float) -> Any:
+            return self._paths[path].attempt_batch(orders, copy_ms)
+
+        self._check_alive()
+        return await self._failover.call(attempt, self._is_connected, subject_of_orders(orders), timeout_ms)
+
+    async def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]:
+        async def attempt(path: Path, copy_ms: float) -> Conclusion[CommandReplies]:
+            return await self._paths[path].attempt(command, copy_ms)
+
+        self._check_alive()
+        return await self._failover.call(attempt, self._is_connected, subject_of_command(command), timeout_ms)
+
+    # ---- inside ----
+
+    def _is_connected(self, path: Path) -> bool:
+        return self._paths[path].is_connected
+
+    def _listener_of(self, path: Path) -> Any:
+        def heard(event: PathEvent) -> None:
+            self._board.path_event(path, event, time.monotonic_ns())
+
+        return heard
+
+    def _bind_journal(self) -> None:
+        """Both paths accept only the engine that the better one found (invariant 12)."""
+        for path, client in self._paths.items():
+            try:
+                client.bind_journal(self._board.journal_id)
+            except JournalMismatchError as problem:
+                refused = PathRefused(reason=str(problem), code=ReasonCode.JOURNAL_ID_MISMATCH)
+                self._board.path_event(path, refused, time.monotonic_ns())
+
+    def _check_alive(self, *, connecting: bool = False) -> None:
+        if os.getpid() != self._process:
+            raise ForkedProcessError(
+                f"this client was made in process {self._process}; make one of its own in process {os.getpid()}"
+            )
+        if self._closed:
+            raise ClientClosedError("the client is closed; nothing was sent")
+        if not connecting:
+            if self._loop is None:
+                raise ClientClosedError("the client is not connected: await connect() first; nothing was sent")
+            if self._loop is not asyncio.get_running_loop():
+                raise ExecutionBridgeError("this client belongs to another event loop: make one per loop")

@@ -1,0 +1,151 @@
+"""The blocking shell of failover: the calling thread drives its call's plan; one daemon thread probes each path."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from fallback_grpc.failover.breaker import NS_PER_MS
+from fallback_grpc.failover.plan import CallPlan, Conclude, Ending, PlanPolicy, Send, Wait
+from fallback_grpc.failover.switchboard import Switchboard
+from fallback_grpc.outcome import Done, Subject, done_or_raise, ending_of
+from transport.contract.conclusions import Conclusion, Replied
+from transport.contract.errors import ExecutionBridgeError
+from transport.contract.replies import Path
+
+_log = logging.getLogger(__name__)
+_NS_PER_S = 1_000_000_000
+
+ReplyT = TypeVar("ReplyT")
+
+
+class Probed(Protocol):
+    """What the prober needs of a path."""
+
+    def probe(self, timeout_ms: float) -> bool: ...
+
+
+class ThreadGate:
+    """Lets threads wait until the paths have changed, or a time has passed."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._changes = 0
+
+    def wake(self) -> None:
+        """Wakes every thread that waits now."""
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()
+
+    def wait(self, until_ns: int) -> None:
+        """Returns at `until_ns` (monotonic), or earlier if something changed."""
+        with self._changed:
+            seen = self._changes
+            left_s = (until_ns - time.monotonic_ns()) / _NS_PER_S
+            self._changed.wait_for(lambda: self._changes != seen, max(left_s, 0))
+
+
+def drive(
+    plan: CallPlan,
+    attempt: Callable[[Path, float], Conclusion[ReplyT]],
+    usable: Callable[[], tuple[Path, ...]],
+    gate: ThreadGate,
+    ended: Callable[[Path, Conclusion[ReplyT]], None],
+) -> tuple[Conclude, Conclusion[ReplyT] | None]:
+    """Runs a plan to its end: `attempt` sends one copy, `ended` hears how each copy that got no reply ended."""
+    conclusions: dict[int, Conclusion[ReplyT]] = {}
+    while True:
+        now_ns = time.monotonic_ns()
+        step = plan.next_step(now_ns, usable())
+        if isinstance(step, Send):
+            conclusion = attempt(step.path, (step.patience_until_ns - now_ns) / NS_PER_MS)
+            conclusions[step.copy] = conclusion
+            if not isinstance(conclusion, Replied):
+                ended(step.path, conclusion)
+            ending, code = ending_of(conclusion)
+            plan.copy_ended(step.copy, ending, time.monotonic_ns(), code)
+        elif isinstance(step, Wait):
+            if step.for_path:
+                gate.wait(step.until_ns)
+            else:
+                time.sleep((step.until_ns - now_ns) / _NS_PER_S)
+        else:
+            return step, None if step.copy is None else conclusions.get(step.copy)
+
+
+class BlockingFailover:
+    """Calls over several paths, from any number of threads."""
+
+    def __init__(self, board: Switchboard, policy: PlanPolicy) -> None:
+        self._board = board
+        self._policy = policy
+        self._gate = ThreadGate()
+        self._stopping = threading.Event()
+        self._probers: list[threading.Thread] = []
+        board.on_change(self._gate.wake)
+
+    def call(
+        self,
+        attempt: Callable[[Path, float], Conclusion[ReplyT]],
+        connected: Callable[[Path], bool],
+        subject: Subject,
+        timeout_ms: float,
+        *,
+        in_doubt: bool = False,
+    ) -> Done[ReplyT]:
+        """Runs one call to its end. Raises as `transport.contract.client` says."""
+        board = self._board
+        deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
+        plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
+
+        def ended(path: Path, conclusion: Conclusion[ReplyT]) -> None:
+            board.copy_ended(path, conclusion, connected(path), time.monotonic_ns())
+
+        end, conclusion = drive(plan, attempt, lambda: board.usable, self._gate, ended)
+        replied = end.ending is Ending.REPLIED and end.copy is not None
+        board.call_ended(
+            plan.path_of(end.copy) if replied and end.copy is not None else None,
+            orders=subject.orders,
+            attempts=plan.attempts,
+            in_doubt=plan.in_doubt,
+            now_ns=time.monotonic_ns(),
+        )
+        return done_or_raise(plan, end, conclusion, subject)
+
+    def start_probing(self, paths: Mapping[Path, Probed], timeout_ms: float) -> None:
+        """Probes every path from now on: those that failed, to find their return; the others, to keep them warm."""
+        for path, client in paths.items():
+            thread = threading.Thread(
+                target=self._probe, args=(path, client, timeout_ms), name=f"bridge-probe-{path}", daemon=True
+            )
+            thread.start()
+            self._probers.append(thread)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends the probing; a probe under way is waited for, at most `timeout_s`."""
+        self._stopping.set()
+        self._gate.wake()
+        for thread in self._probers:
+            thread.join(timeout_s)
+        self._probers.clear()
+
+    def _probe(self, path: Path, client: Probed, timeout_ms: float) -> None:
+        board = self._board
+        while not self._stopping.is_set():
+            now_ns = time.monotonic_ns()
+            due_ns = board.next_probe_ns(path)
+            if due_ns > now_ns:
+                self._gate.wait(due_ns)
+                continue
+            board.probe_started(path, now_ns)
+            try:
+                answered = client.probe(timeout_ms)
+            except ExecutionBridgeError as problem:
+                answered = False
+                _log.debug("probe of path %s: %s", path, problem)
+            ended_ns = time.monotonic_ns()
+            board.probe_ended(path, answered, (ended_ns - now_ns) / NS_PER_MS, ended_ns)

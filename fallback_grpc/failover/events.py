@@ -1,0 +1,53 @@
+"""What the bridge reports about its paths, and what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+import msgspec
+
+from transport.contract.replies import Path
+
+
+class PathEventKind(Enum):
+    """What became of a path."""
+
+    UP = "up"
+    """Orders may use it from now on."""
+    DOWN = "down"
+    """Orders no longer use it; probes look for its return."""
+    GOING_AWAY = "going_away"
+    """The engine announced its shutdown."""
+    JOURNAL_MISMATCH = "journal_mismatch"
+    """Another engine answers there: the path is not used, however well it works. Check endpoints and volumes."""
+
+
+class BridgePathEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of one path; `at_ns` is monotonic."""
+
+    path: Path
+    kind: PathEventKind
+    reason: str
+    at_ns: int
+
+
+BridgePathListener = Callable[[BridgePathEvent], None]
+"""Called in the loop or thread that noticed; must not block. What it raises is logged and goes no further."""
+
+
+class BridgeStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters since the client was made. One batch of `execute_batch` counts as one call."""
+
+    orders_by_path: dict[Path, int]
+    """Calls that a path concluded with a reply (orders; commands are not counted)."""
+    resent: int = 0
+    """Further copies of requests, whatever path they took."""
+    resolved: int = 0
+    """Calls that were in doubt and then got their reply."""
+    unresolved: int = 0
+    """Calls that ended in `OutcomeUnknownError`."""
+    failovers: int = 0
+    """Times that the preferred path was lost while another could take over."""
+    last_failover_ms: float | None = None
+    """From the moment the fault was noticed to the next completed order."""

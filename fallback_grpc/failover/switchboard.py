@@ -1,0 +1,283 @@
+"""Which paths may carry orders now: breakers, connections and the journal check put together. No I/O.
+
+A path is usable while it is connected, its breaker is closed, and its engine is the right one (invariant 12). The
+shells (`asynchronous.py`, `blocking.py`) tell the switchboard what happens and read `usable`. Its methods may be
+called from any thread; listeners run in the caller's thread, outside the lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fallback_grpc.failover.breaker import (
+    NS_PER_MS,
+    BreakerSettings,
+    BreakerState,
+    CircuitBreaker,
+    Signal,
+)
+from fallback_grpc.failover.detector import (
+    makes_suspect,
+    signal_of_conclusion,
+    signal_of_event,
+    signal_of_probe,
+)
+from fallback_grpc.failover.events import (
+    BridgePathEvent,
+    BridgePathListener,
+    BridgeStatistics,
+    PathEventKind,
+)
+from transport.contract.codes import ReasonCode
+from transport.contract.conclusions import Conclusion
+from transport.contract.path import PathConnected, PathEvent, PathGoingAway, PathLost, PathRefused
+from transport.contract.replies import Path
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchboardSettings:
+    """Settings of the breakers and of the probes of paths that are well (the standby path is kept warm by them)."""
+
+    breaker: BreakerSettings
+    slow_probe_ms: float = 1_000.0
+    probe_interval_ms: float = 250.0
+
+
+class _PathRecord:
+    __slots__ = ("breaker", "connected", "journal_id", "mismatched", "next_probe_ns", "reason")
+
+    def __init__(self, settings: BreakerSettings) -> None:
+        self.breaker = CircuitBreaker(settings)
+        self.connected = False
+        self.journal_id = ""
+        self.mismatched = False
+        self.next_probe_ns = 0
+        self.reason = "not connected yet"
+
+    @property
+    def usable(self) -> bool:
+        return self.connected and not self.mismatched and self.breaker.permits_orders
+
+
+class Switchboard:
+    """The paths of one bridge, in order of preference."""
+
+    def __init__(self, paths: Sequence[Path], settings: SwitchboardSettings) -> None:
+        self._settings = settings
+        self._paths = tuple(paths)
+        self._records = {path: _PathRecord(settings.breaker) for path in paths}
+        self._lock = threading.Lock()
+        self._listeners: list[BridgePathListener] = []
+        self._on_change: list[Callable[[], None]] = []
+        self._settled = False
+        self._fault_at_ns: int | None = None
+        self._completed: dict[Path, int] = dict.fromkeys(self._paths, 0)
+        self._resent = self._resolved = self._unresolved = self._failovers = 0
+        self._last_failover_ms: float | None = None
+        self.journal_id = ""
+        self.usable: tuple[Path, ...] = ()
+        """The paths that may carry orders now, best first. Replaced as a whole: read it without a lock."""
+
+    # ---- listeners ----
+
+    def add_listener(self, listener: BridgePathListener) -> None:
+        """Tells `listener` of every event from now on."""
+        self._listeners.append(listener)
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Calls `wake` whenever `usable` has changed or a probe has become due."""
+        self._on_change.append(wake)
+
+    # ---- what happened ----
+
+    def path_event(self, path: Path, event: PathEvent, now_ns: int) -> None:
+        """Takes what a path reported."""
+        notices: list[BridgePathEvent] = []
+        with self._lock:
+            record = self._records[path]
+            if isinstance(event, PathConnected):
+                record.connected, record.journal_id = True, event.journal_id
+                record.breaker.hasten(now_ns)
+                record.next_probe_ns = now_ns
+                self._check_journal(path, notices, now_ns)
+            elif isinstance(event, PathGoingAway):
+                notices.append(_notice(path, PathEventKind.GOING_AWAY, event.message, now_ns))
+            else:
+                self._disconnected(path, event, notices, now_ns)
+            self._signal(record, signal_of_event(event), now_ns)
+            self._refresh(notices, now_ns)
+        self._publish(notices, wake=True)
+
+    def copy_ended(self, path: Path, conclusion: Conclusion[Any], connected: bool, now_ns: int) -> None:
+        """Takes how one copy ended; the shells need not report replies on a path that is well."""
+        notices: list[BridgePathEvent] = []
+        suspect = makes_suspect(conclusion)
+        with self._lock:
+            record = self._records[path]
+            signal = signal_of_conclusion(conclusion, connected=connected)
+            if record.breaker.state is not BreakerState.HALF_OPEN:  # only probes speak for a path on probation
+                self._signal(record, signal, now_ns)
+            if suspect:
+                record.next_probe_ns = min(record.next_probe_ns, now_ns)
+            if signal is Signal.TRIP or signal is Signal.FAILURE:
+                record.reason = str(conclusion)
+            self._refresh(notices, now_ns)
+        self._publish(notices, wake=suspect)
+
+    def settle(self, now_ns: int) -> None:
+        """All first attempts to connect have ended: the best connected path says which journal counts."""
+        notices: list[BridgePathEvent] = []
+        with self._lock:
+            self._settled = True
+            for path in self._paths:
+                if self._records[path].connected:
+                    self._check_journal(path, notices, now_ns)
+            self._refresh(notices, now_ns)
+        self._publish(notices, wake=True)
+
+    def call_ended(self, path: Path | None, *, orders: int, attempts: int, in_doubt: bool, now_ns: int) -> None:
+        """Counts a call: `path` answered it (None: nobody did)."""
+        with self._lock:
+            self._resent += max(attempts - 1, 0)
+            if path is None:
+                self._unresolved += in_doubt
+                return
+            self._resolved += in_doubt
+            self._completed[path] += orders
+            if orders and self._fault_at_ns is not None:
+                self._last_failover_ms = (now_ns - self._fault_at_ns) / NS_PER_MS
+                self._fault_at_ns = None
+
+    # ---- probes ----
+
+    def next_probe_ns(self, path: Path) -> int:
+        """When the next probe of a path is due."""
+        with self._lock:
+            record = self._records[path]
+            at_open = record.breaker.probe_at_ns
+            return record.next_probe_ns if at_open is None else at_open
+
+    def probe_started(self, path: Path, now_ns: int) -> None:
+        """A probe is on its way."""
+        with self._lock:
+            record = self._records[path]
+            record.breaker.record(Signal.PROBE_STARTED, now_ns)
+            record.next_probe_ns = now_ns + int(self._settings.probe_interval_ms * NS_PER_MS)
+
+    def probe_ended(self, path: Path, answered: bool, took_ms: float, now_ns: int) -> None:
+        """A probe was answered or not."""
+        notices: list[BridgePathEvent] = []
+        signal = signal_of_probe(answered, took_ms, self._settings.slow_probe_ms)
+        with self._lock:
+            record = self._records[path]
+            if not answered:
+                record.reason = "a probe got no answer"
+            record.breaker.record(signal, now_ns)
+            if record.breaker.state is BreakerState.HALF_OPEN or not answered:
+                record.next_probe_ns = now_ns  # look again at once: the breaker is about to decide
+            self._refresh(notices, now_ns)
+        self._publish(notices, wake=False)
+
+    # ---- what is known ----
+
+    def describe(self, path: Path) -> dict[str, Any]:
+        """The state of a path, for health checks."""
+        with self._lock:
+            record = self._records[path]
+            return {
+                "usable": record.usable,
+                "connected": record.connected,
+                "breaker": record.breaker.state.value,
+                "journal_id": record.journal_id,
+                "journal_mismatch": record.mismatched,
+                "reason": "" if record.usable else record.reason,
+            }
+
+    def statistics(self) -> BridgeStatistics:
+        """The counters so far."""
+        with self._lock:
+            return BridgeStatistics(
+                orders_by_path=dict(self._completed),
+                resent=self._resent,
+                resolved=self._resolved,
+                unresolved=self._unresolved,
+                failovers=self._failovers,
+                last_failover_ms=self._last_failover_ms,
+            )
+
+    # ---- inside the lock ----
+
+    def _signal(self, record: _PathRecord, signal: Signal | None, now_ns: int) -> None:
+        if signal is not None:
+            record.breaker.record(signal, now_ns)
+
+    def _disconnected(
+        self, path: Path, event: PathLost | PathRefused, notices: list[BridgePathEvent], now_ns: int
+    ) -> None:
+        record = self._records[path]
+        record.connected, record.reason = False, event.reason
+        if isinstance(event, PathRefused) and event.code == ReasonCode.JOURNAL_ID_MISMATCH and not record.mismatched:
+            record.mismatched = True
+            notices.append(_notice(path, PathEventKind.JOURNAL_MISMATCH, event.reason, now_ns))
+
+    def _check_journal(self, path: Path, notices: list[BridgePathEvent], now_ns: int) -> None:
+        record = self._records[path]
+        if not self._settled:
+            return
+        if not self.journal_id:
+            self.journal_id = record.journal_id
+        differs = record.journal_id != self.journal_id
+        if differs and not record.mismatched:
+            record.reason = f"journal {record.journal_id} answers where {self.journal_id} was expected"
+            notices.append(_notice(path, PathEventKind.JOURNAL_MISMATCH, record.reason, now_ns))
+        record.mismatched = differs
+
+    def _refresh(self, notices: list[BridgePathEvent], now_ns: int) -> None:
+        if not self._settled:
+            return
+        before = self.usable
+        now_usable: tuple[Path, ...] = tuple(path for path in self._paths if self._records[path].usable)
+        if now_usable == before:
+            return
+        self.usable = now_usable
+        if before and before[0] not in now_usable:
+            self._fault_at_ns = now_ns if self._fault_at_ns is None else self._fault_at_ns
+            self._failovers += bool(now_usable)
+        for path in self._paths:
+            if (path in before) != (path in now_usable):
+                kind = PathEventKind.UP if path in now_usable else PathEventKind.DOWN
+                reason = "" if kind is PathEventKind.UP else self._records[path].reason
+                notices.append(_notice(path, kind, reason, now_ns))
+
+    # ---- outside the lock ----
+
+    def _publish(self, notices: list[BridgePathEvent], *, wake: bool) -> None:
+        for notice in notices:
+            _log_notice(notice)
+            for listener in tuple(self._listeners):
+                try:
+                    listener(notice)
+                except Exception:  # a listener is the user's code, and must not stop the bridge
+                    _log.exception("a path listener failed on %s", notice)
+        if wake or notices:
+            for call in tuple(self._on_change):
+                call()
+
+
+def _notice(path: Path, kind: PathEventKind, reason: str, now_ns: int) -> BridgePathEvent:
+    return BridgePathEvent(path=path, kind=kind, reason=reason, at_ns=now_ns)
+
+
+def _log_notice(notice: BridgePathEvent) -> None:
+    level = logging.INFO
+    if notice.kind is PathEventKind.JOURNAL_MISMATCH:
+        level = logging.ERROR
+    elif notice.kind is PathEventKind.DOWN:
+        level = logging.WARNING
+    _log.log(level, "path %s %s: %s", notice.path, notice.kind.value, notice.reason)
