@@ -116,6 +116,16 @@ impl<D: Disk> Sequencer<D> {
         }
     }
 
+    /// An instrument by the index that [`bridge_core::VenueCommand`] names it with.
+    pub fn instrument(&self, symbol: u32) -> Option<&bridge_core::Instrument> {
+        self.state.core.instrument(symbol)
+    }
+
+    /// The instrument of an order: what its ticks and steps are.
+    pub fn instrument_of(&self, key: bridge_core::VenueKey) -> Option<&bridge_core::Instrument> {
+        self.state.core.instrument_of(key)
+    }
+
     /// How the engine is, as of the last durable record.
     pub fn health(&self, now: UtcNanos) -> HealthReport {
         let (status, message) = self.status(now);
