@@ -31,6 +31,7 @@ struct Queue {
 pub(crate) struct Book {
     queues: [Queue; 2],
     waiting: [Ranked; 4],
+    parked: Ranked,
     /// What is left of the feed's quote, by side (bid first).
     feed: [Option<Level>; 2],
     /// When the feed's quote arrived.
@@ -85,6 +86,7 @@ impl Book {
         match index {
             Index::Queue(side) => &mut self.queues[side as usize].orders,
             Index::Waiting(watch) => &mut self.waiting[slot(watch)],
+            Index::Parked => &mut self.parked,
         }
     }
 
@@ -92,6 +94,11 @@ impl Book {
     pub fn quote(&mut self, quote: &Quote, priority: u64) {
         self.feed = [quote.bid, quote.ask];
         self.quote_priority = priority;
+    }
+
+    /// The first leg that waits for a quote newer than the present one.
+    pub fn first_parked(&self) -> Option<Key> {
+        self.parked.first_key_value().map(|(_, key)| *key)
     }
 
     /// What is left of the feed's quote on a side; its price stays when nothing is.
@@ -106,16 +113,17 @@ impl Book {
         }
     }
 
-    /// The first order of a side that works at market.
-    pub fn first_unpriced(&self, side: Side) -> Option<Key> {
-        let (place, key) = self.queues[side as usize].orders.first_key_value()?;
-        (place.0 == UNPRICED).then_some(*key)
+    /// The first order of a side that works at market and may trade with `taker`.
+    pub fn first_unpriced(&self, side: Side, taker: Party) -> Option<Key> {
+        let unpriced = self.queues[side as usize].orders.range(..(UNPRICED + 1, 0));
+        unpriced.map(|(_, key)| *key).find(|key| !is_family(*key, taker))
     }
 
-    /// The best price of a side, and who is first at it.
-    pub fn best_priced(&self, side: Side) -> Option<Best> {
+    /// The best price of a side that `taker` may trade at, and who is first at it.
+    pub fn best_priced(&self, side: Side, taker: Party) -> Option<Best> {
         let mut priced = self.queues[side as usize].orders.range((UNPRICED + 1, 0)..);
-        let order = priced.next().map(|(place, key)| (*place, Best::of_order(side, *place, *key)));
+        let order = priced.find(|(_, key)| !is_family(**key, taker));
+        let order = order.map(|(place, key)| (*place, Best::of_order(side, *place, *key)));
         let feed = self.live_feed(side).map(|level| {
             let place = (rank(side, level.price_ticks), self.quote_priority);
             (place, Best::of_feed(level))
@@ -159,7 +167,7 @@ impl Book {
 
     /// Everything that clients have on a side at its best price, the feed's quote included.
     pub fn best_level(&self, side: Side) -> Option<(i64, i128)> {
-        let best = self.best_priced(side)?;
+        let best = self.best_priced(side, Party::Feed)?;
         let at = rank(side, best.price_ticks);
         let orders = self.queues[side as usize].levels.get(&at).copied().unwrap_or(0);
         let feed = self.live_feed(side).filter(|level| level.price_ticks == best.price_ticks);
@@ -177,6 +185,12 @@ impl Best {
     const fn of_feed(level: Level) -> Self {
         Self { price_ticks: level.price_ticks, party: Party::Feed, feed_steps: level.quantity_steps }
     }
+}
+
+/// Whether the two belong to one order: an entry and its legs do not trade with one another. At most one order on a
+/// side is family, so that passing it by costs one step.
+fn is_family(maker: Key, taker: Party) -> bool {
+    taker.key().is_some_and(|key| key.order_no() == maker.order_no())
 }
 
 const fn slot(watch: Watch) -> usize {

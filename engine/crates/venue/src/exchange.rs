@@ -6,7 +6,7 @@ use crate::book::{Best, Book};
 use crate::decide::Turn;
 use crate::hash;
 use crate::order::OpenOrder;
-use crate::{Command, Event, Key, Level, Side};
+use crate::{Command, Event, Key, Level, Party, Side};
 use std::collections::BTreeMap;
 
 /// The embedded exchange. See the crate's documentation for its rules.
@@ -99,12 +99,12 @@ impl Exchange {
         self.orders.range(entry..=last).next().is_some()
     }
 
-    pub(crate) fn first_unpriced(&self, symbol: u32, side: Side) -> Option<Key> {
-        self.books.get(&symbol)?.first_unpriced(side)
+    pub(crate) fn first_unpriced(&self, symbol: u32, side: Side, taker: Party) -> Option<Key> {
+        self.books.get(&symbol)?.first_unpriced(side, taker)
     }
 
-    pub(crate) fn best_priced(&self, symbol: u32, side: Side) -> Option<Best> {
-        self.books.get(&symbol)?.best_priced(side)
+    pub(crate) fn best_priced(&self, symbol: u32, side: Side, taker: Party) -> Option<Best> {
+        self.books.get(&symbol)?.best_priced(side, taker)
     }
 
     pub(crate) fn next_triggered(&self, symbol: u32) -> Option<Key> {

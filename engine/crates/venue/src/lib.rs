@@ -10,7 +10,8 @@
 //!
 //! **Matching.** Better price first; at one price the earlier first, where the feed's quote is as old as its arrival
 //! and every quote is a new arrival, the same price and size included. A trade is at the price of what was there
-//! first. There is no prevention of self-trades: the venue does not know accounts.
+//! first. An entry and its own legs do not trade with one another; other self-trades are not prevented, because the
+//! venue does not know accounts.
 //!
 //! **Working at market.** A triggered GTC order that found too little stays, ahead of every priced order of its side.
 //! It has no price of its own, so it trades with the next limit order or quote at the best price of its own side, if
@@ -32,7 +33,8 @@
 //! **Legs.** An open leg has left what the entry executed less what both legs executed: never more. A leg that is
 //! triggered holds the other one back; if it is cancelled, the other waits again. Legs with nothing left end, one as
 //! `Filled`, the other as `LegDone`, once their entry has ended. While the entry can still fill they stay open with
-//! nothing left, so that its later fills are protected too, and with the next fill they wait for their triggers anew.
+//! nothing left, so that its later fills are protected too, and with the next fill they wait for their triggers anew, from the next
+//! quote on (else orders and legs of several brackets could fill one another for ever on one quote).
 //! A cancelled leg does not come back. When the entry is cancelled, the legs stay for what it executed.
 //!
 //! # Code map

@@ -45,6 +45,8 @@ pub(crate) enum Index {
     Queue(Side),
     /// Those that wait for the feed.
     Waiting(Watch),
+    /// Legs that were armed anew and do not look at the present quote, only at the next.
+    Parked,
 }
 
 /// What a waiting order waits for: a stop or a target, to buy or to sell.
@@ -125,14 +127,19 @@ impl OpenOrder {
     }
 
     /// Where the book should have it. `held`: the other leg is triggered, so this one must not be.
-    pub(crate) fn proper_spot(&self, held: bool) -> Option<Spot> {
+    pub(crate) fn proper_spot(&self, held: bool, quote_priority: u64) -> Option<Spot> {
         let quantity_steps = self.remaining_steps();
-        let (index, rank) = self.proper_index(held)?;
+        let (index, rank) = self.proper_index(held, quote_priority)?;
         (quantity_steps > 0).then_some(Spot { index, rank, priority: self.priority, quantity_steps })
     }
 
-    fn proper_index(&self, held: bool) -> Option<(Index, i64)> {
+    fn proper_index(&self, held: bool, quote_priority: u64) -> Option<(Index, i64)> {
         if !self.is_working() {
+            // Who waits and has executed was triggered before. Without this, legs and entries of two orders could
+            // fill one another back and forth within one command for as long as the entries' quantities last.
+            if self.executed_steps > 0 && self.priority > quote_priority {
+                return (!held).then_some((Index::Parked, 0));
+            }
             let watch = self.watch()?;
             let waits = (Index::Waiting(watch), watch.rank(self.price_ticks?));
             return (!held).then_some(waits);

@@ -101,10 +101,10 @@ impl Turn<'_> {
     /// First those that work at market, then by price, then by time.
     fn maker_for(&self, taker: &Taker) -> Option<Maker> {
         let side = taker.side.opposite();
-        let best = self.exchange.best_priced(taker.symbol, side);
+        let best = self.exchange.best_priced(taker.symbol, side, taker.party);
         // Without a price on either side there is nothing to trade at.
         if let Some(limit) = taker.limit_ticks
-            && let Some(key) = self.exchange.first_unpriced(taker.symbol, side)
+            && let Some(key) = self.exchange.first_unpriced(taker.symbol, side, taker.party)
         {
             // It joins the best price of its own side; where that has none, the taker's price is the only one.
             let joined = best.map(|best| best.price_ticks);

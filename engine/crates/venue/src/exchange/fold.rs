@@ -66,12 +66,15 @@ impl Exchange {
     }
 
     fn fold_leg_resized(&mut self, key: Key, quantity_steps: i64) {
+        let idle = self.orders.get(&key).filter(|leg| leg.remaining_steps() == 0);
+        // What its trigger was reached for is done; new fills of the entry wait for it anew.
+        let rearms = idle.is_some_and(|leg| quantity_steps > leg.executed_steps);
+        let priority = rearms.then(|| self.take_priority());
         self.change(key, |leg| {
-            let had_nothing = leg.remaining_steps() == 0;
             leg.total_steps = quantity_steps;
-            if had_nothing && leg.remaining_steps() > 0 {
-                // What its trigger was reached for is done; the new fills wait for it anew.
+            if let Some(priority) = priority {
                 leg.triggered = false;
+                leg.priority = priority;
             }
         });
     }
@@ -103,6 +106,10 @@ impl Exchange {
     fn fold_quoted(&mut self, quote: &Quote) {
         let priority = self.take_priority();
         self.change_book(quote.symbol, |book| book.quote(quote, priority));
+        // Each parked leg is older than this quote now, so it leaves the parking place.
+        while let Some(key) = self.books.get(&quote.symbol).and_then(Book::first_parked) {
+            self.place(key);
+        }
     }
 
     fn fold_closed(&mut self, key: Key) {
@@ -144,14 +151,10 @@ impl Exchange {
     fn place(&mut self, key: Key) {
         let sibling = key.sibling().and_then(|sibling| self.orders.get(&sibling));
         let held = sibling.is_some_and(|sibling| sibling.triggered);
-        let Some(order) = self.orders.get_mut(&key) else {
-            return;
-        };
-        let proper = order.proper_spot(held);
-        if proper == order.spot {
-            return;
-        }
-        if let Some(book) = self.books.get_mut(&order.symbol) {
+        let Some(order) = self.orders.get_mut(&key) else { return };
+        let Some(book) = self.books.get_mut(&order.symbol) else { return };
+        let proper = order.proper_spot(held, book.quote_priority);
+        if proper != order.spot {
             book.shift(key, order.spot, proper);
             order.spot = proper;
         }
