@@ -24,6 +24,7 @@ pub struct OrderReply {
     pub order_version: u64,
     /// Account's update sequence number of this order's last update; 0 where there is none.
     pub sequence: u64,
+    /// Quantity less what was executed, also of an order that was cancelled; 0 for one that was rejected.
     pub remaining_quantity: Decimal,
     pub symbol: String,
     pub order_type: Option<OrderType>,
