@@ -1,5 +1,8 @@
 """The contract as Python types: orders, replies, errors, configuration, and what a client offers (no I/O here)."""
 
+from transport.contract.attempts import (
+    Attempts,
+)
 from transport.contract.client import (
     AsyncExecutionClient,
     AsyncPath,
@@ -15,6 +18,9 @@ from transport.contract.codes import (
     TimeInForce,
     TradingState,
     UpdateKind,
+)
+from transport.contract.commands import (
+    AccountCommands,
 )
 from transport.contract.conclusions import (
     Conclusion,
@@ -40,6 +46,7 @@ from transport.contract.errors import (
     StateRegressedError,
     ValidationError,
     WireDecodeError,
+    WrongLoopError,
     error_for_code,
 )
 from transport.contract.ids import (
@@ -73,6 +80,7 @@ from transport.contract.replies import (
     OrderUpdate,
     Path,
     UpdateGap,
+    refused_reply,
 )
 from transport.contract.requests import (
     CancelAllOrders,
@@ -84,6 +92,7 @@ from transport.contract.requests import (
     ReplaceOrder,
     SetTradingState,
     SubscribeOrderUpdates,
+    command_id_of,
 )
 from transport.contract.retries import (
     NO_RETRIES,
@@ -94,8 +103,10 @@ from transport.contract.retries import (
 __all__ = [
     "CONTRACT_VERSION",
     "NO_RETRIES",
+    "AccountCommands",
     "AsyncExecutionClient",
     "AsyncPath",
+    "Attempts",
     "AuthenticationError",
     "BlockingExecutionClient",
     "BlockingPath",
@@ -156,8 +167,11 @@ __all__ = [
     "UpdateKind",
     "ValidationError",
     "WireDecodeError",
+    "WrongLoopError",
+    "command_id_of",
     "error_for_code",
     "new_command_id",
     "new_order_id",
     "new_session_id",
+    "refused_reply",
 ]

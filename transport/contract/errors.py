@@ -91,6 +91,10 @@ class ForkedProcessError(ExecutionBridgeError):
     """A client made before `os.fork` was used in the child: make a client of its own in the child."""
 
 
+class WrongLoopError(ExecutionBridgeError):
+    """An asyncio client was used in another event loop than the one it began in: make one client per loop."""
+
+
 class ClientClosedError(NotSentError):
     """The client was closed, or never connected: nothing was sent."""
 

@@ -17,7 +17,7 @@ from transport.contract.codes import (
     UpdateKind,
 )
 from transport.contract.errors import error_for_code
-from transport.contract.orders import datetime_from_ns
+from transport.contract.orders import Order, datetime_from_ns
 
 Path = Literal["zmq", "grpc"]
 
@@ -62,6 +62,23 @@ class OrderReply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if self.status in (ExecutionStatus.REJECTED, ExecutionStatus.FAILED):
             raise error_for_code(self.code, f"order {self.order_id}: {self.error_message}", self.field)
         return self
+
+
+def refused_reply(order: Order, code: ReasonCode, message: str, field: str = "") -> OrderReply:
+    """What stands in a stream of replies for an order that was refused before `apply`: FAILED, with the code."""
+    return OrderReply(
+        order_id=order.order_id,
+        status=ExecutionStatus.FAILED,
+        code=code,
+        error_message=message,
+        field=field,
+        account=order.account,
+        symbol=order.symbol,
+        order_type=order.order_type,
+        side=order.side,
+        quantity=order.quantity,
+        price=order.price,
+    )
 
 
 class ExecuteReply(msgspec.Struct, frozen=True, gc=False):

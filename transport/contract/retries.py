@@ -11,6 +11,7 @@ from transport.contract.errors import (
     ExecutionError,
     NetworkError,
     OutcomeUnknownError,
+    ValidationError,
 )
 
 
@@ -31,6 +32,10 @@ class RetryRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return min(self.first_delay_ms * factor, self.max_delay_ms)
 
 
+NEVER = RetryRule()
+"""No retries."""
+
+
 class RetryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rules by category of error (the original's RETRY_CONFIG). A retry always carries the same id and content."""
 
@@ -38,17 +43,19 @@ class RetryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Path failures, whether the copy was not sent or its outcome is unknown: the id makes both safe to repeat."""
     execution: RetryRule = RetryRule(max_retries=1, backoff="linear")
     """Refusals before `apply`, such as BUSY."""
-    validation: RetryRule = RetryRule()
+    validation: RetryRule = NEVER
     """What is wrong stays wrong."""
 
-    def rule_for(self, error: ExecutionBridgeError) -> RetryRule:
-        """The rule for an error; categories without a row are not retried."""
+    def rule_for(self, error: ExecutionBridgeError) -> tuple[str, RetryRule]:
+        """The category of an error and its rule; categories without a row are not retried."""
         if isinstance(error, NetworkError | OutcomeUnknownError):
-            return self.network
+            return "network", self.network
         if isinstance(error, ExecutionError):
-            return self.execution
-        return self.validation
+            return "execution", self.execution
+        if isinstance(error, ValidationError):
+            return "validation", self.validation
+        return "other", NEVER
 
 
-NO_RETRIES = RetryTable(network=RetryRule(), execution=RetryRule())
+NO_RETRIES = RetryTable(network=NEVER, execution=NEVER)
 """Every attempt's failure reaches the caller."""

@@ -17,6 +17,7 @@ shell tells it the time (monotonic nanoseconds), feeds it what a carrier receive
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import deque
 from collections.abc import Callable
@@ -30,11 +31,14 @@ from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import JournalMismatchError, WireDecodeError
 from transport.contract.path import PathConnected, PathEvent, PathGoingAway, PathLost, PathRefused
-from transport.contract.replies import ExecuteReply
+from transport.contract.replies import ExecuteReply, OrderReply
 from transport.wire.codec import Codec
 from transport.wire.messages import PROTOCOL_VERSION, EngineMessage, GoingAway, Hello, Refusal, Request, Welcome
 
 NS_PER_MS: Final = 1_000_000
+NEVER_NS: Final = 2**63 - 1
+"""An instant that does not come."""
+UNLIMITED: Final = 2**63 - 1
 
 
 class Phase(Enum):
@@ -80,7 +84,7 @@ StreamSink = Callable[[EngineMessage], None]
 class Call:
     """One copy of a request in flight, until its conclusion. `wake` is called once, when the conclusion stands."""
 
-    __slots__ = ("conclusion", "correlation", "deadline_ns", "expects", "wake")
+    __slots__ = ("conclusion", "correlation", "deadline_ns", "expects", "waiter", "wake")
 
     def __init__(self, correlation: int, deadline_ns: int, expects: type[Any]) -> None:
         self.correlation = correlation
@@ -88,9 +92,13 @@ class Call:
         self.expects = expects
         self.conclusion: Conclusion[Any] | None = None
         self.wake: Callable[[Call], None] | None = None
+        self.waiter: Any = None
+        """For the shell's use: what `wake` wakes."""
 
     def conclude(self, conclusion: Conclusion[Any]) -> None:
-        """Settle the call, and wake who waits for it."""
+        """Settle the call, and wake who waits for it; the first conclusion stands."""
+        if self.conclusion is not None:
+            return
         self.conclusion = conclusion
         if self.wake is not None:
             self.wake(self)
@@ -127,20 +135,19 @@ class FastPathCore:
         self._decode = codec.decode
         self._codec = codec
         self._jitter = jitter
-        self._correlation = 0
+        self._correlations = itertools.count(1)
         self._window = config.max_in_flight
-        self._max_message_bytes = 0
-        self._timer_ns: int | None = None
-        self._earliest_deadline_ns: int | None = None
+        self._max_message_bytes = UNLIMITED
+        self._timer_ns = NEVER_NS
+        self._earliest_deadline_ns = NEVER_NS
         self._failures = 0
         self._watchers: list[Call] = []
 
     # ---- requests ----
 
     def next_correlation(self) -> int:
-        """A number that no other request of this client has, on any of its connections."""
-        self._correlation += 1
-        return self._correlation
+        """A number that no other request of this client has, on any of its connections. Safe for threads."""
+        return next(self._correlations)
 
     def refuse_locally(self) -> Conclusion[Any] | None:
         """Why no request can be sent just now, if so."""
@@ -150,22 +157,21 @@ class FastPathCore:
             return NotSent(f"{self._window} requests are in flight, which is the limit")
         return None
 
-    def too_large(self, data: bytes) -> Refused | None:
-        """The engine's refusal of a message above its limit, without sending it (that would cost the connection)."""
-        if 0 < self._max_message_bytes < len(data):
+    def admit(self, call: Call, data: bytes, journal_id: str) -> Conclusion[Any] | None:
+        """Enter a request that is about to be sent, or say why it cannot be. `journal_id`: the one in `data`."""
+        in_flight = self.in_flight
+        if self.phase is not Phase.OPEN or len(in_flight) >= self._window:
+            return self.refuse_locally()
+        if journal_id != self.journal_id:
+            return NotSent("the connection opened only while the request was made")
+        # The engine would refuse a message above its limit, and close the connection on top.
+        if len(data) > self._max_message_bytes:
             return Refused(
-                ReasonCode.MESSAGE_TOO_LARGE,
-                f"{len(data)} bytes; the engine takes {self._max_message_bytes}",
+                ReasonCode.MESSAGE_TOO_LARGE, f"{len(data)} bytes; the engine takes {self._max_message_bytes}"
             )
+        in_flight[call.correlation] = call
+        self._earliest_deadline_ns = min(self._earliest_deadline_ns, call.deadline_ns)
         return None
-
-    def begin(self, correlation: int, deadline_ns: int, expects: type[Any] = ExecuteReply) -> Call:
-        """Enter a request that is about to be sent. `expects`: the type of its reply."""
-        call = Call(correlation, deadline_ns, expects)
-        self.in_flight[correlation] = call
-        if self._earliest_deadline_ns is None or deadline_ns < self._earliest_deadline_ns:
-            self._earliest_deadline_ns = deadline_ns
-        return call
 
     def withdraw(self, call: Call) -> NotSent:
         """The carrier did not take the request: it was not sent."""
@@ -178,9 +184,9 @@ class FastPathCore:
             self.in_flight.pop(call.correlation, None)
             call.conclude(Unknown(reason))
 
-    def watch_open(self) -> Call:
+    def watch_open(self, deadline_ns: int) -> Call:
         """A call that concludes when the path opens (`Replied`), or fails to (`NotSent`, `Refused`)."""
-        watcher = Call(0, 0, Welcome)
+        watcher = Call(0, deadline_ns, Welcome)
         if self.phase is Phase.OPEN:
             watcher.conclude(Replied(self.welcome))
         elif self.phase in (Phase.HALTED, Phase.CLOSED):
@@ -189,9 +195,9 @@ class FastPathCore:
             self._watchers.append(watcher)
         return watcher
 
-    def encode(self, correlation: int, request: Request) -> bytes:
-        """A request's bytes, with the journal that this path is bound to."""
-        return self._codec.encode_request(correlation, self.journal_id, request)
+    def encode(self, correlation: int, journal_id: str, request: Request) -> bytes:
+        """A request's bytes."""
+        return self._codec.encode_request(correlation, journal_id, request)
 
     # ---- lifecycle ----
 
@@ -235,18 +241,16 @@ class FastPathCore:
 
     def timer_ns(self) -> int | None:
         """When `on_time` has something to do, at the earliest."""
-        timer_ns, deadline_ns = self._timer_ns, self._earliest_deadline_ns
-        if timer_ns is None or deadline_ns is None:
-            return timer_ns if deadline_ns is None else deadline_ns
-        return min(timer_ns, deadline_ns)
+        earliest_ns = min(self._timer_ns, self._earliest_deadline_ns)
+        return None if earliest_ns == NEVER_NS else earliest_ns
 
     def on_time(self, now_ns: int) -> None:
         """Let time pass: deadlines of calls, of the handshake, and the back-off's end."""
-        if self._earliest_deadline_ns is not None and now_ns >= self._earliest_deadline_ns:
+        if now_ns >= self._earliest_deadline_ns:
             self._expire(now_ns)
-        if self._timer_ns is None or now_ns < self._timer_ns:
+        if now_ns < self._timer_ns:
             return
-        self._timer_ns = None
+        self._timer_ns = NEVER_NS
         if self.phase is Phase.BACKOFF:
             self._connect(now_ns)
         elif self.phase in (Phase.CONNECTING, Phase.GREETING):
@@ -257,6 +261,7 @@ class FastPathCore:
 
     def received(self, data: bytes, now_ns: Callable[[], int]) -> None:
         """Take one message. `now_ns` is asked only where time matters (a reply's does not)."""
+        body: Any
         try:
             correlation, body = self._decode(data)
         except WireDecodeError as error:
@@ -266,17 +271,17 @@ class FastPathCore:
         if call is None:
             self._received_unasked(correlation, body, now_ns)
             return
-        kind = type(body)
+        kind: type[Any] = body.__class__
         if kind is call.expects:
             if kind is ExecuteReply:
-                reply = body.reply  # type: ignore[union-attr]
+                reply: OrderReply = body.reply
                 if reply.sequence > (self.last_sequence or 0):
                     self.last_sequence = reply.sequence
-                call.conclude(Replied(reply, body.duplicate, correlation))  # type: ignore[union-attr]
+                call.conclude(Replied(reply, body.duplicate, correlation))
             else:
                 call.conclude(Replied(body, getattr(body, "duplicate", False), correlation))
         elif kind is Refusal:
-            self._refused(call, body, now_ns)  # type: ignore[arg-type]
+            self._refused(call, body, now_ns)
         else:
             call.conclude(Unknown(f"the engine answered with {kind.__name__}, which answers something else"))
             self.carrier_lost(f"an answer of the wrong kind: {kind.__name__}", now_ns())
@@ -294,7 +299,7 @@ class FastPathCore:
         if stream is not None:
             stream(body)
         elif isinstance(body, Welcome):
-            self._welcomed(body, now_ns())
+            self._welcomed(body)
         elif isinstance(body, GoingAway):
             self._going_away(body)
         elif isinstance(body, Refusal) and self.phase is Phase.GREETING:
@@ -302,7 +307,7 @@ class FastPathCore:
         elif correlation:
             self.late_replies += 1
 
-    def _welcomed(self, welcome: Welcome, now_ns: int) -> None:
+    def _welcomed(self, welcome: Welcome) -> None:
         if self.phase is not Phase.GREETING:
             return
         fault = self._fault_of(welcome)
@@ -314,11 +319,11 @@ class FastPathCore:
         self.epoch = welcome.epoch
         self.connection += 1
         self.welcome = welcome
-        self._timer_ns = None
+        self._timer_ns = NEVER_NS
         self._failures = 0
         limit = welcome.limits.max_in_flight
         self._window = min(self._config.max_in_flight, limit) if limit else self._config.max_in_flight
-        self._max_message_bytes = welcome.limits.max_message_bytes
+        self._max_message_bytes = welcome.limits.max_message_bytes or UNLIMITED
         self.actions.append(
             Tell(PathConnected(journal_id=self.journal_id, epoch=self.epoch, connection=self.connection))
         )
@@ -398,8 +403,8 @@ class FastPathCore:
     def _drop(self, reason: str, phase: Phase, code: ReasonCode = ReasonCode.NONE) -> None:
         was, self.phase = self.phase, phase
         self.not_open_reason = reason
-        self._timer_ns = None
-        self._earliest_deadline_ns = None
+        self._timer_ns = NEVER_NS
+        self._earliest_deadline_ns = NEVER_NS
         calls = list(self.in_flight.values())
         self.in_flight.clear()
         self.streams.clear()
@@ -423,7 +428,7 @@ class FastPathCore:
         expired = [call for call in self.in_flight.values() if call.deadline_ns <= now_ns]
         for call in expired:
             self.abandon(call, "no reply before the deadline")
-        self._earliest_deadline_ns = min((call.deadline_ns for call in self.in_flight.values()), default=None)
+        self._earliest_deadline_ns = min((call.deadline_ns for call in self.in_flight.values()), default=NEVER_NS)
 
 
 def _not_opened(reason: str, code: ReasonCode) -> Conclusion[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import msgspec
 
 from transport.contract.codes import ReasonCode
@@ -16,7 +18,17 @@ from transport.contract.replies import (
     OrderUpdate,
     UpdateGap,
 )
-from transport.contract.requests import Command, SubscribeOrderUpdates
+from transport.contract.requests import (
+    CancelAllOrders,
+    CancelOrder,
+    Command,
+    GetOrder,
+    HealthCheck,
+    PublishQuotes,
+    ReplaceOrder,
+    SetTradingState,
+    SubscribeOrderUpdates,
+)
 
 PROTOCOL_VERSION = 1
 FILE_IDENTIFIER = b"XBR1"
@@ -156,3 +168,14 @@ EngineMessage = (
     | UnknownBody
 )
 """What `Codec.decode` returns."""
+
+REPLY_TYPE_OF: Final[dict[type[Any], type[Any]]] = {
+    CancelOrder: OrderCommandReply,
+    ReplaceOrder: OrderCommandReply,
+    GetOrder: GetOrderReply,
+    CancelAllOrders: CommandReply,
+    SetTradingState: CommandReply,
+    PublishQuotes: CommandReply,
+    HealthCheck: Health,
+}
+"""Which body answers which command (WIRE.md section 1.4)."""

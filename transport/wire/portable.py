@@ -79,7 +79,7 @@ def _decode(data: bytes) -> tuple[int, str, int, Any]:
     position = envelope.position
     correlation = _CORRELATION.read(reader, envelope, position + fields[0]) if fields[0] else 0
     journal_id = reader.text(position + fields[1]) if fields[1] else ""
-    tag = _BODY_TAG.read(reader, envelope, position + fields[2]) if fields[2] else 0
+    tag: int = _BODY_TAG.read(reader, envelope, position + fields[2]) if fields[2] else 0
     if not tag or not fields[3]:
         raise WireDecodeError("an envelope without a body")
     if tag > len(BODIES):

@@ -1,0 +1,226 @@
+"""Order updates and market data for asyncio: iterators, each with a connection of its own, for one task each.
+
+They read only while somebody waits for the next item: a subscriber that is slow fills bounded queues, and then the
+engine cuts it off (updates; resumed from the last number) or drops whole messages (market data; counted).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+import zmq
+
+from transport.carriers.carrier import CarrierFactory
+from transport.carriers.pyzmq_sub import PyzmqSubscriber
+from transport.contract.config import BridgeConfig
+from transport.contract.errors import NotSentError
+from transport.contract.replies import MarketDataUpdate, OrderUpdate, UpdateGap
+from transport.fastpath.core import NS_PER_MS, FastPathCore
+from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.market_feed import MarketFeed
+from transport.fastpath.update_feed import UpdateFeed
+from transport.fastpath.update_link import UpdateLink
+from transport.wire.codec import Codec
+
+
+async def _readable(filenos: tuple[int, ...], timeout_s: float | None, interrupted: asyncio.Event) -> None:
+    """Wait until a descriptor is readable, or the time is over, or `interrupted` is set."""
+    loop = asyncio.get_running_loop()
+    for fileno in filenos:
+        loop.add_reader(fileno, interrupted.set)
+    timer = None if timeout_s is None else loop.call_later(max(timeout_s, 0.0) + 1e-4, interrupted.set)
+    try:
+        await interrupted.wait()
+    finally:
+        interrupted.clear()
+        if timer is not None:
+            timer.cancel()
+        for fileno in filenos:
+            loop.remove_reader(fileno)
+
+
+class AsyncOrderUpdates:
+    """Iterates over an account's updates, across reconnects; `aclose` ends the iteration."""
+
+    def __init__(
+        self,
+        config: BridgeConfig,
+        codec: Codec,
+        feed: UpdateFeed,
+        *,
+        journal_id: str,
+        make_carrier: CarrierFactory | None = None,
+    ) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        if make_carrier is None:
+            self._context = zmq.Context()
+            make_carrier = dealer_factory(config, self._context)
+        core = FastPathCore(config, codec, last_sequence=feed.last_sequence)
+        core.bind_journal(journal_id)
+        self._driver = Driver(core, make_carrier)
+        self._link = UpdateLink(self._driver, feed)
+        self._feed = feed
+        self._interrupted = asyncio.Event()
+        self._ended = False
+        self._waiting = False
+        self._connect_timeout_ms = config.connect_timeout_ms
+
+    async def start(self) -> Self:
+        """Wait until the engine has confirmed the subscription, within `connect_timeout_ms`."""
+        deadline_ns = time.monotonic_ns() + int(self._connect_timeout_ms * NS_PER_MS)
+        while not self._feed.started:
+            if self._feed.error is not None:
+                self._end()
+                raise self._feed.error
+            left_ns = deadline_ns - time.monotonic_ns()
+            if left_ns <= 0:
+                reason = self._driver.core.not_open_reason
+                self._end()
+                raise NotSentError(f"order updates: {reason}")
+            await self._step(left_ns / 1e9)
+        return self
+
+    @property
+    def last_sequence(self) -> int | None:
+        """Where to resume another subscription."""
+        return self._feed.last_sequence
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> OrderUpdate | UpdateGap:
+        while not self._feed.ready:
+            if self._feed.error is not None:
+                self._end()
+                raise self._feed.error
+            if self._ended:
+                raise StopAsyncIteration
+            await self._step(None)
+        return self._feed.ready.popleft()
+
+    async def aclose(self) -> None:
+        """End the iteration, also of a task that waits in it."""
+        self._ended = True
+        self._interrupted.set()
+        if not self._waiting:
+            self._release()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        self._release()
+
+    async def _step(self, longest_s: float | None) -> None:
+        complete = self._link.look()
+        feed = self._feed
+        if feed.ready or feed.error is not None or (feed.started and longest_s is not None) or not complete:
+            return
+        timer_ns = self._link.pause_ends_ns()
+        if timer_ns is not None:
+            timer_s = (timer_ns - time.monotonic_ns()) / 1e9
+            longest_s = timer_s if longest_s is None else min(timer_s, longest_s)
+        carrier = self._driver.carrier
+        self._waiting = True
+        try:
+            await _readable(carrier.filenos() if carrier is not None else (), longest_s, self._interrupted)
+        finally:
+            self._waiting = False
+            if self._ended:
+                self._release()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._release()
+
+    def _release(self) -> None:
+        context, self._context = self._context, None
+        if getattr(self, "_link", None) is not None:
+            self._link.close()
+        if context is not None:
+            context.term()
+
+
+class AsyncMarketData:
+    """Iterates over market data; `aclose` ends the iteration. `lost_messages` counts holes in the numbers."""
+
+    def __init__(self, endpoint: Callable[[], Awaitable[str]], feed: MarketFeed) -> None:
+        self._endpoint = endpoint
+        self._feed = feed
+        self._interrupted = asyncio.Event()
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._subscriber: PyzmqSubscriber | None = None
+        self._ended = False
+        self._waiting = False
+
+    async def start(self) -> Self:
+        """Begin to subscribe; what is published once the engine knows of it will come."""
+        if self._subscriber is None:
+            endpoint = await self._endpoint()
+            self._context = zmq.Context()
+            try:
+                self._subscriber = PyzmqSubscriber(self._context, endpoint, self._feed.topics)
+            except OSError as error:
+                self._release()
+                raise NotSentError(f"market data: {error}") from error
+        return self
+
+    @property
+    def lost_messages(self) -> int:
+        """Messages that the numbers say were published and did not arrive."""
+        return self._feed.lost_messages
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> MarketDataUpdate:
+        await self.start()
+        while not self._ended and self._subscriber is not None:
+            parts = self._subscriber.receive()
+            if parts is None:
+                await self._wait(self._subscriber)
+                continue
+            update = self._feed.take(parts)
+            if update is not None:
+                return update
+        self._release()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """End the iteration, also of a task that waits in it."""
+        self._ended = True
+        self._interrupted.set()
+        if not self._waiting:
+            self._release()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        self._release()
+
+    async def _wait(self, subscriber: PyzmqSubscriber) -> None:
+        self._waiting = True
+        try:
+            await _readable((subscriber.fileno(),), None, self._interrupted)
+        finally:
+            self._waiting = False
+            if self._ended:
+                self._release()
+
+    def _release(self) -> None:
+        subscriber, self._subscriber = self._subscriber, None
+        context, self._context = self._context, None
+        if subscriber is not None:
+            subscriber.close()
+        if context is not None:
+            context.term()

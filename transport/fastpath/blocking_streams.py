@@ -1,0 +1,176 @@
+"""Order updates and market data for threads: iterators, each with a connection of its own, for one thread each."""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import Final, Self
+
+import zmq
+
+from transport.carriers.carrier import CarrierFactory
+from transport.carriers.pyzmq_sub import PyzmqSubscriber
+from transport.contract.config import BridgeConfig
+from transport.contract.errors import ExecutionBridgeError, NotSentError
+from transport.contract.replies import MarketDataUpdate, OrderUpdate, UpdateGap
+from transport.fastpath.core import NS_PER_MS, FastPathCore
+from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.market_feed import MarketFeed
+from transport.fastpath.update_feed import UpdateFeed
+from transport.fastpath.update_link import UpdateLink
+from transport.wire.codec import Codec
+
+_LONGEST_WAIT_MS: Final = 500.0
+
+
+class BlockingOrderUpdates:
+    """Iterates over an account's updates, across reconnects; `close` (from any thread) ends the iteration."""
+
+    def __init__(
+        self,
+        config: BridgeConfig,
+        codec: Codec,
+        feed: UpdateFeed,
+        *,
+        journal_id: str,
+        make_carrier: CarrierFactory | None = None,
+    ) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        if make_carrier is None:
+            self._context = zmq.Context()
+            make_carrier = dealer_factory(config, self._context)
+        core = FastPathCore(config, codec, last_sequence=feed.last_sequence)
+        core.bind_journal(journal_id)
+        self._driver = Driver(core, make_carrier)
+        self._link = UpdateLink(self._driver, feed)
+        self._feed = feed
+        self._closing = False
+        self._ended = False
+        self._connect_timeout_ms = config.connect_timeout_ms
+
+    def start(self) -> None:
+        """Wait until the engine has confirmed the subscription, within `connect_timeout_ms`."""
+        deadline_ns = time.monotonic_ns() + int(self._connect_timeout_ms * NS_PER_MS)
+        while not self._feed.started:
+            if self._feed.error is None and time.monotonic_ns() >= deadline_ns:
+                self._end()
+                raise NotSentError(f"order updates: {self._driver.core.not_open_reason}")
+            self._step(20.0)
+            if self._feed.error is not None and not self._feed.started:
+                self._end()
+                raise self._feed.error
+
+    @property
+    def last_sequence(self) -> int | None:
+        """Where to resume another subscription."""
+        return self._feed.last_sequence
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> OrderUpdate | UpdateGap:
+        while not self._feed.ready:
+            if self._feed.error is not None:
+                error: ExecutionBridgeError = self._feed.error
+                self._end()
+                raise error
+            if self._closing or self._ended:
+                self._end()
+                raise StopIteration
+            self._step(_LONGEST_WAIT_MS)
+        return self._feed.ready.popleft()
+
+    def close(self) -> None:
+        """End the iteration: at once in the iterating thread, within half a second where another one waits in it."""
+        self._closing = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing = True
+        self._end()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_ended", True):
+            self._end()
+
+    def _step(self, longest_ms: float) -> None:
+        self._link.look()
+        if self._feed.ready or self._feed.error is not None:
+            return
+        poll = select.poll()
+        for fileno in self._driver.carrier.filenos() if self._driver.carrier is not None else ():
+            poll.register(fileno, select.POLLIN)
+        timer_ns = self._link.pause_ends_ns()
+        if timer_ns is not None:
+            longest_ms = min(longest_ms, (timer_ns - time.monotonic_ns()) / NS_PER_MS)
+        poll.poll(max(longest_ms, 0.0))
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._link.close()
+        if self._context is not None:
+            self._context.term()
+
+
+class BlockingMarketData:
+    """Iterates over market data; `close` ends the iteration. `lost_messages` counts holes in the numbers."""
+
+    def __init__(self, endpoint: str, feed: MarketFeed) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._feed = feed
+        self._closing = False
+        self._ended = False
+        try:
+            self._subscriber = PyzmqSubscriber(self._context, endpoint, feed.topics)
+        except OSError as error:
+            self._ended = True
+            self._context.term()
+            raise NotSentError(f"market data: {error}") from error
+        self._poll = select.poll()
+        self._poll.register(self._subscriber.fileno(), select.POLLIN)
+
+    @property
+    def lost_messages(self) -> int:
+        """Messages that the numbers say were published and did not arrive."""
+        return self._feed.lost_messages
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> MarketDataUpdate:
+        while not (self._closing or self._ended):
+            parts = self._subscriber.receive()
+            if parts is None:
+                self._poll.poll(_LONGEST_WAIT_MS)
+                continue
+            update = self._feed.take(parts)
+            if update is not None:
+                return update
+        self._end()
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the iteration: at once in the iterating thread, within half a second where another one waits in it."""
+        self._closing = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing = True
+        self._end()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_ended", True):
+            self._end()
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._subscriber.close()
+        self._context.term()
