@@ -53,13 +53,13 @@ impl<D: Disk> Journal<D> {
 }
 
 /// A crash in here leaves a directory without a segment: the next start begins again. The id is
-/// not shown to anybody before the directory is synced.
+/// shown to nobody before `repair` has synced the directory.
 fn create_first_segment<D: Disk>(disk: &D, options: Options) -> Result<(), Error> {
     let journal_id = uuid::Builder::from_random_bytes(disk.random_bytes()).into_uuid();
     let bytes = options.segment_bytes.max(SEGMENT_HEADER_BYTES);
     let spare = Spare::make(disk, SpareOrder { number: 0, bytes, journal_id })?;
     spare.place(disk, 1)?;
-    disk.sync_directory().map_err(Error::io("sync", "the data directory"))
+    Ok(())
 }
 
 /// Makes the disk say what the scan said. A crash anywhere in here leaves a journal of which the
@@ -69,10 +69,15 @@ fn repair<D: Disk>(disk: &D, options: Options, scan: &mut Scan<D>) -> Result<(),
         let name = segment_name(*first_seq);
         disk.remove(&name).map_err(Error::io("remove", &name))?;
     }
-    cut_tail(options, &mut scan.segment, scan.end_offset, scan.tail_is_dirty)?;
+    // After a close in order there is no tail. Otherwise there may be one even where zeros are read:
+    // an earlier start may have cut it in the cache, and failed to sync that.
+    let cut_at = (!scan.summary.closed).then_some(scan.end_offset);
+    cut_tail(options, &mut scan.segment, cut_at)?;
     for stretch in &scan.unwitnessed {
         rewrite(disk, *stretch)?;
     }
+    // The cut is made durable before the first append: a record of the old tail must not come back
+    // right behind a new one.
     let Segment { name, file, .. } = &scan.segment;
     file.sync_data().map_err(Error::io("sync", name))?;
     disk.sync_directory().map_err(Error::io("sync", "the data directory"))
@@ -80,13 +85,13 @@ fn repair<D: Disk>(disk: &D, options: Options, scan: &mut Scan<D>) -> Result<(),
 
 /// Truncates and allocates again, so that zeros follow the last record and nothing stale behind
 /// them can ever line up with a new record.
-fn cut_tail<D: Disk>(options: Options, segment: &mut Segment<D>, end_offset: u64, is_dirty: bool) -> Result<(), Error> {
+fn cut_tail<D: Disk>(options: Options, segment: &mut Segment<D>, cut_at: Option<u64>) -> Result<(), Error> {
     let Segment { name, file, file_bytes, .. } = segment;
     let wanted_bytes = options.segment_bytes.max(*file_bytes);
-    if is_dirty {
+    if let Some(end_offset) = cut_at {
         file.truncate(end_offset).map_err(Error::io("truncate", name))?;
     }
-    if is_dirty || *file_bytes < wanted_bytes {
+    if cut_at.is_some() || *file_bytes < wanted_bytes {
         let allocated = file.allocate(wanted_bytes);
         allocated.map_err(|source| match no_space_or_io("allocate", name, source) {
             Error::NoSpace { source, .. } => Error::NoSpace { bytes: wanted_bytes, source },
@@ -97,9 +102,9 @@ fn cut_tail<D: Disk>(options: Options, segment: &mut Segment<D>, end_offset: u64
     Ok(())
 }
 
-/// Writes records over themselves and syncs them. A sync alone would not do: if one failed before
-/// the last process ended, the kernel may hold these pages as clean although they never reached
-/// the disk. The bytes do not change, so that a crash in between cannot tear them.
+/// Writes records and marks over themselves and syncs them. A sync alone would not do: if one
+/// failed before the last process ended, the kernel may hold these pages as clean although they
+/// never reached the disk. The bytes do not change, so that a crash in between cannot tear them.
 fn rewrite<D: Disk>(disk: &D, stretch: Stretch) -> Result<(), Error> {
     let name = segment_name(stretch.segment_first_seq);
     let file = Arc::new(disk.open(&name).map_err(Error::io("open", &name))?);

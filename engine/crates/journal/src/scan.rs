@@ -72,11 +72,9 @@ pub(crate) struct Scan<D: Disk> {
     pub segment_first_seq: u64,
     /// Where the next record goes.
     pub end_offset: u64,
-    /// Whether anything but zeros stands behind the end.
-    pub tail_is_dirty: bool,
     /// Segments that hold nothing but torn tail, by first sequence number, ascending.
     pub torn_segments: Vec<u64>,
-    /// Where the whole records stand of which nothing says that they are durable.
+    /// Where the whole records and marks stand of which nothing says that they are durable.
     pub unwitnessed: Vec<Stretch>,
 }
 
@@ -114,7 +112,6 @@ enum Beyond<D: Disk> {
 #[derive(Default)]
 struct Tail {
     bytes: u64,
-    is_dirty: bool,
     torn_segments: Vec<u64>,
 }
 
@@ -135,7 +132,8 @@ struct Scanner<'d, D: Disk> {
     closed: bool,
     /// The highest sequence number that something whole says was durable.
     witnessed_seq: u64,
-    /// Records above that: sequence number, its segment's first one, offset.
+    /// What stands above that: sequence number (for a mark, that of the record after it), that of
+    /// its segment, offset.
     unwitnessed: VecDeque<(u64, u64, u64)>,
     /// Where the records of segments end: first sequence number, offset.
     ends: Vec<(u64, u64)>,
@@ -180,7 +178,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
             match self.find()? {
                 Found::Record { durable_seq, padded_length, length } => {
                     self.visit_record(length, visit)?;
-                    self.unwitnessed.push_back((self.next_seq, self.segment_first_seq, self.offset));
+                    self.note_unwitnessed();
                     self.witness(durable_seq);
                     self.offset += (RECORD_HEADER_BYTES + padded_length) as u64;
                     self.next_seq += 1;
@@ -188,6 +186,9 @@ impl<'d, D: Disk> Scanner<'d, D> {
                 }
                 Found::CleanClose => {
                     self.witness(self.next_seq - 1);
+                    // The mark speaks for the records before it, and only what comes after speaks for
+                    // the mark: its own sync may have failed.
+                    self.note_unwitnessed();
                     self.offset += RECORD_HEADER_BYTES as u64;
                     self.closed = true;
                 }
@@ -210,6 +211,10 @@ impl<'d, D: Disk> Scanner<'d, D> {
             seq,
             source,
         })
+    }
+
+    fn note_unwitnessed(&mut self) {
+        self.unwitnessed.push_back((self.next_seq, self.segment_first_seq, self.offset));
     }
 
     fn witness(&mut self, durable_seq: u64) {
@@ -299,7 +304,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
     fn search_tail(&mut self, later: Vec<u64>) -> Result<(Tail, Option<String>), Error> {
         let searched = search(&mut self.window, self.segment.seed, self.offset, self.next_seq);
         let here = searched.map_err(Error::io("read", &self.segment.name))?;
-        let mut tail = Tail { bytes: here.bytes, is_dirty: here.bytes > 0, torn_segments: later };
+        let mut tail = Tail { bytes: here.bytes, torn_segments: later };
         let mut witness = here.witness.map(|seq| describe_witness(seq, &self.segment.name));
         for first_seq in &tail.torn_segments {
             let segment = self.open_later(*first_seq)?;
@@ -315,11 +320,12 @@ impl<'d, D: Disk> Scanner<'d, D> {
     fn finish(mut self, tail: Tail) -> Scan<D> {
         self.ends.push((self.segment_first_seq, self.offset));
         let mut unwitnessed = Vec::new();
-        for (segment_first_seq, to) in &self.ends {
-            let mut inside = self.unwitnessed.iter().filter(|(_, first, _)| first == segment_first_seq);
-            if let Some((_, _, from)) = inside.next() {
-                let (segment_first_seq, from, to) = (*segment_first_seq, *from, *to);
-                unwitnessed.push(Stretch { segment_first_seq, from, to });
+        for (segment_first_seq, to) in self.ends {
+            let at = self.unwitnessed.partition_point(|(_, first_seq, _)| *first_seq < segment_first_seq);
+            if let Some((_, first_seq, from)) = self.unwitnessed.get(at)
+                && *first_seq == segment_first_seq
+            {
+                unwitnessed.push(Stretch { segment_first_seq, from: *from, to });
             }
         }
         let last_seq = self.next_seq - 1;
@@ -335,7 +341,6 @@ impl<'d, D: Disk> Scanner<'d, D> {
             segment: self.segment,
             segment_first_seq: self.segment_first_seq,
             end_offset: self.offset,
-            tail_is_dirty: tail.is_dirty,
             torn_segments: tail.torn_segments,
             unwitnessed,
         }

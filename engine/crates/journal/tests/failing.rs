@@ -149,6 +149,20 @@ fn a_close_that_cannot_sync_leaves_no_mark() {
 }
 
 #[test]
+fn a_mark_whose_sync_failed_does_not_cut_off_the_records_after_it() {
+    for seed in 0..100 {
+        let disk = FakeDisk::new(seed);
+        let journal = journal_on(&disk, Durability::Always);
+        disk.fail_sync(2);
+        assert!(journal.close().is_err());
+        // The next process sees the mark in the cache, and writes behind it.
+        let second_life = disk.kill();
+        turn(&mut open(second_life.clone(), small(Durability::Always)).journal, &[b"three"]);
+        assert_eq!(open(second_life.crash(), small(Durability::Always)).recovered.records, 3, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_close_while_a_sync_is_out_leaves_no_mark() {
     let disk = FakeDisk::new(1);
     let mut journal = journal_on(&disk, Durability::Always);

@@ -48,7 +48,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (1_u64..4).prop_map(InterruptedStart::AtWrite),
     ];
     prop_oneof![
-        30 => (0_usize..900).prop_map(|bytes| Step::Append { bytes }),
+        20 => (0_usize..900).prop_map(|bytes| Step::Append { bytes }),
+        10 => Just(Step::Append { bytes: 400 }),
         1 => (3000_usize..6000).prop_map(|bytes| Step::Append { bytes }),
         12 => Just(Step::Write),
         10 => Just(Step::StartSync),
@@ -203,7 +204,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_acknowledged_record_survives_in_order_and_whole(
