@@ -1,6 +1,8 @@
 //! What the tests share: a small market, orders in it, and a sequencer on a disk in memory.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+pub mod venue;
+
 use bridge_core::{
     CancelOrder, Command, Configuration, Decimal, ExecuteReply, Instrument, Order, OrderType, PublishQuotes, Quote,
     Rejection, Side, UtcNanos,
