@@ -34,7 +34,7 @@ pub enum Durability {
 pub struct Options {
     /// When a record counts as durable.
     pub durability: Durability,
-    /// The size of a segment file; a record that is larger gets a segment of its own size.
+    /// The size of a segment file; a record that is larger gets a larger segment.
     pub segment_bytes: u64,
 }
 
@@ -292,10 +292,12 @@ impl<D: Disk> Journal<D> {
 
     fn order_spare(&mut self, needed_bytes: u64) -> SpareOrder {
         let least_bytes = SEGMENT_HEADER_BYTES + needed_bytes + CLOSE_MARK_BYTES;
+        // By powers of two, so that reservations that grow a little each time share a spare.
+        let large_bytes = if least_bytes > self.options.segment_bytes { least_bytes.next_power_of_two() } else { 0 };
         self.spares_ordered += 1;
         SpareOrder {
             number: self.spares_ordered,
-            bytes: self.options.segment_bytes.max(least_bytes),
+            bytes: self.options.segment_bytes.max(large_bytes),
             journal_id: self.current.header.journal_id,
         }
     }

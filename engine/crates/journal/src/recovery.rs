@@ -93,10 +93,7 @@ fn cut_tail<D: Disk>(options: Options, segment: &mut Segment<D>, cut_at: Option<
     }
     if cut_at.is_some() || *file_bytes < wanted_bytes {
         let allocated = file.allocate(wanted_bytes);
-        allocated.map_err(|source| match no_space_or_io("allocate", name, source) {
-            Error::NoSpace { source, .. } => Error::NoSpace { bytes: wanted_bytes, source },
-            other => other,
-        })?;
+        allocated.map_err(|source| no_space_or_io("allocate", name, wanted_bytes, source))?;
         *file_bytes = wanted_bytes;
     }
     Ok(())

@@ -95,16 +95,13 @@ impl<D: Disk> Spare<D> {
     /// [`Error::NoSpace`] where another attempt may succeed, [`Error::Io`] for all else.
     pub fn make(disk: &D, order: SpareOrder) -> Result<Self, Error> {
         let name = format!("{:020}{UNFINISHED_SUFFIX}", order.number);
-        let file = disk.create(&name).map_err(|source| no_space_or_io("create", &name, source))?;
-        let allocated = file.allocate(order.bytes);
-        if let Err(source) = allocated {
+        let refused = |action, source| no_space_or_io(action, &name, order.bytes, source);
+        let file = disk.create(&name).map_err(|source| refused("create", source))?;
+        if let Err(source) = file.allocate(order.bytes) {
             drop(file);
             // The space is worth more than the file; if even this fails, the next start cleans up.
             let _ = disk.remove(&name);
-            return Err(match no_space_or_io("allocate", &name, source) {
-                Error::NoSpace { source, .. } => Error::NoSpace { bytes: order.bytes, source },
-                other => other,
-            });
+            return Err(refused("allocate", source));
         }
         let header = SegmentHeader { journal_id: order.journal_id, salt: disk.random_bytes() };
         file.write_at(&header.encode(), 0).map_err(Error::io("write", &name))?;
@@ -134,10 +131,11 @@ impl<D: Disk> Spare<D> {
     }
 }
 
-pub(crate) fn no_space_or_io(action: &'static str, file: &str, source: io::Error) -> Error {
+/// Tells a full disk, which can be waited out, from a broken one.
+pub(crate) fn no_space_or_io(action: &'static str, file: &str, bytes: u64, source: io::Error) -> Error {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            Error::NoSpace { bytes: 0, source }
+            Error::NoSpace { bytes, source }
         }
         _ => Error::io(action, file)(source),
     }

@@ -118,7 +118,7 @@ fn a_full_segment_is_followed_by_one_that_is_named_by_its_first_record() {
 }
 
 #[test]
-fn a_record_larger_than_a_segment_gets_a_segment_of_its_own_size() {
+fn a_record_larger_than_a_segment_gets_a_larger_segment() {
     let disk = FakeDisk::new(1);
     let mut journal = open(disk.clone(), small(Durability::Always)).journal;
     turn(&mut journal, &[&[1; 50_000], &[2; 10]]);
@@ -188,4 +188,15 @@ fn the_next_segment_is_made_ready_by_the_sync_job_so_that_the_reactor_does_not_w
     journal.write().unwrap();
     assert_eq!(disk.sync_count(), syncs, "rolling to a segment that is ready needs no sync");
     assert!(disk.contents("00000000000000000004.seg").is_some());
+}
+
+#[test]
+fn reservations_that_grow_a_little_each_time_share_a_spare_segment() {
+    let disk = FakeDisk::new(1);
+    let mut journal = open(disk.clone(), small(Durability::Os)).journal;
+    let syncs = disk.sync_count();
+    for payload_bytes in 5000..7000 {
+        journal.reserve(payload_bytes).unwrap();
+    }
+    assert_eq!(disk.sync_count() - syncs, 1);
 }
