@@ -70,7 +70,7 @@ impl Words<'_> {
         match value {
             Value::Array(items) => items.into_iter().map(|item| self.translate(item, instrument)).collect(),
             Value::Object(fields) => match decimal_in(&fields) {
-                Some(decimal) => Value::String(decimal.to_string()),
+                Some(decimal) => Value::String(decimal.normalised().to_string()),
                 None => self.translate_fields(fields, instrument),
             },
             other => other,
@@ -109,6 +109,9 @@ impl Words<'_> {
     ) {
         let in_units = |suffix: &str, unit: fn(&Instrument) -> Decimal| {
             let stem = name.strip_suffix(suffix)?;
+            if value.is_null() {
+                return Some((stem.to_owned(), Value::Null));
+            }
             let decimal = Decimal::from_steps(value.as_i64()?, unit(instrument?))?;
             Some((stem.to_owned(), Value::String(decimal.to_string())))
         };

@@ -143,3 +143,6 @@ pub(crate) fn read_records<D: Disk>(
         }
     })
 }
+
+#[cfg(test)]
+mod tests;
