@@ -71,8 +71,8 @@ from transport.contract import (
     new_order_id,
     new_session_id,
 )
-from transport.fastpath.asynchronous import FastPathClient
-from transport.fastpath.blocking import BlockingFastPathClient
+from transport.fastpath.asynchronous import FastPathClient, connect
+from transport.fastpath.blocking import BlockingFastPathClient, connect_blocking
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -139,6 +139,8 @@ __all__ = [
     "ValidationError",
     "WireDecodeError",
     "WrongLoopError",
+    "connect",
+    "connect_blocking",
     "new_command_id",
     "new_order_id",
     "new_session_id",

@@ -9,277 +9,41 @@ abandons the wait and nothing else: the order's outcome is unknown, and the conn
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
-from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import TypeVar, cast
 
-import zmq
-
-from transport.carriers.carrier import CarrierFactory
 from transport.contract.attempts import Attempts
 from transport.contract.codes import TradingState
-from transport.contract.commands import AccountCommands
-from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
+from transport.contract.conclusions import Conclusion, NotSent, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import (
     ClientClosedError,
-    ForkedProcessError,
-    NotSentError,
-    WrongLoopError,
-    error_for_code,
 )
 from transport.contract.orders import Order, Quote
-from transport.contract.path import PathListener
 from transport.contract.replies import (
     CommandReplies,
     CommandReply,
     Delivery,
-    ExecuteReply,
     GetOrderReply,
     Health,
     OrderCommandReply,
     OrderReply,
 )
 from transport.contract.requests import Command, HealthCheck, command_id_of
+from transport.fastpath.async_path import AsyncFastPath
 from transport.fastpath.async_streams import AsyncMarketData, AsyncOrderUpdates
-from transport.fastpath.batches import async_batch, batch_conclusion
-from transport.fastpath.core import NEVER_NS, NS_PER_MS, Call, FastPathCore, Phase
-from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.batches import async_batch
+from transport.fastpath.core import NS_PER_MS, Phase
 from transport.fastpath.market_feed import MarketFeed, pub_endpoint_of
 from transport.fastpath.update_feed import UpdateFeed
-from transport.wire.choice import choose_codec
-from transport.wire.messages import REPLY_TYPE_OF, BatchReply
 
 ReplyT = TypeVar("ReplyT")
 
 
-class FastPathClient:
+class FastPathClient(AsyncFastPath):
     """Orders to one engine over ZeroMQ and FlatBuffers. See `transport.contract.client.AsyncPath`."""
-
-    def __init__(self, config: BridgeConfig | None = None, *, make_carrier: CarrierFactory | None = None) -> None:
-        self.config = config or BridgeConfig()
-        self._pid = os.getpid()
-        self._codec = choose_codec(self.config.codec)
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        if make_carrier is None:
-            self._context = zmq.Context()
-            make_carrier = dealer_factory(self.config, self._context)
-        self._core = FastPathCore(self.config, self._codec)
-        self._driver = Driver(self._core, make_carrier)
-        self._driver.before_close = self._unwatch
-        self._commands = AccountCommands(self.config.account)
-        self._encode_order = self._codec.encode_execute_order
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._watched: tuple[int, ...] = ()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_ns = NEVER_NS
-
-    # ---- the path ----
-
-    async def connect(self) -> None:
-        """Connect, within `connect_timeout_ms`, or raise what kept it from: `NotSentError`, or the engine's refusal.
-
-        After a `NotSentError` the client goes on trying in the background.
-        """
-        self._enter()
-        conclusion = await self._await_open(self.config.connect_timeout_ms * NS_PER_MS)
-        if isinstance(conclusion, Refused):
-            raise error_for_code(conclusion.code, conclusion.message, conclusion.field)
-        if not isinstance(conclusion, Replied):
-            raise NotSentError(f"{self.config.zmq_endpoint}: {conclusion.reason}")
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether a request would be sent now."""
-        return self._core.phase is Phase.OPEN
-
-    @property
-    def journal_id(self) -> str:
-        """The engine's journal that this path is bound to; empty before the first connection."""
-        return self._core.journal_id
-
-    @property
-    def last_sequence(self) -> int:
-        """Highest update sequence number that this client has seen in replies."""
-        return self._core.last_sequence or 0
-
-    def bind_journal(self, journal_id: str) -> None:
-        """Accept no other engine than this one."""
-        self._core.bind_journal(journal_id)
-
-    def add_listener(self, listener: PathListener) -> None:
-        """Tell `listener` of path events, in the event loop."""
-        self._driver.listeners.append(listener)
-
-    async def close(self) -> None:
-        """Close the connection; calls in flight end with an unknown outcome. May be called again."""
-        if os.getpid() != self._pid:
-            return
-        self._core.close()
-        self._driver.act()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._driver.deliver_told()
-        if self._context is not None:
-            self._context.term()
-
-    async def __aenter__(self) -> Self:
-        await self.connect()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    # ---- single attempts: what failover builds on ----
-
-    async def attempt_order(self, order: Order, timeout_ms: float) -> Conclusion[OrderReply]:
-        """Send one copy, once, and say how it ended."""
-        call = self.start_order(order, timeout_ms)
-        if call.conclusion is None:
-            await call.waiter
-        return call.conclusion or Unknown("interrupted")
-
-    def start_order(self, order: Order, timeout_ms: float) -> Call:
-        """Send one copy and do not wait: for pipelining. `finish` waits."""
-        core = self._core
-        journal_id = core.journal_id
-        correlation = core.next_correlation()
-        data = self._encode_order(correlation, journal_id, order)
-        call = Call(correlation, time.monotonic_ns() + int(timeout_ms * NS_PER_MS), ExecuteReply)
-        self._exchange(call, data, journal_id)
-        return call
-
-    async def finish(self, call: Call) -> Conclusion[Any]:
-        """Wait for the conclusion of a call that was started."""
-        if call.conclusion is None:
-            await call.waiter
-        return call.conclusion or Unknown("interrupted")
-
-    async def attempt_batch(self, orders: Sequence[Order], timeout_ms: float) -> Conclusion[list[ExecuteReply]]:
-        """Send one copy of a batch, once, and say how it ended."""
-        core = self._core
-        journal_id = core.journal_id
-        correlation = core.next_correlation()
-        data = self._codec.encode_execute_batch(correlation, journal_id, orders)
-        call = Call(correlation, time.monotonic_ns() + int(timeout_ms * NS_PER_MS), BatchReply)
-        self._exchange(call, data, journal_id)
-        return batch_conclusion(await self.finish(call), len(orders))
-
-    async def attempt(self, command: Command, timeout_ms: float) -> Conclusion[CommandReplies]:
-        """Send one copy of a command, once, and say how it ended."""
-        core = self._core
-        journal_id = core.journal_id
-        correlation = core.next_correlation()
-        data = core.encode(correlation, journal_id, command)
-        deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
-        call = Call(correlation, deadline_ns, REPLY_TYPE_OF[type(command)])
-        self._exchange(call, data, journal_id)
-        return await self.finish(call)
-
-    async def probe(self, timeout_ms: float) -> bool:
-        """Whether the path carries a request and its reply just now; connects where it is not connected."""
-        deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
-        self._enter()
-        if self._core.phase is not Phase.OPEN:
-            await self._await_open(timeout_ms * NS_PER_MS)
-        remaining_ms = (deadline_ns - time.monotonic_ns()) / NS_PER_MS
-        return isinstance(await self.attempt(HealthCheck(), max(remaining_ms, 1.0)), Replied)
-
-    def _exchange(self, call: Call, data: bytes, journal_id: str) -> None:
-        """Send; the call's `waiter` is done once it is concluded. On the way of every order: flat on purpose."""
-        loop = self._enter()
-        driver = self._driver
-        call.waiter = loop.create_future()
-        call.wake = _resolve
-        conclusion = self._core.admit(call, data, journal_id)
-        if conclusion is None:
-            if driver.send(data):
-                # Sending may have taken the edge of the descriptor that the loop watches: read what is there.
-                self._on_messages()
-                if call.deadline_ns < self._timer_ns:
-                    self._arm(call.deadline_ns)
-                return
-            conclusion = self._core.withdraw(call)
-        call.conclude(conclusion)
-        driver.look()
-        self._settle()
-
-    # ---- the loop's side ----
-
-    def _enter(self) -> asyncio.AbstractEventLoop:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            if self._loop is not None:
-                raise WrongLoopError("this client belongs to another event loop; make one client per loop")
-            self._loop = loop
-            self._core.start(time.monotonic_ns())
-            self._driver.act()
-            self._settle()
-        if os.getpid() != self._pid:
-            raise ForkedProcessError(
-                "this client was made before os.fork, in the parent process; make one of its own in the child"
-            )
-        return loop
-
-    def _on_messages(self) -> None:
-        driver = self._driver
-        complete = driver.drain()
-        if not complete and self._loop is not None:
-            self._loop.call_soon(self._on_messages)
-        if driver.told:
-            self._settle()
-
-    def _on_monitor(self) -> None:
-        if not self._driver.look() and self._loop is not None:
-            self._loop.call_soon(self._on_messages)
-        self._settle()
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._timer_ns = NEVER_NS
-        self._on_monitor()
-
-    def _settle(self) -> None:
-        """After anything but a plain reply: watch the descriptors there are, set the timer, tell the listeners."""
-        loop, carrier = self._loop, self._driver.carrier
-        if loop is not None and carrier is not None and not self._watched:
-            self._watched = carrier.filenos()
-            loop.add_reader(self._watched[0], self._on_messages)
-            for fileno in self._watched[1:]:
-                loop.add_reader(fileno, self._on_monitor)
-            # What came before the loop watched shows no edge any more.
-            loop.call_soon(self._on_monitor)
-        timer_ns = self._core.timer_ns()
-        if timer_ns is not None and timer_ns < self._timer_ns:
-            self._arm(timer_ns)
-        self._driver.deliver_told()
-
-    def _arm(self, at_ns: int) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._loop is not None:
-            self._timer_ns = at_ns
-            self._timer = self._loop.call_later(max(at_ns - time.monotonic_ns(), 0) / 1e9 + 1e-4, self._on_timer)
-
-    def _unwatch(self) -> None:
-        watched, self._watched = self._watched, ()
-        if self._loop is not None and not self._loop.is_closed():
-            for fileno in watched:
-                self._loop.remove_reader(fileno)
-
-    async def _await_open(self, timeout_ns: float) -> Conclusion[Any]:
-        watcher = self._core.watch_open(NEVER_NS)
-        if watcher.conclusion is None:
-            watcher.waiter = asyncio.get_running_loop().create_future()
-            watcher.wake = _resolve
-            await asyncio.wait({watcher.waiter}, timeout=max(timeout_ns, 0) / 1e9)
-        return watcher.conclusion or NotSent(f"not connected in time: {self._core.not_open_reason}")
 
     # ---- whole calls, with retries ----
 
@@ -435,7 +199,12 @@ class FastPathClient:
                 return
 
 
-def _resolve(call: Call) -> None:
-    waiter: asyncio.Future[None] = call.waiter
-    if not waiter.done():
-        waiter.set_result(None)
+async def connect(config: BridgeConfig | None = None) -> FastPathClient:
+    """A connected client of the fast path alone; raises what kept it from connecting."""
+    client = FastPathClient(config)
+    try:
+        await client.connect()
+    except BaseException:
+        await client.close()
+        raise
+    return client

@@ -11,7 +11,7 @@ from transport.contract.conclusions import Conclusion, Replied, Unknown
 from transport.contract.errors import ExecutionBridgeError, ExecutionError, OutcomeUnknownError
 from transport.contract.orders import Order
 from transport.contract.replies import ExecuteReply, OrderReply, refused_reply
-from transport.fastpath.core import Call
+from transport.fastpath.calls import Call
 
 if TYPE_CHECKING:
     from transport.fastpath.asynchronous import FastPathClient

@@ -24,14 +24,13 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
-import msgspec
-
 from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import JournalMismatchError, WireDecodeError
-from transport.contract.path import PathConnected, PathEvent, PathGoingAway, PathLost, PathRefused
+from transport.contract.path import PathConnected, PathGoingAway, PathLost, PathRefused
 from transport.contract.replies import ExecuteReply, OrderReply
+from transport.fastpath.calls import Action, Call, CloseCarrier, OpenCarrier, Send, StreamSink, Tell
 from transport.wire.codec import Codec
 from transport.wire.messages import PROTOCOL_VERSION, EngineMessage, GoingAway, Hello, Refusal, Request, Welcome
 
@@ -55,53 +54,6 @@ class Phase(Enum):
 
 
 _CONNECTED: Final = (Phase.CONNECTING, Phase.GREETING, Phase.OPEN, Phase.DRAINING)
-
-
-class OpenCarrier(msgspec.Struct, frozen=True):
-    """Make a new carrier."""
-
-
-class CloseCarrier(msgspec.Struct, frozen=True):
-    """Close the carrier; what it still holds is of no interest."""
-
-
-class Send(msgspec.Struct, frozen=True):
-    """Send this; if the carrier does not take it, the connection counts as lost."""
-
-    data: bytes
-
-
-class Tell(msgspec.Struct, frozen=True):
-    """Tell the path's listeners."""
-
-    event: PathEvent
-
-
-Action = OpenCarrier | CloseCarrier | Send | Tell
-StreamSink = Callable[[EngineMessage], None]
-
-
-class Call:
-    """One copy of a request in flight, until its conclusion. `wake` is called once, when the conclusion stands."""
-
-    __slots__ = ("conclusion", "correlation", "deadline_ns", "expects", "waiter", "wake")
-
-    def __init__(self, correlation: int, deadline_ns: int, expects: type[Any]) -> None:
-        self.correlation = correlation
-        self.deadline_ns = deadline_ns
-        self.expects = expects
-        self.conclusion: Conclusion[Any] | None = None
-        self.wake: Callable[[Call], None] | None = None
-        self.waiter: Any = None
-        """For the shell's use: what `wake` wakes."""
-
-    def conclude(self, conclusion: Conclusion[Any]) -> None:
-        """Settle the call, and wake who waits for it; the first conclusion stands."""
-        if self.conclusion is not None:
-            return
-        self.conclusion = conclusion
-        if self.wake is not None:
-            self.wake(self)
 
 
 class FastPathCore:

@@ -16,7 +16,8 @@ from transport.carriers.carrier import Carrier, CarrierFactory, CarrierState
 from transport.carriers.pyzmq_dealer import DealerOptions, PyzmqDealer
 from transport.contract.config import BridgeConfig
 from transport.contract.path import PathEvent, PathListener
-from transport.fastpath.core import CloseCarrier, FastPathCore, OpenCarrier, Send
+from transport.fastpath.calls import CloseCarrier, OpenCarrier, Send
+from transport.fastpath.core import FastPathCore
 
 DRAIN_MESSAGES: Final = 256
 """Messages taken in one go, before other work gets its turn."""

@@ -15,7 +15,8 @@ import threading
 import time
 from typing import Final
 
-from transport.fastpath.core import NS_PER_MS, Call, Phase
+from transport.fastpath.calls import Call
+from transport.fastpath.core import NS_PER_MS, Phase
 from transport.fastpath.driver import Driver
 
 _READ: Final = select.POLLIN

@@ -1,0 +1,249 @@
+"""The fast path for threads, below the client API: one connection after the other, and single attempts on it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import zmq
+
+from transport.carriers.carrier import CarrierFactory
+from transport.contract.commands import AccountCommands
+from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
+from transport.contract.config import BridgeConfig
+from transport.contract.errors import ForkedProcessError, NotSentError, error_for_code
+from transport.contract.orders import Order
+from transport.contract.path import PathListener
+from transport.contract.replies import (
+    CommandReplies,
+    ExecuteReply,
+    OrderReply,
+)
+from transport.contract.requests import Command, HealthCheck
+from transport.fastpath.batches import batch_conclusion
+from transport.fastpath.calls import Call
+from transport.fastpath.core import NS_PER_MS, FastPathCore, Phase
+from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.turns import Turns
+from transport.wire.choice import choose_codec
+from transport.wire.messages import REPLY_TYPE_OF, BatchReply
+
+ReplyT = TypeVar("ReplyT")
+
+
+class BlockingFastPath:
+    """The path itself: connecting, listeners, single attempts. `BlockingFastPathClient` adds whole calls."""
+
+    def __init__(self, config: BridgeConfig | None = None, *, make_carrier: CarrierFactory | None = None) -> None:
+        self.config = config or BridgeConfig()
+        self._pid = os.getpid()
+        self._closed = threading.Event()
+        self._codec = choose_codec(self.config.codec)
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        if make_carrier is None:
+            self._context = zmq.Context()
+            make_carrier = dealer_factory(self.config, self._context)
+        self._core = FastPathCore(self.config, self._codec)
+        self._driver = Driver(self._core, make_carrier)
+        self._turns = Turns(self._driver)
+        self._lock = self._turns.lock
+        self._commands = AccountCommands(self.config.account)
+        self._encode_order = self._codec.encode_execute_order
+
+    # ---- the path ----
+
+    def connect(self) -> None:
+        """Connect, within `connect_timeout_ms`, or raise what kept it from: `NotSentError`, or the engine's refusal.
+
+        The client may be used after a `NotSentError`: each call tries again, with the back-off's pauses.
+        """
+        conclusion = self._await_open(time.monotonic_ns() + int(self.config.connect_timeout_ms * NS_PER_MS))
+        self._driver.deliver_told()
+        if isinstance(conclusion, Refused):
+            raise error_for_code(conclusion.code, conclusion.message, conclusion.field)
+        if not isinstance(conclusion, Replied):
+            raise NotSentError(f"{self.config.zmq_endpoint}: {conclusion.reason}")
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a request would be sent now, as far as is known."""
+        with self._lock:
+            self._driver.look()
+            connected = self._core.phase is Phase.OPEN
+        self._driver.deliver_told()
+        return connected
+
+    @property
+    def journal_id(self) -> str:
+        """The engine's journal that this path is bound to; empty before the first connection."""
+        return self._core.journal_id
+
+    @property
+    def last_sequence(self) -> int:
+        """Highest update sequence number that this client has seen in replies."""
+        return self._core.last_sequence or 0
+
+    def bind_journal(self, journal_id: str) -> None:
+        """Accept no other engine than this one."""
+        with self._lock:
+            self._core.bind_journal(journal_id)
+
+    def add_listener(self, listener: PathListener) -> None:
+        """Tell `listener` of path events, from whatever thread notices them, outside the client's lock."""
+        self._driver.listeners.append(listener)
+
+    def close(self) -> None:
+        """Close the connection; calls in flight end with an unknown outcome. May be called again."""
+        if os.getpid() != self._pid:
+            return
+        self._closed.set()
+        with self._lock:
+            self._core.close()
+            self._driver.act()
+            self._turns.interrupt()
+            self._turns.close()
+        if self._context is not None:
+            self._context.term()
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- single attempts: what failover builds on ----
+
+    def attempt_order(self, order: Order, timeout_ms: float) -> Conclusion[OrderReply]:
+        """Send one copy, once, and say how it ended."""
+        return self._attempt_order(order, time.monotonic_ns() + int(timeout_ms * NS_PER_MS))
+
+    def _attempt_order(self, order: Order, deadline_ns: int) -> Conclusion[OrderReply]:
+        core = self._core
+        journal_id = core.journal_id
+        correlation = core.next_correlation()
+        data = self._encode_order(correlation, journal_id, order)
+        return self._exchange(Call(correlation, deadline_ns, ExecuteReply), data, journal_id)
+
+    def start_order(self, order: Order, timeout_ms: float) -> Call:
+        """Send one copy and do not wait: for pipelining. `finish` waits."""
+        core = self._core
+        journal_id = core.journal_id
+        correlation = core.next_correlation()
+        data = self._encode_order(correlation, journal_id, order)
+        call = Call(correlation, time.monotonic_ns() + int(timeout_ms * NS_PER_MS), ExecuteReply)
+        if os.getpid() != self._pid:
+            raise forked()
+        with self._lock:
+            conclusion = core.admit(call, data, journal_id)
+            if conclusion is None and not self._driver.send(data):
+                conclusion = core.withdraw(call)
+            if conclusion is not None:
+                call.conclude(conclusion)
+                self._notice()
+            elif self._turns.has_leader:
+                # Sending may have taken the edge of the descriptor that the leader waits on.
+                self._driver.look()
+                self._turns.interrupt()
+        return call
+
+    def finish(self, call: Call) -> Conclusion[OrderReply]:
+        """Wait for the conclusion of a call that `start_order` began."""
+        if call.conclusion is None:
+            self._lock.acquire()
+            if call.conclusion is None:
+                self._turns.wait(call)
+            else:
+                self._lock.release()
+        self._driver.deliver_told()
+        return call.conclusion or Unknown("interrupted")
+
+    def attempt_batch(self, orders: Sequence[Order], timeout_ms: float) -> Conclusion[list[ExecuteReply]]:
+        """Send one copy of a batch, once, and say how it ended."""
+        core = self._core
+        journal_id = core.journal_id
+        correlation = core.next_correlation()
+        data = self._codec.encode_execute_batch(correlation, journal_id, orders)
+        call = Call(correlation, time.monotonic_ns() + int(timeout_ms * NS_PER_MS), BatchReply)
+        return batch_conclusion(self._exchange(call, data, journal_id), len(orders))
+
+    def attempt(self, command: Command, timeout_ms: float) -> Conclusion[CommandReplies]:
+        """Send one copy of a command, once, and say how it ended."""
+        core = self._core
+        journal_id = core.journal_id
+        correlation = core.next_correlation()
+        data = core.encode(correlation, journal_id, command)
+        deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
+        return self._exchange(Call(correlation, deadline_ns, REPLY_TYPE_OF[type(command)]), data, journal_id)
+
+    def probe(self, timeout_ms: float) -> bool:
+        """Whether the path carries a request and its reply just now; connects where it is not connected."""
+        deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
+        if self._core.phase is not Phase.OPEN:
+            self._await_open(deadline_ns)
+            self._driver.deliver_told()
+        remaining_ms = (deadline_ns - time.monotonic_ns()) / NS_PER_MS
+        return isinstance(self.attempt(HealthCheck(), max(remaining_ms, 1.0)), Replied)
+
+    def _exchange(self, call: Call, data: bytes, journal_id: str) -> Conclusion[Any]:
+        """Send and wait. On the way of every order: flat on purpose."""
+        if os.getpid() != self._pid:
+            raise forked()
+        core = self._core
+        turns = self._turns
+        lock = self._lock
+        lock.acquire()
+        held = True
+        try:
+            conclusion = core.admit(call, data, journal_id)
+            if conclusion is None:
+                if self._driver.send(data):
+                    held = False
+                    turns.wait(call)
+                else:
+                    conclusion = core.withdraw(call)
+            if conclusion is not None:
+                self._notice()
+        finally:
+            if held:
+                lock.release()
+        if self._driver.told:
+            self._driver.deliver_told()
+        return conclusion or call.conclusion or Unknown("interrupted")
+
+    def _notice(self) -> None:
+        """A request could not be sent: see what became of the connection, so that the next one finds it made anew."""
+        self._core.start(time.monotonic_ns())
+        self._driver.act()
+        self._driver.look()
+
+    def _await_open(self, deadline_ns: int) -> Conclusion[Any]:
+        if os.getpid() != self._pid:
+            raise forked()
+        self._lock.acquire()
+        held = True
+        try:
+            self._notice()
+            watcher = self._core.watch_open(deadline_ns)
+            if watcher.conclusion is None:
+                held = False
+                self._turns.wait(watcher)
+        finally:
+            if held:
+                self._lock.release()
+        if isinstance(watcher.conclusion, Unknown):
+            return NotSent(f"not connected in time: {self._core.not_open_reason}")
+        return watcher.conclusion or NotSent(self._core.not_open_reason)
+
+
+def forked() -> ForkedProcessError:
+    """The error of a child that uses its parent's client."""
+    return ForkedProcessError(
+        "this client was made before os.fork, in the parent process; make one of its own in the child"
+    )
