@@ -8,7 +8,7 @@ use crate::{Key, Level, Part, Party, Quote, Side};
 use std::collections::BTreeMap;
 
 /// Orders by rank, then by time.
-type Ranked = BTreeMap<(i64, u64), Key>;
+pub(crate) type Ranked = BTreeMap<(i64, u64), Key>;
 
 /// In which order triggers of one quote fire: every stop before any target.
 const FIRING_ORDER: [Watch; 4] = [
@@ -96,9 +96,9 @@ impl Book {
         self.quote_priority = priority;
     }
 
-    /// The first leg that waits for a quote newer than the present one.
-    pub fn first_parked(&self) -> Option<Key> {
-        self.parked.first_key_value().map(|(_, key)| *key)
+    /// Hands over the legs that waited for a quote newer than the last one.
+    pub fn take_parked(&mut self) -> Ranked {
+        std::mem::take(&mut self.parked)
     }
 
     /// What is left of the feed's quote on a side; its price stays when nothing is.

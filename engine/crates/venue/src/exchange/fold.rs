@@ -106,8 +106,11 @@ impl Exchange {
     fn fold_quoted(&mut self, quote: &Quote) {
         let priority = self.take_priority();
         self.change_book(quote.symbol, |book| book.quote(quote, priority));
-        // Each parked leg is older than this quote now, so it leaves the parking place.
-        while let Some(key) = self.books.get(&quote.symbol).and_then(Book::first_parked) {
+        let parked = self.books.get_mut(&quote.symbol).map(Book::take_parked).unwrap_or_default();
+        for key in parked.into_values() {
+            if let Some(leg) = self.orders.get_mut(&key) {
+                leg.spot = None;
+            }
             self.place(key);
         }
     }

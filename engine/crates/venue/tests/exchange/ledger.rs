@@ -40,6 +40,7 @@ struct Candidate {
     party: Party,
     price: Option<i64>,
     arrival: u64,
+    left: i64,
 }
 
 fn level(quote: &Quote, side: Side) -> Option<Level> {
@@ -188,15 +189,39 @@ impl Ledger {
     }
 
     fn close(&mut self, key: Key, reason: CloseReason) {
-        let entry = self.entry(key);
-        entry.open = false;
+        let entry = self.entry(key).clone();
+        let found = self.counterparties(&entry).iter().map(|candidate| i128::from(candidate.left)).sum::<i128>();
+        let entry_can_fill = self.get(key.with_part(Part::Entry)).is_some();
         match reason {
-            CloseReason::Filled => assert_eq!(entry.left(), 0),
-            CloseReason::LegDone => assert!(entry.left() == 0 && key.sibling().is_some()),
-            CloseReason::FokUnfillable => assert_eq!(entry.executed, 0, "all or nothing"),
-            CloseReason::NoLiquidity | CloseReason::IocRemainder => assert!(entry.left() > 0),
+            CloseReason::Filled if key.sibling().is_none() => assert_eq!(entry.left(), 0),
+            CloseReason::Filled | CloseReason::LegDone => {
+                assert!(entry.left() == 0 && key.sibling().is_some() && !entry_can_fill);
+                assert_eq!(entry.triggered, reason == CloseReason::Filled, "only who was triggered can be filled");
+            }
+            CloseReason::FokUnfillable => {
+                assert_eq!(entry.executed, 0, "all or nothing");
+                assert!(found < i128::from(entry.left()), "it could have been filled");
+            }
+            CloseReason::NoLiquidity | CloseReason::IocRemainder => {
+                assert!(entry.left() > 0 && found == 0, "there was more to be had");
+            }
             CloseReason::Cancelled => {}
         }
+        self.entry(key).open = false;
+    }
+
+    /// Everybody that the order could trade with now.
+    fn counterparties(&self, entry: &Entry) -> Vec<Candidate> {
+        let order = &entry.order;
+        let mut candidates = self.candidates(order.symbol, order.side.opposite());
+        candidates.retain(|candidate| match (candidate.price, entry.limit()) {
+            (None, bound) => bound.is_some(),
+            (Some(_), None) => true,
+            (Some(price), Some(limit)) if order.side == Side::Buy => price <= limit,
+            (Some(price), Some(limit)) => price >= limit,
+        });
+        candidates.retain(|candidate| !is_family(candidate.party, Party::Order(order.key)));
+        candidates
     }
 
     fn trade(&mut self, trade: &Trade) {
@@ -257,11 +282,17 @@ impl Ledger {
             .iter()
             .filter(|(_, entry)| entry.rests() && entry.order.side == side && entry.order.symbol == symbol);
         let mut candidates: Vec<_> = resting
-            .map(|(key, entry)| Candidate { party: Party::Order(*key), price: entry.limit(), arrival: entry.arrival })
+            .map(|(key, entry)| Candidate {
+                party: Party::Order(*key),
+                price: entry.limit(),
+                arrival: entry.arrival,
+                left: entry.left(),
+            })
             .collect();
         if let Some(feed) = self.feeds.get(&symbol).filter(|feed| feed.left[side as usize] > 0) {
             let price = level(&feed.quote, side).map(|level| level.price_ticks);
-            candidates.push(Candidate { party: Party::Feed, price, arrival: feed.arrival });
+            let left = feed.left[side as usize];
+            candidates.push(Candidate { party: Party::Feed, price, arrival: feed.arrival, left });
         }
         candidates
     }
