@@ -42,7 +42,7 @@ class Journal:
                 journal._take_event(event)
             for event in record["venue_events"]:
                 journal._take_venue_event(event)
-            reply = (record.get("reply") or {}).get("reply")
+            reply = record.get("reply")
             if record["kind"] == "ExecuteOrder" and reply:
                 journal.replies[reply["order_id"]] = reply
         return journal

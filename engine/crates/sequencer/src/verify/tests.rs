@@ -15,8 +15,8 @@ fn configuration() -> Configuration {
     let price = |cents| Some(Decimal::new(cents, -2));
     let opening_quote = Quote {
         symbol: "ACME".into(),
-        bid: price(99_99),
-        ask: price(100_01),
+        bid: price(9_999),
+        ask: price(10_001),
         bid_size: Some(Decimal::new(1000, 0)),
         ask_size: Some(Decimal::new(1000, 0)),
         ..Quote::default()
@@ -110,7 +110,10 @@ fn an_altered_event_is_found() {
 
 #[test]
 fn a_missing_venue_event_is_found() {
-    assert_eq!(difference(4, |record| drop(record.venue_events.pop())), "venue events");
+    let what = difference(4, |record| {
+        record.venue_events.pop();
+    });
+    assert_eq!(what, "venue events");
 }
 
 #[test]
