@@ -28,6 +28,8 @@ __all__ = [
     "PathEventKind",
     "connect",
     "connect_blocking",
+    "connect_grpc",
+    "connect_grpc_blocking",
 ]
 
 
@@ -50,6 +52,30 @@ def connect_blocking(
     """A connected client for threads; `with connect_blocking() as client:` closes it. Arguments as for `connect`."""
     client = BlockingExecutionBridgeClient(_configuration(config, settings))
     client.connect()
+    return client
+
+
+async def connect_grpc(config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any) -> GrpcClient:
+    """A connected client that speaks gRPC alone. Arguments as for `connect`."""
+    client = GrpcClient(_configuration(config, settings))
+    try:
+        await client.connect()
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
+def connect_grpc_blocking(
+    config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any
+) -> BlockingGrpcClient:
+    """A connected client for threads that speaks gRPC alone. Arguments as for `connect`."""
+    client = BlockingGrpcClient(_configuration(config, settings))
+    try:
+        client.connect()
+    except BaseException:
+        client.close()
+        raise
     return client
 
 

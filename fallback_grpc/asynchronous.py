@@ -30,7 +30,7 @@ from fallback_grpc.service import Rpc, UpdatesFrom
 from fallback_grpc.status import FailedRpc
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied
 from transport.contract.config import BridgeConfig
-from transport.contract.errors import ExecutionBridgeError, NetworkError, NotSentError, error_for_code
+from transport.contract.errors import ExecutionBridgeError, NetworkError, NotSentError, WrongLoopError, error_for_code
 from transport.contract.orders import Order
 from transport.contract.path import PathListener
 from transport.contract.replies import (
@@ -183,7 +183,7 @@ class GrpcClient(AsyncCalls):
         if self._loop is None:
             self.open()
         elif self._loop is not asyncio.get_running_loop():
-            raise ExecutionBridgeError("this client belongs to another event loop: make one per loop")
+            raise WrongLoopError("this client belongs to another event loop: make one client per loop")
 
     async def _reopen(self) -> None:
         """Replaces a channel that has gone silent; its calls end as unknown and are sent again elsewhere."""

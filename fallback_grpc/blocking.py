@@ -78,7 +78,7 @@ class BlockingGrpcClient(BlockingCalls):
                 raise error_for_code(conclusion.code, conclusion.message, conclusion.field)
             if left_ms <= self._config.reconnect_min_ms:
                 raise NotSentError(f"no engine answers over gRPC at {self._config.grpc_endpoint}: {conclusion.reason}")
-            time.sleep(self._config.reconnect_min_ms / 1_000)
+            self._gate.pause(self._config.reconnect_min_ms * NS_PER_MS)
 
     def close(self) -> None:
         """Closes the channel; calls in flight end as unknown."""
@@ -217,7 +217,7 @@ class BlockingGrpcClient(BlockingCalls):
                         yield rpc.from_pb(message)
             except NetworkError:
                 self._state.check_alive()
-            time.sleep(self._config.reconnect_min_ms / 1_000)
+            self._gate.pause(self._config.reconnect_min_ms * NS_PER_MS)
 
     def subscribe_order_updates(
         self, *, resume_from: int | None = None, accept_gaps: bool = True
@@ -241,7 +241,7 @@ class BlockingGrpcClient(BlockingCalls):
                 if is_final(problem):
                     raise
             cursor.restarted()
-            time.sleep(self._config.reconnect_min_ms / 1_000)
+            self._gate.pause(self._config.reconnect_min_ms * NS_PER_MS)
 
     def _stream(self, rpc: Rpc[Any, Any], request: Any) -> Generator[Any, None, None]:
         self._state.check_alive()

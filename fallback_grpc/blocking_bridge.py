@@ -85,11 +85,9 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         Raises what the better path failed with. A second path whose engine has another journal is not used.
         """
         self._check_alive(connecting=True)
-        failures: dict[Path, BaseException | None] = {}
         with ThreadPoolExecutor(len(self._paths), "bridge-connect") as pool:
-            attempts = {path: pool.submit(client.connect) for path, client in self._paths.items()}
-            for path, running in attempts.items():
-                failures[path] = running.exception()
+            running = [pool.submit(client.connect) for client in self._paths.values()]
+        failures = dict(zip(self._paths, (attempt.exception() for attempt in running), strict=True))
         for path, failure in failures.items():
             if failure is not None and not isinstance(failure, ExecutionBridgeError):
                 raise failure
@@ -102,7 +100,11 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         self._bind_journal()
         self._connected = True
         self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
-        self.health_check()
+        try:
+            self.health_check()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Ends probing and streams, and closes both paths. Calls in flight end as unknown."""

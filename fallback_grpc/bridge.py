@@ -16,8 +16,6 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from transport.fastpath.asynchronous import FastPathClient
-
 from fallback_grpc.asynchronous import GrpcClient
 from fallback_grpc.asynchronous_calls import AsyncCalls, as_async
 from fallback_grpc.bridge_health import BridgeHealth, bridge_health
@@ -38,6 +36,7 @@ from transport.contract.errors import (
     ExecutionBridgeError,
     ForkedProcessError,
     JournalMismatchError,
+    WrongLoopError,
 )
 from transport.contract.orders import Order
 from transport.contract.path import PathEvent, PathRefused
@@ -52,6 +51,7 @@ from transport.contract.replies import (
     UpdateGap,
 )
 from transport.contract.requests import Command, HealthCheck
+from transport.fastpath.asynchronous import FastPathClient
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,11 @@ class ExecutionBridgeClient(AsyncCalls):
             raise why_nothing_connected(failures)
         self._bind_journal()
         self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
-        await self.health_check()
+        try:
+            await self.health_check()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Ends probing and closes both paths. Calls in flight end as unknown."""
@@ -241,4 +245,4 @@ class ExecutionBridgeClient(AsyncCalls):
             if self._loop is None:
                 raise ClientClosedError("the client is not connected: await connect() first; nothing was sent")
             if self._loop is not asyncio.get_running_loop():
-                raise ExecutionBridgeError("this client belongs to another event loop: make one per loop")
+                raise WrongLoopError("this client belongs to another event loop: make one client per loop")

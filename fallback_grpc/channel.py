@@ -26,11 +26,13 @@ class ChannelSettings:
 
     `reconnect_min_ms` and `reconnect_max_ms` bound the pause between attempts to connect. gRPC's own
     defaults grow to 120 s; an engine that restarts within a second would then be found a minute later.
+    `connect_attempt_ms` is how long one attempt may take (gRPC's name for it misleads).
     `max_message_bytes` bounds messages in both directions; the default is gRPC's.
     """
 
     reconnect_min_ms: int = 50
     reconnect_max_ms: int = 500
+    connect_attempt_ms: int = 500
     max_message_bytes: int = 4 * 1024 * 1024
 
 
@@ -40,7 +42,7 @@ def channel_options(endpoint: str, settings: ChannelSettings | None = None) -> l
     options = list(_ORIGINAL_OPTIONS)
     options += [
         ("grpc.initial_reconnect_backoff_ms", settings.reconnect_min_ms),
-        ("grpc.min_reconnect_backoff_ms", settings.reconnect_min_ms),
+        ("grpc.min_reconnect_backoff_ms", settings.connect_attempt_ms),
         ("grpc.max_reconnect_backoff_ms", settings.reconnect_max_ms),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.max_receive_message_length", settings.max_message_bytes),

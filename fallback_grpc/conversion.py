@@ -116,6 +116,8 @@ def _set_number(message: pb.TradeOrder, field: str, value: Decimal | None) -> No
 
 def _set_time(target: Timestamp, unix_ns: int | None) -> None:
     if unix_ns is not None:
+        if not -(2**63) <= unix_ns < 2**63:
+            raise ValueError("UTC nanoseconds must fit 64 bits")
         target.seconds, target.nanos = divmod(unix_ns, _NS_PER_S)
         if not unix_ns:
             target.SetInParent()

@@ -34,6 +34,7 @@ class ThreadGate:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._changes = 0
+        self._never = threading.Event()
 
     def wake(self) -> None:
         """Wakes every thread that waits now."""
@@ -47,6 +48,11 @@ class ThreadGate:
             seen = self._changes
             left_s = (until_ns - time.monotonic_ns()) / _NS_PER_S
             self._changed.wait_for(lambda: self._changes != seen, max(left_s, 0))
+
+
+    def pause(self, pause_ns: float) -> None:
+        """Lets a time pass, whatever the paths do."""
+        self._never.wait(max(pause_ns, 0) / _NS_PER_S)
 
 
 def drive(
@@ -72,7 +78,7 @@ def drive(
             if step.for_path:
                 gate.wait(step.until_ns)
             else:
-                time.sleep((step.until_ns - now_ns) / _NS_PER_S)
+                gate.pause(step.until_ns - now_ns)
         else:
             return step, None if step.copy is None else conclusions.get(step.copy)
 

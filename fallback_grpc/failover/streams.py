@@ -50,7 +50,8 @@ class AsyncStreams:
                     yield wanted
                 if cursor.has_hole:
                     break
-            cursor.restarted()
+            # A subscription from now that saw nothing yet goes on from where its path says that it began.
+            cursor.restarted(began_at=getattr(items, "last_sequence", None))
             await asyncio.sleep(_PAUSE_S)
 
     async def market_data(self, symbols: Sequence[str]) -> AsyncIterator[MarketDataUpdate]:
@@ -90,8 +91,9 @@ class AsyncStreams:
             if following is not None:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
-            if isinstance(items, AsyncGenerator):
-                await items.aclose()
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
 
 
 async def _next(items: AsyncIterator[ItemT]) -> ItemT:

@@ -61,9 +61,11 @@ class UpdateCursor:
         self._holes = 0
         return item
 
-    def restarted(self) -> None:
-        """A new stream begins at `resume_from`."""
+    def restarted(self, began_at: int | None = None) -> None:
+        """A new stream begins at `resume_from`; `began_at`: where the one before began, if nothing came of it."""
         self.has_hole = False
+        if self._last is None:
+            self._last = began_at
 
     def _found_hole(self, sequence: int) -> None:
         self.has_hole = True
