@@ -9,6 +9,7 @@ use crate::{
 };
 use serde::Serialize;
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Digits below the tick to which an average price is rounded (reply.rs).
 const AVERAGE_DIGITS: u8 = 6;
@@ -77,13 +78,17 @@ impl Progress {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Work {
     pub now: Progress,
-    /// Ascending, so that an execution which is reported again is known.
+    /// Ascending, so that an execution which is reported again is known. Not in the state hash, which would cost more
+    /// with every fill: `executions_hash` stands for it.
+    #[serde(skip)]
     executions: Vec<u64>,
+    /// Sum of the hashes of all `executions`.
+    executions_hash: u64,
 }
 
 impl Work {
     pub fn new(now: Progress) -> Self {
-        Self { now, executions: Vec::new() }
+        Self { now, executions: Vec::new(), executions_hash: 0 }
     }
 
     pub fn has_execution(&self, execution_id: u64) -> bool {
@@ -93,6 +98,8 @@ impl Work {
     pub fn add_execution(&mut self, execution_id: u64) {
         if let Err(at) = self.executions.binary_search(&execution_id) {
             self.executions.insert(at, execution_id);
+            let hash = xxh3_64(&execution_id.to_le_bytes());
+            self.executions_hash = self.executions_hash.wrapping_add(hash);
         }
     }
 }

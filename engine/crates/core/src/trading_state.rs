@@ -24,8 +24,8 @@ impl Core {
         }
     }
 
-    /// Whether a replace of an open order leaves the account within its trading state. Only less of the same passes
-    /// unseen.
+    /// Whether a replace of an open order leaves the account within its trading state. Less of the same always does;
+    /// in REDUCING so does another price for what closes a position (a stop may be moved).
     ///
     /// # Errors
     /// TRADING_HALTED, REDUCE_ONLY.
@@ -42,12 +42,17 @@ impl Core {
         let Some((order, work)) = self.order(no).and_then(|order| Some((order, order.work(part)?))) else {
             return Ok(());
         };
-        let only_less = !new_price && quantity_steps <= work.now.quantity_steps;
+        let grows = quantity_steps > work.now.quantity_steps;
         match (state, order.symbol_index(), order.side_of(part)) {
-            (TradingState::Halted, _, _) if !only_less => Err(halted()),
-            (TradingState::Reducing, Some(symbol), Some(side)) if !only_less => {
+            (TradingState::Halted, _, _) if grows || new_price => Err(halted()),
+            (TradingState::Reducing, Some(symbol), Some(side)) if grows => {
                 let remaining = quantity_steps.saturating_sub(work.now.executed_steps);
                 self.check_reduces(account, symbol, side, remaining, Some(no))
+            }
+            (TradingState::Reducing, Some(symbol), Some(side))
+                if new_price && reducible(account, symbol, side) <= 0 =>
+            {
+                Err(reduce_only("the order does not reduce the position"))
             }
             _ => Ok(()),
         }
@@ -62,13 +67,8 @@ impl Core {
         quantity_steps: i64,
         leave_out: Option<OrderNo>,
     ) -> Result<(), Rejection> {
-        let position = account.and_then(|account| account.positions.get(&symbol).copied()).unwrap_or(0);
-        let reducible = match side {
-            Side::Sell => position,
-            Side::Buy => -position,
-        };
         let working = account.map_or(0, |account| self.working(account, symbol, side, leave_out));
-        if i128::from(quantity_steps) + working <= reducible {
+        if i128::from(quantity_steps) + working <= reducible(account, symbol, side) {
             return Ok(());
         }
         Err(reduce_only("the order, with those that are open, would not reduce the position"))
@@ -101,6 +101,15 @@ impl Core {
             });
         }
         total
+    }
+}
+
+/// How much an order of this side can close; below 0 the position is on its own side.
+fn reducible(account: Option<&Account>, symbol: u32, side: Side) -> i128 {
+    let position = account.and_then(|account| account.positions.get(&symbol).copied()).unwrap_or(0);
+    match side {
+        Side::Sell => position,
+        Side::Buy => -position,
     }
 }
 

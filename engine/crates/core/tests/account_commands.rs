@@ -60,6 +60,20 @@ fn reducing_lets_through_only_what_strictly_reduces_with_all_that_is_open() {
 }
 
 #[test]
+fn reducing_lets_a_stop_move_and_holds_what_would_open_where_it_is() {
+    let mut desk = Desk::open();
+    desk.hold(10_000);
+    desk.work(sell("a", "6"));
+    desk.work(sell("b", "4"));
+    desk.work(limit("opens"));
+    desk.set_state(TradingState::Reducing, false);
+    let closer = desk.replace("a", 1, None, Some("99"));
+    assert!(desk.send(closer).waits_for.is_some());
+    let closer = desk.replace("opens", 1, None, Some("101"));
+    assert_eq!(order_command_reply(desk.send(closer)).code, ReasonCode::ReduceOnly);
+}
+
+#[test]
 fn reducing_counts_two_legs_of_one_position_once() {
     let mut desk = Desk::open();
     let order = Order { stop_loss: Some(decimal("90")), take_profit: Some(decimal("110")), ..limit("a") };
