@@ -1,0 +1,172 @@
+"""What only the asyncio bridge does itself: streams across paths, and a crowd of orders on gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from fallback_grpc import ExecutionBridgeClient
+from fallback_grpc.failover.funnel import OrderFunnel
+from fallback_grpc.failover.updates import UpdateCursor
+from tests.unit.fallback_grpc.fake_paths import FakeAsyncPath, FakeEngine, update
+from transport.contract.codes import ReasonCode
+from transport.contract.conclusions import NotSent, Refused, Replied, Unknown
+from transport.contract.config import BridgeConfig
+from transport.contract.errors import EngineSystemError, ValidationError
+from transport.contract.orders import Order
+from transport.contract.replies import OrderUpdate, UpdateGap
+
+CONFIG = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=5_000.0)
+Scene = Callable[[ExecutionBridgeClient, FakeAsyncPath, FakeAsyncPath, FakeEngine], Coroutine[Any, Any, None]]
+
+
+def play(scene: Scene) -> None:
+    """Runs a scene with a connected bridge over two scripted paths."""
+
+    async def staged() -> None:
+        engine = FakeEngine()
+        zmq, grpc = FakeAsyncPath(engine), FakeAsyncPath(engine)
+        client = ExecutionBridgeClient(CONFIG, paths={"zmq": zmq, "grpc": grpc})
+        await client.connect()
+        try:
+            async with asyncio.timeout(20):
+                await scene(client, zmq, grpc, engine)
+        finally:
+            await client.close()
+
+    asyncio.run(staged())
+
+
+def test_updates_go_on_where_they_were_on_the_other_path() -> None:
+    async def scene(client: Any, zmq: FakeAsyncPath, grpc: FakeAsyncPath, _: FakeEngine) -> None:
+        zmq.updates = [update(number) for number in (1, 2, 3)]
+        grpc.updates = [update(number) for number in (1, 2, 3, 4, 5)]
+        updates = client.subscribe_order_updates(resume_from=0)
+        seen = [(await anext(updates)).sequence for _ in range(3)]
+        zmq.cut()
+        seen += [(await anext(updates)).sequence for _ in range(2)]
+        assert seen == [1, 2, 3, 4, 5]
+        assert (zmq.resumed_from, grpc.resumed_from) == ([0], [3])
+        await updates.aclose()
+
+    play(scene)
+
+
+def test_market_data_changes_path_and_returns_to_the_fast_one() -> None:
+    async def scene(client: Any, zmq: FakeAsyncPath, grpc: FakeAsyncPath, _: FakeEngine) -> None:
+        market = client.stream_market_data(["S"])
+        assert (await anext(market)).symbol == str(id(zmq))
+        zmq.cut()
+        while (await anext(market)).symbol != str(id(grpc)):
+            pass
+        zmq.heal()
+        while (await anext(market)).symbol != str(id(zmq)):
+            pass
+        await market.aclose()
+
+    play(scene)
+
+
+def test_a_crowd_of_orders_moves_to_grpc_in_batches(order: Callable[..., Order]) -> None:
+    async def scene(client: Any, zmq: FakeAsyncPath, grpc: FakeAsyncPath, engine: FakeEngine) -> None:
+        zmq.mode = "hangs"
+        orders = [order() for _ in range(2_000)]
+        calls = [asyncio.create_task(client.deliver_order(each)) for each in orders]
+        await asyncio.sleep(0)  # each call has sent its first copy by its first wait
+        assert len(zmq.orders) == len(orders)
+        zmq.cut()
+        deliveries = await asyncio.gather(*calls)
+        assert [delivery.reply.order_id for delivery in deliveries] == [each.order_id for each in orders]
+        assert {delivery.path for delivery in deliveries} == {"grpc"}
+        assert len(engine.replies) == 2_000
+        assert grpc.most_singles <= 16
+        assert max(grpc.batches) > 16
+
+    play(scene)
+
+
+def test_an_order_without_a_form_on_the_wire_harms_no_other_of_its_crowd(order: Callable[..., Order]) -> None:
+    class Particular(FakeAsyncPath):
+        async def attempt_batch(self, orders: Any, timeout_ms: float) -> Any:
+            if any(each.metadata for each in orders):
+                raise ValidationError("orders[0].metadata: no", field="metadata")
+            return await super().attempt_batch(orders, timeout_ms)
+
+    async def scene() -> None:
+        engine = FakeEngine()
+        funnel = OrderFunnel(Particular(engine), max_singles=0)
+        crowd = [order(metadata={"odd": "one"} if number == 7 else {}) for number in range(50)]
+        ends = await asyncio.gather(*(funnel.attempt_order(each, 5_000) for each in crowd), return_exceptions=True)
+        assert [number for number, end in enumerate(ends) if isinstance(end, ValidationError)] == [7]
+        assert len(engine.replies) == 49
+
+    asyncio.run(scene())
+
+
+def test_a_batch_too_large_for_the_engine_goes_in_halves(order: Callable[..., Order]) -> None:
+    class Small(FakeAsyncPath):
+        async def attempt_batch(self, orders: Any, timeout_ms: float) -> Any:
+            if len(orders) > 10:
+                return Refused(ReasonCode.BATCH_TOO_LARGE)
+            return await super().attempt_batch(orders, timeout_ms)
+
+    async def scene() -> None:
+        engine = FakeEngine()
+        funnel = OrderFunnel(Small(engine), max_singles=0)
+        ends = await asyncio.gather(*(funnel.attempt_order(order(), 5_000) for _ in range(100)))
+        assert all(isinstance(end, Replied) for end in ends)
+        assert len(engine.arrivals) == 100
+
+    asyncio.run(scene())
+
+
+def test_an_order_that_waited_in_vain_for_its_turn_was_not_sent(order: Callable[..., Order]) -> None:
+    class Stuck(FakeAsyncPath):
+        async def attempt_batch(self, orders: Any, timeout_ms: float) -> Any:
+            await asyncio.sleep(timeout_ms / 1_000)
+            return Unknown("no answer")
+
+    async def scene() -> None:
+        funnel = OrderFunnel(Stuck(FakeEngine()), max_singles=0, max_batches=1, max_batch_orders=1)
+        ends = await asyncio.gather(*(funnel.attempt_order(order(), 50) for _ in range(2)))
+        assert [type(end) for end in ends] == [Unknown, NotSent]
+
+    asyncio.run(scene())
+
+
+def numbers(cursor: UpdateCursor, items: list[Any]) -> list[int]:
+    accepted = [cursor.accept(item) for item in items]
+    return [item.sequence for item in accepted if isinstance(item, OrderUpdate)]
+
+
+def test_the_cursor_drops_what_was_seen_and_asks_again_for_what_is_missing() -> None:
+    cursor = UpdateCursor(2)
+    assert numbers(cursor, [update(1), update(2), update(3), update(3), update(5)]) == [3]
+    assert cursor.has_hole
+    assert cursor.resume_from == 3
+    cursor.restarted()
+    assert numbers(cursor, [update(4), update(5)]) == [4, 5]
+
+
+def test_a_hole_that_stays_is_an_error() -> None:
+    cursor = UpdateCursor(1)
+    numbers(cursor, [update(3), update(3)])
+    with pytest.raises(EngineSystemError, match="hole"):
+        cursor.accept(update(3))
+
+
+def test_a_break_within_a_snapshot_brings_the_whole_snapshot_again() -> None:
+    cursor = UpdateCursor(1)
+    assert cursor.accept(UpdateGap(2, 9)) == UpdateGap(2, 9)
+    assert cursor.resume_from == 1
+    assert numbers(cursor, [update(10)]) == [10]
+    assert cursor.resume_from == 10
+
+
+def test_a_subscription_that_saw_nothing_goes_on_from_where_it_began() -> None:
+    cursor = UpdateCursor(None)
+    cursor.restarted(began_at=7)
+    assert cursor.resume_from == 7
