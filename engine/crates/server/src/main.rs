@@ -1,2 +1,25 @@
-//! placeholder
-fn main() {}
+//! `execution-engine`: serves orders over ZeroMQ and gRPC, verifies and dumps journals.
+
+mod cli;
+mod echo;
+mod failure;
+mod grpc;
+mod inspect;
+mod logging;
+mod proto;
+mod reactor;
+mod serve;
+mod settings;
+mod venue_link;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("execution-engine: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

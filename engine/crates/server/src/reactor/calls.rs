@@ -1,0 +1,120 @@
+//! Who waits for which reply, and what gRPC hands over.
+
+use super::{Reactor, drain::Phase, publisher::QuoteStream, slab::Key, utc_now};
+use crate::grpc::{self, Answer, SubscriptionItem};
+use bridge_core::{ReasonCode, Rejection};
+use bridge_sequencer::{Origin, Path, Reply, Request, Token};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{mpsc, oneshot};
+
+/// Without authentication every client is this principal.
+const PRINCIPAL: &str = "local";
+
+/// Orders taken from gRPC per turn, so that the other path has its turn too.
+const CALLS_PER_TURN: usize = 512;
+
+/// Where a reply of the sequencer goes; its slab key is the token.
+pub enum Waiter {
+    /// A request of a connection.
+    Peer {
+        /// Which one: if it went, the key finds nobody.
+        peer: Key,
+        /// The request's number there.
+        correlation: u64,
+    },
+    /// A `SubscribeOrderUpdates` of a connection.
+    PeerSubscription {
+        /// Which one.
+        peer: Key,
+        /// The subscription's name there.
+        correlation: u64,
+        /// Where it wanted to go on.
+        resume_from: Option<u64>,
+    },
+    /// A call of gRPC.
+    Call(Answer),
+    /// A `SubscribeOrderUpdates` of gRPC.
+    Stream(StreamWaiter),
+}
+
+/// A stream of updates that is not open yet.
+pub struct StreamWaiter {
+    /// Told whether it was opened.
+    pub opened: oneshot::Sender<Result<(), Rejection>>,
+    /// Where updates go.
+    pub items: mpsc::Sender<SubscriptionItem>,
+    /// Why it ended.
+    pub end: Arc<OnceLock<Rejection>>,
+}
+
+/// What a request gets once the engine is ending.
+pub fn shutting_down() -> Rejection {
+    Rejection::new(ReasonCode::ShuttingDown, "", "the engine is shutting down; use the other engine, or wait")
+}
+
+impl Reactor {
+    /// Hands a request to the sequencer; its reply finds the waiter.
+    pub(super) fn submit(&mut self, waiter: Waiter, path: Path, session_id: Arc<str>, request: Request) {
+        let token = Token(self.waiters.insert(waiter).to_u64());
+        let origin = Origin { principal: Arc::from(PRINCIPAL), path, session_id };
+        self.parts.sequencer.submit(token, &origin, request, utc_now());
+    }
+
+    /// Takes what gRPC has handed over.
+    pub(super) fn take_calls(&mut self) {
+        for _ in 0..CALLS_PER_TURN {
+            match self.parts.orders.try_recv() {
+                Ok(order) => self.take_call(order),
+                Err(_) => return,
+            }
+        }
+        // There may be more: look again in the next turn.
+        self.parts.waker.wake();
+    }
+
+    fn take_call(&mut self, order: grpc::Order) {
+        match order {
+            grpc::Order::Stop => self.begin_drain(),
+            grpc::Order::Call { request: Request::Health, answer, .. } => {
+                answer.send(Reply::Health(Box::new(self.health())));
+            }
+            order if self.phase != Phase::Serving => refuse(order, &shutting_down()),
+            grpc::Order::Call { session_id, request, answer } => {
+                self.submit(Waiter::Call(answer), Path::Grpc, session_id, request);
+            }
+            order if self.streams() >= self.most_streams() => {
+                let message = "there are as many streams as the engine takes; end some, or use another engine";
+                refuse(order, &Rejection::new(ReasonCode::TooManySubscriptions, "", message));
+            }
+            grpc::Order::Subscribe { session_id, request, opened, items, end } => {
+                let waiter = Waiter::Stream(StreamWaiter { opened, items, end });
+                self.submit(waiter, Path::Grpc, session_id, request);
+            }
+            grpc::Order::StreamMarketData { symbols, quotes, opened } => {
+                self.publisher.add_stream(QuoteStream { symbols, quotes });
+                // A caller that went away is noticed with the first quote.
+                drop(opened.send(Ok(())));
+            }
+        }
+    }
+
+    fn streams(&self) -> usize {
+        self.publisher.streams() + self.subscriptions.len()
+    }
+
+    fn most_streams(&self) -> usize {
+        self.parts.limits.max_subscriptions.saturating_mul(64)
+    }
+}
+
+/// Answers what came from gRPC with a refusal.
+pub fn refuse(order: grpc::Order, rejection: &Rejection) {
+    match order {
+        grpc::Order::Call { answer, .. } => answer.send(Reply::Refused(rejection.clone())),
+        grpc::Order::Subscribe { opened, .. } | grpc::Order::StreamMarketData { opened, .. } => {
+            // The caller may have gone.
+            drop(opened.send(Err(rejection.clone())));
+        }
+        grpc::Order::Stop => {}
+    }
+}

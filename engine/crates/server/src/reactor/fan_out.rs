@@ -1,0 +1,200 @@
+//! Fan-out of updates and market data: after the replies, within a budget per turn (invariant 8).
+
+use super::{
+    Reactor,
+    clients::send,
+    peer::{Ending, Role},
+    publisher::{Publication, PublishedQuote, SYSTEM_TOPIC, topic_of},
+    slab::Key,
+    updates::Sink,
+    utc_now,
+};
+use crate::grpc::SubscriptionItem;
+use bridge_core::{ReasonCode, Rejection};
+use bridge_wire::codec::{Encoder, MarketData, SystemNotice};
+use tokio::sync::mpsc::error::TrySendError;
+
+/// Messages of fan-out per turn: about half a millisecond of encoding.
+const MESSAGES_PER_TURN: usize = 256;
+/// Of one subscriber at a time, so that the others have their turn.
+const MESSAGES_PER_SUBSCRIBER: usize = 64;
+
+/// What became of handing over one item.
+enum Handed {
+    Over,
+    /// No room just now.
+    Later,
+    /// The subscriber went.
+    Gone,
+}
+
+impl Reactor {
+    /// Serves subscribers, round and round, until the budget is spent or nobody can take more.
+    pub(super) fn fan_out(&mut self) {
+        self.streams_blocked = false;
+        let mut budget = MESSAGES_PER_TURN;
+        while budget > 0
+            && let Some(publication) = self.publisher.next()
+        {
+            budget = budget.saturating_sub(self.publish(&publication).max(1));
+        }
+        let mut in_a_row_without_room = 0;
+        while budget > 0 && in_a_row_without_room < self.subscriptions.owing() {
+            let Some(key) = self.subscriptions.next_owing() else { return };
+            let served = self.serve_subscription(key, budget.min(MESSAGES_PER_SUBSCRIBER));
+            budget -= served;
+            in_a_row_without_room = if served == 0 { in_a_row_without_room + 1 } else { 0 };
+        }
+        self.fan_out_unfinished = budget == 0;
+    }
+
+    /// Whether fan-out stopped for its budget: the next turn must not wait.
+    pub(super) fn fan_out_waits(&self) -> bool {
+        self.fan_out_unfinished && (self.publisher.waits() || self.subscriptions.owe())
+    }
+
+    /// Hands over up to `most` items; says how many.
+    fn serve_subscription(&mut self, key: Key, most: usize) -> usize {
+        for served in 0..most {
+            let Some(subscription) = self.subscriptions.get_mut(key) else { return served };
+            let Some(item) = subscription.queue.pop_front() else { return served };
+            let handed = match &subscription.sink {
+                Sink::Stream { items, .. } => match items.try_send(item.clone()) {
+                    Ok(()) => Handed::Over,
+                    Err(TrySendError::Full(_)) => {
+                        self.streams_blocked = true;
+                        Handed::Later
+                    }
+                    Err(TrySendError::Closed(_)) => Handed::Gone,
+                },
+                Sink::Peer { peer, correlation } => {
+                    let (peer, correlation) = (*peer, *correlation);
+                    let high_water = self.parts.limits.output_high_water_bytes;
+                    match self.peers.get_mut(peer) {
+                        Some(state) if state.zmtp.pending_output_bytes() >= high_water => Handed::Later,
+                        Some(_) => {
+                            send(&mut self.peers, peer, encode(&mut self.encoder, correlation, &item));
+                            self.unwritten(peer);
+                            Handed::Over
+                        }
+                        None => Handed::Gone,
+                    }
+                }
+            };
+            let Some(subscription) = self.subscriptions.get_mut(key) else { return served };
+            match handed {
+                Handed::Over => subscription.sent(&item),
+                Handed::Later => {
+                    subscription.queue.push_front(item);
+                    self.subscriptions.owes_still(key);
+                    return served;
+                }
+                Handed::Gone => {
+                    self.subscriptions.remove(key);
+                    return served;
+                }
+            }
+        }
+        if self.subscriptions.get_mut(key).is_some_and(|subscription| !subscription.queue.is_empty()) {
+            self.subscriptions.owes_still(key);
+        }
+        most
+    }
+
+    /// Ends a subscription and says why. `cut`: its connection too, which is what a slow consumer gets.
+    pub(super) fn end_subscription(&mut self, key: Key, why: &Rejection, cut: bool) {
+        let Some(subscription) = self.subscriptions.remove(key) else { return };
+        match subscription.sink {
+            // Set before the channel closes with this value.
+            Sink::Stream { end, .. } => drop(end.set(why.clone())),
+            Sink::Peer { peer, correlation } => {
+                let bytes =
+                    self.encoder.subscription_ended(correlation, why.code, &why.message, subscription.last_sent);
+                send(&mut self.peers, peer, bytes);
+                self.unwritten(peer);
+                self.one_subscription_less(peer);
+                if cut {
+                    if let Some(state) = self.peers.get_mut(peer) {
+                        let from = state.from.clone();
+                        self.log.bad_input(&from, "slow consumer of order updates: cut off");
+                    }
+                    self.end_peer(peer);
+                }
+            }
+        }
+    }
+
+    /// Ends the subscription that a client names; its correlation number answers the request too.
+    pub(super) fn unsubscribe(&mut self, key: Key, correlation: u64, named: u64) {
+        let found = self.subscriptions.of_peer(key).into_iter().find(|(_, name)| *name == named);
+        let Some((subscription, _)) = found else {
+            let message = format!("this connection has no subscription {named}");
+            let rejection = Rejection::new(ReasonCode::MalformedMessage, "subscription", message);
+            return self.refuse(key, correlation, &rejection);
+        };
+        let last_sent = self.subscriptions.remove(subscription).map_or(0, |gone| gone.last_sent);
+        self.one_subscription_less(key);
+        let bytes = self.encoder.subscription_ended(correlation, ReasonCode::None, "", last_sent);
+        send(&mut self.peers, key, bytes);
+        self.unwritten(key);
+    }
+
+    /// Sends one publication to those that asked for its topic; says to how many.
+    fn publish(&mut self, publication: &Publication) -> usize {
+        let mut topic = match publication {
+            Publication::Quote(quote) => topic_of(&quote.data.symbol),
+            Publication::Notice { .. } => SYSTEM_TOPIC.to_owned(),
+            Publication::Mark { topic, .. } => topic.clone(),
+        };
+        let body = match publication {
+            Publication::Quote(quote) => self.encoder.market_data(&wire_quote(quote)),
+            Publication::Notice { topic_sequence, code, message } => {
+                let (topic_sequence, code) = (*topic_sequence, *code);
+                self.encoder.system_notice(&SystemNotice { topic_sequence, code, message, timestamp_ns: utc_now() })
+            }
+            Publication::Mark { topic, last } => self.encoder.topic_mark(topic, *last),
+        };
+        // ZeroMQ matches prefixes: the NUL keeps md.A from matching md.AB.
+        topic.push('\0');
+        let mut sent = 0;
+        for &key in &self.publisher.peers {
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            let Role::Subscriber(topics) = &peer.role else { continue };
+            let room = peer.zmtp.pending_output_bytes() < self.parts.limits.output_high_water_bytes;
+            if peer.ending != Ending::No || !topics.matches(topic.as_bytes()) || !room {
+                continue;
+            }
+            // Not ready: it has not asked for a topic either.
+            if peer.zmtp.send_parts(&[topic.as_bytes(), body]).is_ok() {
+                sent += 1;
+                if !peer.listed {
+                    peer.listed = true;
+                    self.unwritten.push(key);
+                }
+            }
+        }
+        sent
+    }
+}
+
+fn encode<'a>(encoder: &'a mut Encoder, correlation: u64, item: &SubscriptionItem) -> &'a [u8] {
+    match item {
+        SubscriptionItem::Update(update) => encoder.order_update(correlation, update),
+        SubscriptionItem::Gap { first, last } => encoder.update_gap(correlation, *first, *last),
+    }
+}
+
+fn wire_quote(quote: &PublishedQuote) -> MarketData<'_> {
+    let data = &quote.data;
+    MarketData {
+        topic_sequence: quote.topic_sequence,
+        symbol: &data.symbol,
+        bid: data.bid,
+        ask: data.ask,
+        last_price: data.last_price,
+        volume: data.volume,
+        bid_size: data.bid_size,
+        ask_size: data.ask_size,
+        timestamp_ns: data.timestamp_ns,
+    }
+}

@@ -1,0 +1,278 @@
+//! The reactor: one thread that owns sockets, sequencer and journal. A turn of its loop is [`Reactor::turn`].
+//!
+//! `connections` accepts, reads and writes; `clients` turns messages into requests; `calls` does the same for what
+//! gRPC hands over; `replies` sends what the sequencer gives; `fan_out` serves subscribers with what time is left;
+//! `drain` ends it all.
+
+mod calls;
+mod clients;
+mod connections;
+mod drain;
+mod fan_out;
+mod listener;
+mod peer;
+mod poller;
+mod publisher;
+mod replies;
+mod slab;
+mod sync;
+mod updates;
+mod venue;
+
+pub use listener::{Listener, Service};
+pub use poller::Waker;
+pub use publisher::PublishedQuote;
+pub use sync::SyncThread;
+
+use crate::{
+    grpc,
+    logging::BoundedLog,
+    settings::{Endpoint, Limits},
+    venue_link::VenueLink,
+};
+use bridge_core::{ReasonCode, UtcNanos};
+use bridge_journal::RealDisk;
+use bridge_sequencer::{Durability, HealthReport, HealthStatus, Sequencer};
+use bridge_wire::{codec::Encoder, limits::DecodeLimits, zmtp::ZmtpLimits};
+use calls::Waiter;
+use drain::Phase;
+use peer::Peer;
+use poller::{Poller, Ready, Source};
+use publisher::Publisher;
+use slab::{Key, Slab};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::mpsc;
+use updates::UpdateSubscriptions;
+
+/// The contract version that this engine speaks.
+pub const CONTRACT_VERSION: u16 = bridge_wire::CONTRACT_VERSION;
+
+/// How often topics are marked, and what is older than its time is looked for.
+const TICK: Duration = Duration::from_secs(1);
+/// While connections are ending or opening, their times are looked at this often.
+const SHORT_TICK: Duration = Duration::from_millis(50);
+/// While a stream of gRPC is full, it is tried again this often.
+const BLOCKED_STREAM_RETRY: Duration = Duration::from_millis(5);
+/// Read at once from one connection; what is left stays ready for the next turn.
+const READ_BYTES: usize = 64 << 10;
+
+/// What the reactor is made of.
+pub struct Parts {
+    /// What other threads wake it with.
+    pub waker: Waker,
+    /// Bound and listening.
+    pub listeners: Vec<Listener>,
+    /// Owned from now on.
+    pub sequencer: Sequencer<RealDisk>,
+    /// Makes records durable.
+    pub sync: SyncThread<RealDisk>,
+    /// What gRPC hands over.
+    pub orders: mpsc::Receiver<grpc::Order>,
+    /// gRPC connections that are open.
+    pub grpc_connections: grpc::ConnectionCount,
+    /// The link to an external venue.
+    pub venue: Option<VenueLink>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Entries of an order's metadata, as `Welcome` says.
+    pub max_metadata_entries: u32,
+    /// Updates that can be replayed, as `Welcome` says.
+    pub update_history: u32,
+    /// Where market data is published, as `Welcome` says.
+    pub pub_endpoint: Endpoint,
+    /// How long a shutdown may take.
+    pub drain: Duration,
+}
+
+/// See the module's documentation.
+pub struct Reactor {
+    parts: Parts,
+    poller: Poller,
+    journal_id: Arc<str>,
+    peers: Slab<Peer>,
+    waiters: Slab<Waiter>,
+    subscriptions: UpdateSubscriptions,
+    publisher: Publisher,
+    encoder: Encoder,
+    decode_limits: DecodeLimits,
+    zmtp_limits: ZmtpLimits,
+    log: BoundedLog,
+    /// Connections with output that was queued in this turn.
+    unwritten: Vec<Key>,
+    read_buffer: Vec<u8>,
+    ready: Vec<Ready>,
+    phase: Phase,
+    next_tick: Instant,
+    /// A stream of gRPC was full when it was last served.
+    streams_blocked: bool,
+    /// Fan-out stopped because its budget was spent.
+    fan_out_unfinished: bool,
+    /// Connections that are opening or ending: their times are watched.
+    transient_peers: bool,
+}
+
+/// Engine time: UTC nanoseconds. The sequencer keeps it from decreasing.
+pub fn utc_now() -> UtcNanos {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// As the command line and health spell it.
+pub fn durability_name(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Always => "always",
+        Durability::Os => "os",
+    }
+}
+
+impl Reactor {
+    /// A reactor that has not turned yet; it stays on the thread that makes it.
+    ///
+    /// # Errors
+    /// The system gives no epoll.
+    pub fn new(parts: Parts) -> io::Result<Self> {
+        let limits = &parts.limits;
+        let bytes = u32::try_from(limits.max_message_bytes).unwrap_or(u32::MAX);
+        let orders = u32::try_from(limits.max_batch_orders).unwrap_or(u32::MAX);
+        let mut publisher = Publisher::new();
+        publisher.notice(ReasonCode::None, "the engine has started");
+        let poller = Poller::new(&parts.waker)?;
+        for (index, listener) in parts.listeners.iter().enumerate() {
+            poller.add(listener, Source::Listener(index as u32), poller::Interest::READ)?;
+        }
+        Ok(Self {
+            poller,
+            journal_id: parts.sequencer.journal_id().to_string().into(),
+            peers: Slab::new(),
+            waiters: Slab::new(),
+            subscriptions: UpdateSubscriptions::new(),
+            publisher,
+            encoder: Encoder::new(),
+            decode_limits: DecodeLimits { max_message_bytes: bytes, max_batch_orders: orders },
+            zmtp_limits: ZmtpLimits {
+                max_message_bytes: limits.max_message_bytes,
+                pause_input_above_bytes: limits.output_high_water_bytes,
+                ..ZmtpLimits::default()
+            },
+            log: BoundedLog::new(),
+            unwritten: Vec::new(),
+            read_buffer: vec![0; READ_BYTES],
+            ready: Vec::new(),
+            phase: Phase::Serving,
+            next_tick: Instant::now() + TICK,
+            streams_blocked: false,
+            fan_out_unfinished: false,
+            transient_peers: false,
+            parts,
+        })
+    }
+
+    /// Turns until it is told to stop and has drained.
+    ///
+    /// # Errors
+    /// epoll failed, or the journal could not be closed in order.
+    pub fn run(mut self) -> Result<(), String> {
+        while !self.drained() {
+            self.turn().map_err(|e| format!("epoll: {e}"))?;
+        }
+        self.end()
+    }
+
+    /// Reads what is ready, executes it, journals it once, and sends what may leave: replies first.
+    fn turn(&mut self) -> io::Result<()> {
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.clear();
+        let waited = self.poller.wait(Some(self.timeout()), &mut ready);
+        for event in &ready {
+            self.serve(*event);
+        }
+        self.ready = ready;
+        waited?;
+        self.on_time();
+        self.end_turn();
+        self.send_outputs();
+        self.write_unwritten();
+        self.fan_out();
+        self.write_unwritten();
+        self.advance_drain();
+        Ok(())
+    }
+
+    fn serve(&mut self, event: Ready) {
+        match event.source {
+            Source::Waker => {
+                self.parts.waker.acknowledge();
+                self.take_synced();
+                self.take_calls();
+            }
+            Source::Listener(index) => self.accept(index),
+            Source::Venue => self.serve_venue(event),
+            Source::Peer(key) => self.serve_peer(key, event),
+        }
+    }
+
+    fn end_turn(&mut self) {
+        if let Some(job) = self.parts.sequencer.end_turn() {
+            self.parts.sync.submit(job);
+        }
+    }
+
+    fn take_synced(&mut self) {
+        while let Some(result) = self.parts.sync.finished() {
+            self.parts.sequencer.synced(result);
+            if let Some(reason) = self.parts.sequencer.failed() {
+                tracing::error!(reason, "the journal failed: nothing more is acknowledged");
+            }
+        }
+    }
+
+    /// Timers: acknowledgements of an external venue, marks of topics, connections that take too long.
+    fn on_time(&mut self) {
+        let now = utc_now();
+        if self.parts.sequencer.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.parts.sequencer.on_time(now);
+        }
+        self.venue_on_time();
+        let now = Instant::now();
+        if self.transient_peers {
+            self.end_what_takes_too_long(now);
+        }
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.publisher.mark();
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let until_tick = self.next_tick.saturating_duration_since(Instant::now());
+        let mut timeout = until_tick;
+        if let Some(deadline) = self.parts.sequencer.next_deadline() {
+            let ns = u64::try_from(deadline.saturating_sub(utc_now())).unwrap_or(0);
+            timeout = timeout.min(Duration::from_nanos(ns));
+        }
+        if self.transient_peers || self.phase != Phase::Serving {
+            timeout = timeout.min(SHORT_TICK);
+        }
+        if self.streams_blocked {
+            timeout = timeout.min(BLOCKED_STREAM_RETRY);
+        }
+        if let Some(venue) = &self.parts.venue {
+            timeout = timeout.min(venue.timeout());
+        }
+        if self.fan_out_waits() { Duration::ZERO } else { timeout }
+    }
+
+    /// Health as of now; an engine that drains does not serve.
+    fn health(&self) -> HealthReport {
+        let mut report = self.parts.sequencer.health(utc_now());
+        if self.phase != Phase::Serving {
+            report.status = HealthStatus::NotServing;
+            report.message = "the engine is shutting down".to_owned();
+        }
+        report
+    }
+}

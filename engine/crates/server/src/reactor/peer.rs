@@ -1,0 +1,137 @@
+//! One connection of the fast path: its socket, its ZMTP state, and what it is to us.
+
+use super::{
+    listener::{Service, Stream},
+    poller::Interest,
+};
+use bridge_wire::zmtp::{ServerConnection, SocketRole, Subscriptions, ZmtpLimits};
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+    time::Instant,
+};
+
+/// What the peer is.
+pub enum Role {
+    /// Sends requests.
+    Client(Client),
+    /// Listens to market data and notices.
+    Subscriber(Subscriptions),
+}
+
+/// A connection that sends requests.
+#[derive(Default)]
+pub struct Client {
+    /// Set by Hello: the session it belongs to.
+    pub session_id: Option<Arc<str>>,
+    /// Requests that are not answered yet.
+    pub in_flight: usize,
+    /// Update subscriptions.
+    pub subscriptions: usize,
+}
+
+/// How far a connection's end has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// It lives.
+    No,
+    /// What waits is written, then our half is closed; at the instant it is cut.
+    Flushing(Instant),
+    /// Our half is closed: read until the peer closes too, or the instant comes. Closing with input unread would
+    /// reset the connection and take from the peer what it has not read yet.
+    HalfClosed(Instant),
+}
+
+/// One connection.
+pub struct Peer {
+    /// Its socket.
+    pub stream: Stream,
+    /// Its ZMTP state.
+    pub zmtp: ServerConnection,
+    /// What it is.
+    pub role: Role,
+    /// Where it is from, for logs.
+    pub from: String,
+    /// When it came.
+    pub since: Instant,
+    /// How far its end has come.
+    pub ending: Ending,
+    /// What epoll watches for.
+    pub interest: Interest,
+    /// Already on the list of connections to write to.
+    pub listed: bool,
+    /// One too many: told so after its handshake.
+    pub refused: bool,
+}
+
+/// What a read gave.
+pub enum Read {
+    /// This many bytes.
+    Bytes(usize),
+    /// Nothing just now.
+    Nothing,
+    /// The peer has closed, or the connection is broken.
+    End,
+}
+
+impl Peer {
+    /// A connection that was just accepted.
+    pub fn new(stream: Stream, from: String, service: Service, limits: ZmtpLimits) -> Self {
+        let (role, socket) = match service {
+            Service::Requests => (Role::Client(Client::default()), SocketRole::Router),
+            Service::Publications => (Role::Subscriber(Subscriptions::default()), SocketRole::Publisher),
+        };
+        Self {
+            stream,
+            zmtp: ServerConnection::new(socket, limits),
+            role,
+            from,
+            since: Instant::now(),
+            ending: Ending::No,
+            interest: Interest::READ,
+            listed: false,
+            refused: false,
+        }
+    }
+
+    /// Its client side, if it is one.
+    pub fn client(&mut self) -> Option<&mut Client> {
+        match &mut self.role {
+            Role::Client(client) => Some(client),
+            Role::Subscriber(_) => None,
+        }
+    }
+
+    /// Reads once.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Read {
+        match self.stream.read(buffer) {
+            Ok(0) => Read::End,
+            Ok(count) => Read::Bytes(count),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Read::Nothing,
+            Err(_) => Read::End,
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it. False: the connection is broken.
+    pub fn write(&mut self) -> bool {
+        while self.zmtp.pending_output_bytes() > 0 {
+            match self.stream.write_vectored(&[IoSlice::new(self.zmtp.output())]) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    if self.zmtp.advance(count).is_err() {
+                        return false;
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return e.kind() == io::ErrorKind::WouldBlock,
+            }
+        }
+        true
+    }
+
+    /// What to be told of next: input unless too much output waits, room if any output waits.
+    pub fn wanted(&self) -> Interest {
+        let read = self.ending != Ending::No || self.zmtp.accepts_input();
+        Interest { read, write: self.zmtp.pending_output_bytes() > 0 }
+    }
+}

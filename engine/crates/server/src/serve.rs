@@ -1,0 +1,188 @@
+//! `serve`: puts the engine together, prints the ready line, and waits for its end.
+
+use crate::{
+    failure::Failure,
+    grpc::{ConnectionCount, Gateway, GrpcSettings, GrpcThread, Identity},
+    logging,
+    reactor::{Listener, Parts, Reactor, Service, SyncThread, Waker, utc_now},
+    settings::{Endpoint, Settings, VenueSettings},
+    venue_link::VenueLink,
+};
+use bridge_journal::RealDisk;
+use bridge_sequencer::{OpenError, Options, Sequencer, VenueKind};
+use serde_json::json;
+use std::{
+    io::Write as _,
+    net::{SocketAddr, TcpListener},
+    panic, process, thread,
+    time::Duration,
+};
+
+/// The thread that owns the truth.
+const REACTOR_THREAD: &str = "reactor";
+/// Threads without which the engine must not go on.
+const VITAL_THREADS: [&str; 2] = [REACTOR_THREAD, "journal-sync"];
+
+/// Serves until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// What keeps it from starting (exit code 2; 3 for a damaged journal), or broke while it ran.
+pub fn serve(settings: Settings) -> Result<(), Failure> {
+    logging::start();
+    end_with_vital_threads();
+    let sequencer = open(&settings)?;
+    let sockets = Sockets::bind(&settings)?;
+    let ready = sockets.ready_line(&sequencer);
+    let broken = |what: &str, e: std::io::Error| Failure::broken(format!("cannot make {what}: {e}"));
+    let waker = Waker::new().map_err(|e| broken("an eventfd", e))?;
+    let (gateway, orders) = Gateway::new(settings.limits.grpc_queue, waker.clone());
+    let identity = Identity { journal_id: sequencer.journal_id().to_string().into(), epoch: sequencer.epoch() };
+    let connections = ConnectionCount::new(settings.limits.max_grpc_connections);
+    let drain = Duration::from_millis(settings.drain_ms);
+    let parts = Parts {
+        sync: SyncThread::start(waker.clone())?,
+        waker,
+        listeners: sockets.listeners,
+        sequencer,
+        orders,
+        grpc_connections: connections.clone(),
+        venue: venue_link(&settings),
+        limits: settings.limits.clone(),
+        max_metadata_entries: settings.configuration.max_metadata_entries,
+        update_history: settings.configuration.update_history,
+        pub_endpoint: sockets.publish,
+        drain,
+    };
+    let service = service(&settings, gateway, identity);
+    let max_message_bytes = settings.limits.max_message_bytes;
+    let grpc =
+        GrpcThread::start(GrpcSettings { listener: sockets.grpc, connections, max_message_bytes, drain }, service)?;
+    let thread = thread::Builder::new().name(REACTOR_THREAD.into()).spawn(move || run(parts));
+    let thread = thread.map_err(|e| broken("the reactor thread", e))?;
+    announce(&ready)?;
+    let result = thread.join();
+    grpc.stop();
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(reason)) => Err(Failure::broken(format!("ended without closing the journal in order: {reason}"))),
+        Err(_) => Err(Failure::broken("the reactor panicked")),
+    }
+}
+
+fn run(parts: Parts) -> Result<(), String> {
+    Reactor::new(parts).map_err(|e| format!("cannot make an epoll: {e}"))?.run()
+}
+
+/// A panic of a vital thread ends the process at once: nothing is acknowledged by an engine that is half there.
+fn end_with_vital_threads() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        if thread::current().name().is_some_and(|name| VITAL_THREADS.contains(&name)) {
+            process::abort();
+        }
+    }));
+}
+
+fn open(settings: &Settings) -> Result<Sequencer<RealDisk>, Failure> {
+    let directory = settings.data_dir.display();
+    let disk = RealDisk::open(&settings.data_dir).map_err(|e| Failure::setup(format!("data-dir {directory}: {e}")))?;
+    let limits = &settings.limits;
+    let options = Options {
+        durability: settings.durability,
+        segment_bytes: settings.segment_bytes,
+        max_batch_orders: limits.max_batch_orders,
+        max_parked_outputs: limits.max_parked,
+        venue: match settings.venue {
+            VenueSettings::Embedded => VenueKind::Embedded,
+            VenueSettings::External { ack_timeout_ms, .. } => VenueKind::External { ack_timeout_ms },
+        },
+        ..Options::default()
+    };
+    let opened = Sequencer::open(disk, options, settings.configuration.clone(), utc_now());
+    let (sequencer, opened) = opened.map_err(|error| match error {
+        OpenError::Configuration(_) | OpenError::OtherVenue { .. } => Failure::setup(error.to_string()),
+        _ => Failure::damage(format!("data-dir {directory}: {error}")),
+    })?;
+    if opened.cut_bytes > 0 {
+        tracing::warn!(
+            bytes = opened.cut_bytes,
+            "cut a torn tail off the journal: nothing of it had been acknowledged"
+        );
+    }
+    tracing::info!(
+        records = opened.records,
+        last_seq = opened.last_seq,
+        epoch = sequencer.epoch(),
+        "journal recovered"
+    );
+    Ok(sequencer)
+}
+
+/// All that listens.
+struct Sockets {
+    listeners: Vec<Listener>,
+    zmq: Vec<Endpoint>,
+    publish: Endpoint,
+    grpc: TcpListener,
+    grpc_address: SocketAddr,
+}
+
+impl Sockets {
+    fn bind(settings: &Settings) -> Result<Self, Failure> {
+        let mut listeners = Vec::new();
+        let mut zmq = Vec::new();
+        for endpoint in &settings.zmq {
+            let (listener, bound) = Listener::bind(endpoint, Service::Requests)?;
+            listeners.push(listener);
+            zmq.push(bound);
+        }
+        let (listener, publish) = Listener::bind(&settings.publish, Service::Publications)?;
+        listeners.push(listener);
+        let cannot = |e| Failure::setup(format!("cannot listen on {} (grpc): {e}", settings.grpc));
+        let grpc = TcpListener::bind(settings.grpc).map_err(cannot)?;
+        grpc.set_nonblocking(true).map_err(cannot)?;
+        let grpc_address = grpc.local_addr().map_err(cannot)?;
+        Ok(Self { listeners, zmq, publish, grpc, grpc_address })
+    }
+
+    fn ready_line(&self, sequencer: &Sequencer<RealDisk>) -> serde_json::Value {
+        json!({
+            "event": "ready",
+            "zmq": self.zmq.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "pub": self.publish.to_string(),
+            "grpc": self.grpc_address.to_string(),
+            "pid": process::id(),
+            "journal_id": sequencer.journal_id().to_string(),
+            "epoch": sequencer.epoch(),
+        })
+    }
+}
+
+fn venue_link(settings: &Settings) -> Option<VenueLink> {
+    match &settings.venue {
+        VenueSettings::Embedded => None,
+        VenueSettings::External { path, .. } => Some(VenueLink::new(path.clone())),
+    }
+}
+
+fn service(settings: &Settings, gateway: Gateway, identity: Identity) -> crate::grpc::Service {
+    let limits = &settings.limits;
+    crate::grpc::Service {
+        gateway,
+        identity,
+        stream_window: limits.stream_window,
+        update_channel: limits.update_backlog.min(UPDATE_CHANNEL),
+        market_data_backlog: limits.market_data_backlog,
+    }
+}
+
+/// Updates in a stream's channel; what waits beyond waits in the reactor's queue, whose bound is `update_backlog`.
+const UPDATE_CHANNEL: usize = 256;
+
+/// Scripts wait for this line.
+fn announce(ready: &serde_json::Value) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{ready}").and_then(|()| out.flush());
+    written.map_err(|e| Failure::broken(format!("cannot write the ready line: {e}")))
+}
