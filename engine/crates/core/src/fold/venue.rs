@@ -11,46 +11,20 @@ impl Core {
                 self.progress(*key)?.venue_order_id = Box::from(&**venue_order_id);
                 self.report(*key, UpdateKind::Accepted, *at_ns)
             }
-            Event::VenueRejected { key, code, message, at_ns } => {
-                let now = self.progress(*key)?;
-                let executed = now.executed_steps > 0;
-                now.status = if executed { ExecutionStatus::Cancelled } else { ExecutionStatus::Rejected };
-                now.version = if executed { now.version } else { 0 };
-                now.code = *code;
-                now.message = Box::from(&**message);
-                self.report(*key, UpdateKind::Rejected, *at_ns)?;
-                self.end(*key)
-            }
+            Event::VenueRejected { key, code, message, at_ns } => self.absorb_refusal(*key, *code, message, *at_ns),
             Event::Filled { key, execution_id, quantity_steps, price_ticks, at_ns } => {
                 self.absorb_fill(*key, (*execution_id, *quantity_steps, *price_ticks), *at_ns)
             }
-            Event::Closed { key, code, at_ns } => {
-                let now = self.progress(*key)?;
-                let is_done = *code == ReasonCode::None && now.remaining_steps() == 0;
-                now.status = if is_done { ExecutionStatus::Filled } else { ExecutionStatus::Cancelled };
-                now.code = *code;
-                now.message = Box::from(closing_words(*code));
-                self.report(*key, UpdateKind::Closed, *at_ns)?;
-                self.end(*key)
-            }
+            Event::Closed { key, code, at_ns } => self.absorb_close(*key, *code, *at_ns),
             Event::Triggered { key, at_ns } => {
                 self.progress(*key)?.triggered = true;
                 self.report(*key, UpdateKind::Triggered, *at_ns)
             }
             Event::Replaced { key, command, quantity_steps, price_ticks, at_ns } => {
-                let now = self.progress(*key)?;
-                now.quantity_steps = *quantity_steps;
-                now.quantity = None;
-                if price_ticks.is_some() {
-                    now.price_ticks = *price_ticks;
-                    now.price = None;
-                }
-                now.version += 1;
                 if let Some(command) = command {
                     self.mark_replaced(*key, *command);
                 }
-                self.report(*key, UpdateKind::Replaced, *at_ns)?;
-                self.end_if_done(*key)
+                self.absorb_new_terms(*key, *quantity_steps, *price_ticks, *at_ns)
             }
             Event::LegOpened { key, trigger_ticks, quantity_steps, at_ns } => {
                 self.absorb_leg(*key, *trigger_ticks, *quantity_steps, *at_ns)
@@ -81,6 +55,49 @@ impl Core {
             self.turn.reported.push(no);
         }
         self.rehash_order(no);
+    }
+
+    fn absorb_refusal(&mut self, key: VenueKey, code: ReasonCode, message: &str, at_ns: UtcNanos) -> Option<()> {
+        let now = self.progress(key)?;
+        if now.executed_steps > 0 {
+            now.status = ExecutionStatus::Cancelled;
+        } else {
+            now.status = ExecutionStatus::Rejected;
+            now.version = 0;
+        }
+        now.code = code;
+        now.message = Box::from(message);
+        self.report(key, UpdateKind::Rejected, at_ns)?;
+        self.end(key)
+    }
+
+    fn absorb_close(&mut self, key: VenueKey, code: ReasonCode, at_ns: UtcNanos) -> Option<()> {
+        let now = self.progress(key)?;
+        let is_done = code == ReasonCode::None && now.remaining_steps() == 0;
+        now.status = if is_done { ExecutionStatus::Filled } else { ExecutionStatus::Cancelled };
+        now.code = code;
+        now.message = Box::from(closing_words(code));
+        self.report(key, UpdateKind::Closed, at_ns)?;
+        self.end(key)
+    }
+
+    fn absorb_new_terms(
+        &mut self,
+        key: VenueKey,
+        quantity_steps: i64,
+        price_ticks: Option<i64>,
+        at_ns: UtcNanos,
+    ) -> Option<()> {
+        let now = self.progress(key)?;
+        now.quantity_steps = quantity_steps;
+        now.quantity = None;
+        if price_ticks.is_some() {
+            now.price_ticks = price_ticks;
+            now.price = None;
+        }
+        now.version += 1;
+        self.report(key, UpdateKind::Replaced, at_ns)?;
+        self.end_if_done(key)
     }
 
     fn absorb_fill(&mut self, key: VenueKey, execution: (u64, i64, i64), at_ns: UtcNanos) -> Option<()> {
