@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.interop.descriptions import NAMES, VECTORS, load
 from transport.contract.codes import OrderSide, OrderType, ReasonCode
@@ -37,6 +39,10 @@ def encode(codec: Codec, correlation: int, journal_id: str, body: Any) -> bytes:
 def order(**changes: Any) -> Order:
     given = Order(symbol="SP500", order_type=OrderType.LIMIT, side=OrderSide.BUY, quantity=Decimal(1), order_id="one")
     return msgspec.structs.replace(given, **changes)
+
+
+def sent_quantity(codec: Codec, quantity: Decimal) -> Decimal:
+    return decode_message(codec.encode_execute_order(1, "", order(quantity=quantity)))[2].order.quantity
 
 
 def test_there_is_a_vector_of_every_body() -> None:
@@ -89,13 +95,25 @@ def test_a_type_that_this_release_does_not_know_reaches_the_engine_as_its_number
 
 
 @BY_NAME
-@pytest.mark.parametrize("text", ["0", "0.00", "1E+2", "1.50", "-7", "9223372036854775807", "1E-128", "1E+127", "0E+400",
-                                  "1E+145", "1000000000000000000000000", "10E-129", "-9223372036854775808"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["0", "0.00", "1E+2", "1.50", "-7", "9223372036854775807", "-9223372036854775808", "1E-128", "1E+127", "0E+400",
+     "1E+145", "1000000000000000000000000", "10E-129", "0.12345678901234567890"],
+)  # fmt: skip
 def test_a_decimal_keeps_its_value_and_where_it_fits_its_spelling(codec: Codec, text: str) -> None:
-    read = decode_message(codec.encode_execute_order(1, "", order(quantity=Decimal(text))))[2].order.quantity
-    oracle = decode_message(PortableCodec().encode_execute_order(1, "", order(quantity=Decimal(text))))[2].order.quantity
-    assert read == Decimal(text)
-    assert str(read) == str(oracle)
+    assert sent_quantity(codec, Decimal(text)) == Decimal(text)
+    assert str(sent_quantity(codec, Decimal(text))) == str(sent_quantity(PortableCodec(), Decimal(text)))
+
+
+@given(st.decimals(places=None) | st.builds(lambda m, e: Decimal(f"{m}E{e}"), st.integers(), st.integers(-150, 150)))
+def test_both_codecs_take_and_refuse_the_same_numbers(number: Decimal) -> None:
+    outcomes: list[Any] = []
+    for codec in CODECS:
+        try:
+            outcomes.append(str(sent_quantity(codec, number)))
+        except ValidationError as refused:
+            outcomes.append((refused.field, refused.code))
+    assert outcomes[0] == outcomes[1]
 
 
 @BY_NAME
