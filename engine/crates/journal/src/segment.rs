@@ -19,7 +19,12 @@ pub(crate) fn segment_name(first_seq: u64) -> String {
 }
 
 fn first_seq_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(SUFFIX)?;
+    number_of(name, SUFFIX)
+}
+
+/// The number in front of a suffix, written as this crate writes it: other names are not ours.
+fn number_of(name: &str, suffix: &str) -> Option<u64> {
+    let digits = name.strip_suffix(suffix)?;
     let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     all_digits.then(|| digits.parse().ok()).flatten()
 }
@@ -35,7 +40,7 @@ pub(crate) fn list_segments<D: Disk>(disk: &D) -> Result<Vec<u64>, Error> {
 /// Removes segments that a crash left unfinished.
 pub(crate) fn remove_unfinished<D: Disk>(disk: &D) -> Result<(), Error> {
     let names = disk.list().map_err(Error::io("list", "the data directory"))?;
-    for name in names.iter().filter(|name| name.ends_with(UNFINISHED_SUFFIX)) {
+    for name in names.iter().filter(|name| number_of(name, UNFINISHED_SUFFIX).is_some()) {
         disk.remove(name).map_err(Error::io("remove", name))?;
     }
     Ok(())

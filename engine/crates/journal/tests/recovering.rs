@@ -89,7 +89,7 @@ fn a_torn_tail_is_cut_and_nothing_of_it_ever_comes_back() {
 #[test]
 fn a_record_of_the_cut_tail_never_lines_up_with_a_new_one_of_the_same_size() {
     let mut torn_inside = 0;
-    for seed in 0..400 {
+    for seed in 0..8000 {
         let disk = FakeDisk::new(seed);
         let mut journal = open(disk.clone(), small(Durability::Always)).journal;
         for _ in 0..5 {
@@ -290,9 +290,10 @@ fn unfinished_segments_of_an_earlier_process_are_removed() {
     let (disk, mut journal) = journal_of(3, 1000, small(Durability::Always));
     sync(&mut journal);
     assert!(disk.list().unwrap().iter().any(|name| name.ends_with(".tmp")));
+    disk.create("somebody's.tmp").unwrap();
     let reopened = disk.kill();
     open(reopened.clone(), small(Durability::Always));
-    assert_eq!(reopened.list().unwrap(), [FIRST_SEGMENT]);
+    assert_eq!(reopened.list().unwrap(), [FIRST_SEGMENT, "somebody's.tmp"]);
 }
 
 #[test]
