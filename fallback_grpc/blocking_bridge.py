@@ -194,22 +194,32 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             return self._paths[path].attempt_order(order, copy_ms)
 
         self._check_alive()
-        subject = subject_of_orders((order,))
-        return self._failover.call(attempt, self._is_connected, subject, timeout_ms, in_doubt=in_doubt)
+        return self._failover.call(
+            attempt,
+            self._is_connected,
+            lambda: subject_of_orders((order,)),
+            timeout_ms,
+            orders=1,
+            in_doubt=in_doubt,
+        )
 
     def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]:
         def attempt(path: Path, copy_ms: float) -> Conclusion[list[ExecuteReply]]:
             return self._paths[path].attempt_batch(orders, copy_ms)
 
         self._check_alive()
-        return self._failover.call(attempt, self._is_connected, subject_of_orders(orders), timeout_ms)
+        return self._failover.call(
+            attempt, self._is_connected, lambda: subject_of_orders(orders), timeout_ms, orders=len(orders)
+        )
 
     def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]:
         def attempt(path: Path, copy_ms: float) -> Conclusion[CommandReplies]:
             return self._paths[path].attempt(command, copy_ms)
 
         self._check_alive()
-        return self._failover.call(attempt, self._is_connected, subject_of_command(command), timeout_ms)
+        return self._failover.call(
+            attempt, self._is_connected, lambda: subject_of_command(command), timeout_ms
+        )
 
     # ---- inside ----
 

@@ -197,22 +197,32 @@ class ExecutionBridgeClient(AsyncCalls):
             return self._funnels.get(path, self._paths[path]).attempt_order(order, copy_ms)
 
         self._check_alive()
-        subject = subject_of_orders((order,))
-        return await self._failover.call(attempt, self._is_connected, subject, timeout_ms, in_doubt=in_doubt)
+        return await self._failover.call(
+            attempt,
+            self._is_connected,
+            lambda: subject_of_orders((order,)),
+            timeout_ms,
+            orders=1,
+            in_doubt=in_doubt,
+        )
 
     async def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]:
         def attempt(path: Path, copy_ms: float) -> Any:
             return self._paths[path].attempt_batch(orders, copy_ms)
 
         self._check_alive()
-        return await self._failover.call(attempt, self._is_connected, subject_of_orders(orders), timeout_ms)
+        return await self._failover.call(
+            attempt, self._is_connected, lambda: subject_of_orders(orders), timeout_ms, orders=len(orders)
+        )
 
     async def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]:
         async def attempt(path: Path, copy_ms: float) -> Conclusion[CommandReplies]:
             return await self._paths[path].attempt(command, copy_ms)
 
         self._check_alive()
-        return await self._failover.call(attempt, self._is_connected, subject_of_command(command), timeout_ms)
+        return await self._failover.call(
+            attempt, self._is_connected, lambda: subject_of_command(command), timeout_ms
+        )
 
     # ---- inside ----
 

@@ -61,19 +61,22 @@ def drive(
     usable: Callable[[], tuple[Path, ...]],
     gate: ThreadGate,
     ended: Callable[[Path, Conclusion[ReplyT]], None],
+    *,
+    first: tuple[int, Conclusion[ReplyT]] | None = None,
 ) -> tuple[Conclude, Conclusion[ReplyT] | None]:
-    """Runs a plan to its end: `attempt` sends one copy, `ended` hears how each copy that got no reply ended."""
+    """Runs a plan to its end: `attempt` sends one copy, `ended` hears how each copy that got no reply ended.
+
+    `first`: a copy that the plan has adopted, and how it ended.
+    """
     conclusions: dict[int, Conclusion[ReplyT]] = {}
+    if first is not None:
+        _take(plan, *first, conclusions, ended)
     while True:
         now_ns = time.monotonic_ns()
         step = plan.next_step(now_ns, usable())
         if isinstance(step, Send):
             conclusion = attempt(step.path, (step.patience_until_ns - now_ns) / NS_PER_MS)
-            conclusions[step.copy] = conclusion
-            if not isinstance(conclusion, Replied):
-                ended(step.path, conclusion)
-            ending, code = ending_of(conclusion)
-            plan.copy_ended(step.copy, ending, time.monotonic_ns(), code)
+            _take(plan, step.copy, conclusion, conclusions, ended)
         elif isinstance(step, Wait):
             if step.for_path:
                 gate.wait(step.until_ns)
@@ -81,6 +84,20 @@ def drive(
                 gate.pause(step.until_ns - now_ns)
         else:
             return step, None if step.copy is None else conclusions.get(step.copy)
+
+
+def _take(
+    plan: CallPlan,
+    copy: int,
+    conclusion: Conclusion[ReplyT],
+    conclusions: dict[int, Conclusion[ReplyT]],
+    ended: Callable[[Path, Conclusion[ReplyT]], None],
+) -> None:
+    conclusions[copy] = conclusion
+    if not isinstance(conclusion, Replied):
+        ended(plan.path_of(copy), conclusion)
+    ending, code = ending_of(conclusion)
+    plan.copy_ended(copy, ending, time.monotonic_ns(), code)
 
 
 class BlockingFailover:
@@ -98,29 +115,59 @@ class BlockingFailover:
         self,
         attempt: Callable[[Path, float], Conclusion[ReplyT]],
         connected: Callable[[Path], bool],
-        subject: Subject,
+        subject: Callable[[], Subject],
         timeout_ms: float,
         *,
+        orders: int = 0,
         in_doubt: bool = False,
     ) -> Done[ReplyT]:
-        """Runs one call to its end. Raises as `transport.contract.client` says."""
+        """Runs one call to its end. Raises as `transport.contract.client` says.
+
+        `orders`: how many the call executes. `subject` is asked for only where something must be said of the call.
+        """
         board = self._board
-        deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
-        plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
+        began_ns = time.monotonic_ns()
+        deadline_ns = began_ns + int(timeout_ms * NS_PER_MS)
+        usable = board.usable
+        if not usable or in_doubt:
+            plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
+            return self._finish(plan, None, attempt, connected, subject, orders=orders)
+        # Nearly every call ends here: one copy, one reply, and no plan.
+        path = usable[0]
+        patience_ms = min(timeout_ms, self._policy.patience_ms) if len(usable) > 1 else timeout_ms
+        conclusion = attempt(path, patience_ms)
+        if isinstance(conclusion, Replied):
+            board.replied_at_once(path, orders)
+            return Done(conclusion.reply, path, 1, conclusion.duplicate, conclusion.correlation, False)
+        plan = CallPlan(self._policy, deadline_ns=deadline_ns)
+        first = (plan.adopt(path, began_ns), conclusion)
+        return self._finish(plan, first, attempt, connected, subject, orders=orders)
+
+    def _finish(
+        self,
+        plan: CallPlan,
+        first: tuple[int, Conclusion[ReplyT]] | None,
+        attempt: Callable[[Path, float], Conclusion[ReplyT]],
+        connected: Callable[[Path], bool],
+        subject: Callable[[], Subject],
+        *,
+        orders: int,
+    ) -> Done[ReplyT]:
+        board = self._board
 
         def ended(path: Path, conclusion: Conclusion[ReplyT]) -> None:
             board.copy_ended(path, conclusion, connected(path), time.monotonic_ns())
 
-        end, conclusion = drive(plan, attempt, lambda: board.usable, self._gate, ended)
+        end, conclusion = drive(plan, attempt, lambda: board.usable, self._gate, ended, first=first)
         replied = end.ending is Ending.REPLIED and end.copy is not None
         board.call_ended(
             plan.path_of(end.copy) if replied and end.copy is not None else None,
-            orders=subject.orders,
+            orders=orders,
             attempts=plan.attempts,
             in_doubt=plan.in_doubt,
             now_ns=time.monotonic_ns(),
         )
-        return done_or_raise(plan, end, conclusion, subject)
+        return done_or_raise(plan, end, conclusion, subject())
 
     def start_probing(self, paths: Mapping[Path, Probed], timeout_ms: float) -> None:
         """Probes every path from now on: those that failed, to find their return; the others, to keep them warm."""

@@ -125,6 +125,11 @@ class CallPlan:
         """Whether a copy may have been executed without an answer."""
         return self._in_doubt
 
+    def adopt(self, path: Path, sent_at_ns: int) -> int:
+        """Enters the first copy, sent on the best usable path before the plan was made: most calls need no plan."""
+        self._copies.append(_Copy(path, sent_at_ns))
+        return len(self._copies) - 1
+
     def path_of(self, copy: int) -> Path:
         """The path that copy was sent on."""
         return self._copies[copy].path

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -141,8 +142,18 @@ class Switchboard:
             self._refresh(notices, now_ns)
         self._publish(notices, wake=True)
 
-    def call_ended(self, path: Path | None, *, orders: int, attempts: int, in_doubt: bool, now_ns: int) -> None:
-        """Counts a call: `path` answered it (None: nobody did)."""
+    def replied_at_once(self, path: Path, orders: int) -> None:
+        """Counts a call whose first copy was answered: nearly all are, so this is short."""
+        with self._lock:
+            self._completed[path] += orders
+            if self._fault_at_ns is None or not orders:
+                return
+        self.call_ended(path, orders=0, attempts=1, in_doubt=False, now_ns=time.monotonic_ns(), ends_fault=True)
+
+    def call_ended(
+        self, path: Path | None, *, orders: int, attempts: int, in_doubt: bool, now_ns: int, ends_fault: bool = False
+    ) -> None:
+        """Counts a call: `path` answered it (None: nobody did). A completed order ends the measured failover."""
         with self._lock:
             self._resent += max(attempts - 1, 0)
             if path is None:
@@ -150,7 +161,7 @@ class Switchboard:
                 return
             self._resolved += in_doubt
             self._completed[path] += orders
-            if orders and self._fault_at_ns is not None:
+            if (orders or ends_fault) and self._fault_at_ns is not None:
                 self._last_failover_ms = (now_ns - self._fault_at_ns) / NS_PER_MS
                 self._fault_at_ns = None
 

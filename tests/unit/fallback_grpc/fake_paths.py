@@ -35,7 +35,11 @@ class FakeEngine:
 
 
 class FakePath:
-    """What both flavours share. `mode`: works, executes and loses the reply, hangs, or is dead."""
+    """What both flavours share.
+
+    `mode`: works; loses (executes, and the reply is lost); hangs (executes, and answers only probes); silent (answers
+    nothing); dead (refuses connections).
+    """
 
     def __init__(self, engine: FakeEngine, journal_id: str = "journal-a") -> None:
         self.engine = engine
@@ -113,7 +117,7 @@ class FakePath:
 
     def answer_probe(self) -> bool:
         self.probes += 1
-        return self.mode == "works" and self.is_connected
+        return self.mode != "silent" and self.is_connected
 
 
 class FakeAsyncPath(FakePath):
@@ -136,7 +140,7 @@ class FakeAsyncPath(FakePath):
         self._singles += 1
         self.most_singles = max(self.most_singles, self._singles)
         try:
-            if self.mode == "hangs":
+            if self.mode in ("hangs", "silent"):
                 answer = self.answer(order)
                 try:
                     async with asyncio.timeout(timeout_ms / 1_000):
@@ -194,7 +198,7 @@ class FakeBlockingPath(FakePath):
         self.closed = True
 
     def attempt_order(self, order: Order, timeout_ms: float) -> Conclusion[OrderReply]:
-        if self.mode != "hangs":
+        if self.mode not in ("hangs", "silent"):
             return self.answer(order)
         answer = self.answer(order)
         if not self._released.wait(timeout_ms / 1_000):

@@ -120,7 +120,7 @@ def test_only_good_probes_bring_the_fast_path_back(rig: Rig, order: MakeOrder) -
 
 
 def test_a_path_that_does_not_answer_probes_is_not_used(rig: Rig, order: MakeOrder) -> None:
-    rig.zmq.mode = "hangs"
+    rig.zmq.mode = "silent"
     assert rig.client.deliver_order(order()).path == "grpc"
     eventually(lambda: rig.client.usable_paths == ("grpc",), "probes found the silent path")
 
