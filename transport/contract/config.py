@@ -66,8 +66,8 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise _bad(name, getattr(self, name), "must be above 0")
+            if not 0 < getattr(self, name) < _ENDLESS:
+                raise _bad(name, getattr(self, name), "must be above 0, and finite")
         if not 0 < self.breaker_slow_call_share <= 1:
             raise _bad("breaker_slow_call_share", self.breaker_slow_call_share, "must be above 0 and at most 1")
         if not is_printable_ascii_id(self.session_id):
@@ -126,6 +126,7 @@ _POSITIVE: Final = (
     "heartbeat_interval_ms",
     "heartbeat_timeout_ms",
     "reconnect_min_ms",
+    "reconnect_max_ms",
     "max_in_flight",
     "batch_window",
     "breaker_failure_threshold",
@@ -135,6 +136,8 @@ _POSITIVE: Final = (
     "breaker_open_ms",
     "breaker_half_open_probes",
 )
+_ENDLESS: Final = 1e12
+"""Some thirty years of milliseconds."""
 _TYPES: Final = {field.name: field.type for field in msgspec.structs.fields(BridgeConfig)}
 
 

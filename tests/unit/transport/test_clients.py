@@ -1,0 +1,473 @@
+"""The fast-path clients, blocking and asyncio, on both loops, against a scripted engine over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import uvloop
+
+from tests.conformance.drivers import AsyncDriver, BlockingDriver, LoopThread
+from tests.unit.transport.fake_engine import FakeEngine
+from tests.unit.transport.test_codec import order
+from tests.waiting import eventually
+from transport import (
+    BlockingFastPathClient,
+    BridgeConfig,
+    ClientClosedError,
+    ExecutionError,
+    ExecutionStatus,
+    FastPathClient,
+    ForkedProcessError,
+    HealthCheck,
+    JournalMismatchError,
+    NotSent,
+    NotSentError,
+    OutcomeUnknownError,
+    PathConnected,
+    PathLost,
+    Quote,
+    ReasonCode,
+    Refused,
+    Replied,
+    RetryRule,
+    RetryTable,
+    StateRegressedError,
+    TradingState,
+    Unknown,
+    ValidationError,
+    WrongLoopError,
+    connect,
+    connect_blocking,
+)
+from transport.wire.messages import BatchReply, ExecuteOrder, GoingAway, Hello, Limits, Refusal
+
+pytestmark = pytest.mark.timeout(60)
+
+PATIENT = RetryTable(network=RetryRule(max_retries=20, backoff="linear", first_delay_ms=20, max_delay_ms=200))
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeEngine]:
+    with FakeEngine() as fake:
+        yield fake
+
+
+Connect = Callable[..., Any]
+
+
+@pytest.fixture(params=["blocking", "async"])
+def connected(request: pytest.FixtureRequest, engine: FakeEngine) -> Iterator[Connect]:
+    """Connects a client to the engine; what it returns has a blocking face, whichever client it is."""
+    opened: list[Any] = []
+
+    def open_client(**settings: Any) -> Any:
+        defaults: dict[str, Any] = {"zmq_endpoint": engine.endpoint, "codec": "auto", "reconnect_max_ms": 50}
+        config = BridgeConfig(**(defaults | settings))
+        driver: Any
+        if request.param == "blocking":
+            driver = BlockingDriver(connect_blocking, config)
+        else:
+            driver = AsyncDriver(connect, config)
+        client = driver.__enter__()
+        opened.append(driver)
+        return client
+
+    yield open_client
+    for driver in reversed(opened):
+        driver.__exit__(None, None, None)
+
+
+def test_an_order_comes_back_as_a_reply(connected: Connect, engine: FakeEngine) -> None:
+    client = connected()
+    given = order()
+    delivery = client.deliver_order(given)
+    assert (delivery.reply.order_id, delivery.reply.status) == (given.order_id, ExecutionStatus.FILLED)
+    assert (delivery.path, delivery.attempts, delivery.duplicate) == ("zmq", 1, False)
+    assert client.deliver_order(given).duplicate
+    assert client.execute_order(given) == delivery.reply
+    assert client.journal_id == engine.journal_id
+    assert client.last_sequence == 1
+
+
+def test_every_command_finds_its_reply(connected: Connect) -> None:
+    client = connected()
+    placed = client.execute_order(order())
+    assert client.cancel_order(placed.order_id, command_id="c1").command_id == "c1"
+    assert client.replace_order(placed.order_id, expected_version=1, quantity=Decimal(2)).order == placed
+    assert client.get_order(placed.order_id).order == placed
+    assert client.get_order("nobody", fence=True).fenced
+    assert client.cancel_all_orders(symbol="NASDAQ").affected == 2
+    assert client.set_trading_state(TradingState.HALTED, cancel_open_orders=True).affected == 2
+    assert client.publish_quotes([Quote(symbol="NASDAQ", bid=Decimal(1))]).affected == 1
+    assert client.health_check().is_serving
+
+
+def test_a_batch_is_answered_by_index(connected: Connect) -> None:
+    client = connected()
+    orders = [order() for _ in range(20)]
+    assert [reply.order_id for reply in client.execute_batch(orders)] == [each.order_id for each in orders]
+
+
+def test_streamed_orders_are_answered_in_order_and_a_refused_one_fails_alone(
+    connected: Connect, engine: FakeEngine
+) -> None:
+    client = connected(batch_window=8, retries=RetryTable(execution=RetryRule()))
+    orders = [order() for _ in range(50)]
+    refused = orders[17].order_id
+
+    def refuse_one(identity: bytes, correlation: int, body: Any) -> bool:
+        if isinstance(body, ExecuteOrder) and body.order.order_id == refused:
+            engine.send(identity, correlation, Refusal(code=ReasonCode.ID_QUOTA_EXCEEDED, message="full"))
+            return True
+        return False
+
+    engine.script = refuse_one
+    replies = list(client.execute_batch_orders(orders))
+    assert [reply.order_id for reply in replies] == [each.order_id for each in orders]
+    failed = [reply for reply in replies if reply.status == ExecutionStatus.FAILED]
+    assert [(reply.order_id, reply.code) for reply in failed] == [(refused, ReasonCode.ID_QUOTA_EXCEEDED)]
+
+
+def busy_times(engine: FakeEngine, times: int) -> Callable[[bytes, int, Any], bool]:
+    left = [times]
+
+    def script(identity: bytes, correlation: int, body: Any) -> bool:
+        if isinstance(body, ExecuteOrder) and left[0]:
+            left[0] -= 1
+            engine.send(identity, correlation, Refusal(code=ReasonCode.BUSY, message="full"))
+            return True
+        return False
+
+    return script
+
+
+def test_a_busy_engine_is_asked_again_once_under_the_same_id(connected: Connect, engine: FakeEngine) -> None:
+    client = connected()
+    engine.script = busy_times(engine, 1)
+    given = order()
+    assert client.deliver_order(given).attempts == 2
+    copies = [body.order.order_id for body in engine.received if isinstance(body, ExecuteOrder)]
+    assert copies == [given.order_id] * 2
+    engine.script = busy_times(engine, 2)
+    with pytest.raises(ExecutionError) as raised:
+        client.execute_order(order())
+    assert raised.value.code == ReasonCode.BUSY
+
+
+def test_silence_until_the_deadline_leaves_the_outcome_unknown(connected: Connect, engine: FakeEngine) -> None:
+    client = connected()
+    engine.script = lambda _identity, _correlation, body: isinstance(body, ExecuteOrder)
+    given = order()
+    with pytest.raises(OutcomeUnknownError) as raised:
+        client.execute_order(given, timeout_ms=50)
+    assert raised.value.order_id == given.order_id
+    engine.script = lambda _identity, _correlation, _body: False
+    assert client.execute_order(given).order_id == given.order_id
+
+
+def test_a_single_attempt_says_how_it_ended_and_raises_nothing(connected: Connect, engine: FakeEngine) -> None:
+    client = connected()
+    assert isinstance(client.attempt_order(order(), 1000), Replied)
+    assert isinstance(client.attempt(HealthCheck(), 1000), Replied)
+    assert isinstance(client.attempt_batch([order()], 1000), Replied)
+    engine.script = busy_times(engine, 1)
+    assert isinstance(client.attempt_order(order(), 1000), Refused)
+    engine.script = lambda _identity, _correlation, body: isinstance(body, ExecuteOrder)
+    assert isinstance(client.attempt_order(order(), 30), Unknown)
+    engine.silence()
+    eventually(lambda: isinstance(client.attempt_order(order(), 30), NotSent), "the path is found closed")
+
+
+def test_a_batch_answered_in_part_is_not_believed(connected: Connect, engine: FakeEngine) -> None:
+    client = connected()
+
+    def short(identity: bytes, correlation: int, body: Any) -> bool:
+        if isinstance(body, Hello):
+            return False
+        engine.send(identity, correlation, BatchReply([]))
+        return True
+
+    engine.script = short
+    assert isinstance(client.attempt_batch([order()], 1000), Unknown)
+
+
+def test_a_connection_lost_in_flight_is_retried_and_answered_with_the_stored_reply(
+    connected: Connect, engine: FakeEngine
+) -> None:
+    client = connected(retries=PATIENT, call_timeout_ms=5000)
+    given = order()
+    executed = threading.Event()
+
+    def execute_and_say_nothing(_identity: bytes, _correlation: int, body: Any) -> bool:
+        if isinstance(body, ExecuteOrder) and not executed.is_set():
+            engine.execute(body.order)
+            executed.set()
+            return True
+        return False
+
+    engine.script = execute_and_say_nothing
+
+    def restart() -> None:
+        assert executed.wait(5)
+        engine.silence()
+        engine.epoch += 1
+        engine.listen()
+
+    restarter = threading.Thread(target=restart)
+    restarter.start()
+    delivery = client.deliver_order(given)
+    restarter.join(10)
+    assert delivery.duplicate
+    assert delivery.attempts >= 2
+    assert engine.duplicates == 1
+
+
+def test_listeners_hear_of_the_path(connected: Connect, engine: FakeEngine) -> None:
+    client = connected()
+    events: list[Any] = []
+    client.add_listener(events.append)
+    client.health_check()
+    engine.silence()
+    eventually(lambda: not client.is_connected, "the loss is noticed")
+    engine.listen()
+    eventually(lambda: client.probe(200), "the path is back")
+    kinds = [type(event) for event in events]
+    assert kinds[0] is PathLost
+    assert kinds[-1] is PathConnected
+
+
+def test_another_engine_at_the_endpoint_is_an_error_and_gets_no_order(connected: Connect, engine: FakeEngine) -> None:
+    client = connected(retries=PATIENT)
+    client.execute_order(order())
+    engine.silence()
+    engine.journal_id = "0190bbbb-0000-7000-8000-000000000002"
+    engine.received.clear()
+    engine.listen()
+    with pytest.raises(JournalMismatchError, match="0190bbbb"):
+        client.execute_order(order())
+    assert {type(body) for body in engine.received} == {Hello}
+
+
+def test_an_engine_that_forgot_is_an_error(connected: Connect, engine: FakeEngine) -> None:
+    client = connected(retries=PATIENT)
+    client.execute_order(order())
+    engine.silence()
+    engine.last_sequence = 0
+    engine.listen()
+    with pytest.raises(StateRegressedError):
+        client.execute_order(order())
+
+
+def test_an_engine_that_goes_away_gets_nothing_new(connected: Connect, engine: FakeEngine) -> None:
+    client = connected(retries=RetryTable(network=RetryRule()))
+
+    def leave(identity: bytes, correlation: int, body: Any) -> bool:
+        if isinstance(body, HealthCheck):
+            engine.send(identity, 0, GoingAway("maintenance", 1000))
+        return False
+
+    engine.script = leave
+    client.health_check()
+    with pytest.raises(NotSentError, match="maintenance"):
+        client.execute_order(order())
+
+
+def test_garbage_from_the_engine_costs_the_connection_and_nothing_else(connected: Connect, engine: FakeEngine) -> None:
+    client = connected(retries=PATIENT, call_timeout_ms=5000)
+    once = [True]
+
+    def garbage(identity: bytes, _correlation: int, body: Any) -> bool:
+        if isinstance(body, ExecuteOrder) and once:
+            once.clear()
+            engine.send_bytes(identity, b"this is no message of ours at all")
+            return True
+        return False
+
+    engine.script = garbage
+    assert client.execute_order(order()).status == ExecutionStatus.FILLED
+    assert sum(isinstance(body, Hello) for body in engine.received) == 2
+
+
+def test_what_cannot_be_encoded_is_never_sent(connected: Connect, engine: FakeEngine) -> None:
+    client = connected()
+    with pytest.raises(ValidationError) as raised:
+        client.execute_order(order(price=Decimal("NaN")))
+    assert raised.value.field == "price"
+    assert not any(isinstance(body, ExecuteOrder) for body in engine.received)
+    assert client.execute_order(order()).status == ExecutionStatus.FILLED
+
+
+def test_a_message_above_the_engines_limit_is_refused_without_costing_the_connection(
+    connected: Connect, engine: FakeEngine
+) -> None:
+    engine.limits = Limits(max_message_bytes=2000)
+    client = connected()
+    with pytest.raises(ValidationError, match="MESSAGE_TOO_LARGE"):
+        client.execute_batch([order() for _ in range(20)])
+    assert client.is_connected
+
+
+def test_nobody_at_the_endpoint_is_not_sent(connected: Connect, engine: FakeEngine) -> None:
+    engine.silence()
+    with pytest.raises(NotSentError):
+        connected()
+
+
+def test_a_closed_client_says_so(connected: Connect) -> None:
+    client = connected()
+    client.close()
+    with pytest.raises(ClientClosedError):
+        client.execute_order(order())
+    client.close()
+
+
+def test_both_codecs_speak_to_the_engine(connected: Connect) -> None:
+    assert connected(codec="portable").execute_order(order()).status == ExecutionStatus.FILLED
+
+
+# ---- threads ----
+
+
+def test_many_threads_share_a_client_and_each_gets_its_own_reply(engine: FakeEngine) -> None:
+    wrong: list[str] = []
+    with BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+
+        def trade() -> None:
+            for _ in range(40):
+                given = order()
+                if client.execute_order(given).order_id != given.order_id:
+                    wrong.append(given.order_id)
+
+        threads = [threading.Thread(target=trade) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+    assert wrong == []
+    assert len(engine.replies) == 320
+
+
+def test_a_thread_that_waits_long_does_not_hold_up_the_others(engine: FakeEngine) -> None:
+    slow = order(order_id="slow")
+    engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder) and body.order.order_id == "slow"
+    outcome: list[Any] = []
+    with BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+        waiter = threading.Thread(target=lambda: outcome.append(client.attempt_order(slow, 1500)))
+        waiter.start()
+        eventually(lambda: any(isinstance(body, ExecuteOrder) for body in engine.received), "the slow one was sent")
+        others = [client.execute_order(order(), timeout_ms=1000) for _ in range(20)]
+        assert waiter.is_alive()
+        assert len(others) == 20
+        waiter.join(10)
+    assert isinstance(outcome[0], Unknown)
+
+
+def test_closing_frees_threads_that_wait(engine: FakeEngine) -> None:
+    engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder)
+    client = connect_blocking(BridgeConfig(zmq_endpoint=engine.endpoint))
+    outcomes: list[Any] = []
+    threads = [threading.Thread(target=lambda: outcomes.append(client.attempt_order(order(), 20_000))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: sum(isinstance(body, ExecuteOrder) for body in engine.received) == 3, "all were sent")
+    client.close()
+    for thread in threads:
+        thread.join(5)
+    assert [type(outcome) for outcome in outcomes] == [Unknown] * 3
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_is_told_to_make_its_own_client(engine: FakeEngine) -> None:
+    with BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                client.execute_order(order())
+            except ForkedProcessError:
+                code = 42
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 42
+        assert client.execute_order(order()).status == ExecutionStatus.FILLED
+
+
+# ---- asyncio ----
+
+
+@pytest.fixture(params=["stock", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    return asyncio.run if request.param == "stock" else uvloop.run
+
+
+def test_thousands_of_tasks_share_a_client(run: Callable[[Any], Any], engine: FakeEngine) -> None:
+    async def trade() -> None:
+        async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint, call_timeout_ms=20_000)) as client:
+            orders = [order() for _ in range(1000)]
+            replies = await asyncio.gather(*(client.execute_order(each) for each in orders))
+            assert [reply.order_id for reply in replies] == [each.order_id for each in orders]
+
+    run(trade())
+
+
+def test_cancelling_a_task_leaves_the_connection_alone(run: Callable[[Any], Any], engine: FakeEngine) -> None:
+    held = threading.Event()
+
+    def hold(identity: bytes, correlation: int, body: Any) -> bool:
+        if isinstance(body, ExecuteOrder) and not held.is_set():
+            held.set()
+            reply = engine.execute(body.order)
+            engine.later(lambda: engine.send(identity, correlation, reply))
+            return True
+        return False
+
+    async def trade() -> None:
+        async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+            given = order()
+            task = asyncio.ensure_future(client.execute_order(given))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (await client.execute_order(order())).status == ExecutionStatus.FILLED
+            assert (await client.deliver_order(given)).duplicate
+        assert sum(isinstance(body, Hello) for body in engine.received) == 1
+
+    engine.script = hold
+    run(trade())
+
+
+def test_an_asynchronous_source_gets_its_replies_as_it_goes(run: Callable[[Any], Any], engine: FakeEngine) -> None:
+    async def trade() -> None:
+        async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+            answered = asyncio.Event()
+
+            async def decide() -> Any:
+                yield order(order_id="first")
+                await asyncio.wait_for(answered.wait(), 5)
+                yield order(order_id="second")
+
+            seen = []
+            async for reply in client.execute_batch_orders(decide()):
+                seen.append(reply.order_id)
+                answered.set()
+            assert seen == ["first", "second"]
+
+    run(trade())
+
+
+def test_another_loop_is_refused(engine: FakeEngine) -> None:
+    loops = LoopThread()
+    client = loops.run(connect(BridgeConfig(zmq_endpoint=engine.endpoint)))
+    with pytest.raises(WrongLoopError):
+        asyncio.run(client.execute_order(order()))
+    loops.run(client.close())
+    loops.close()

@@ -1,0 +1,90 @@
+"""Configuration: a file, the environment over it, arguments over both; wrong settings are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from transport import BridgeConfig, ValidationError
+
+NO_ENVIRONMENT: dict[str, str] = {}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "bridge.toml"
+    path.write_text(
+        '[execution_bridge]\nzmq_endpoint = "tcp://10.0.0.1:1"\nmax_in_flight = 7\ncall_timeout_ms = 500\n'
+        '[execution_bridge.retries.network]\nmax_retries = 9\nbackoff = "linear"\n[other]\nx = 1\n'
+    )
+    return path
+
+
+def test_each_source_goes_over_the_one_before(file: Path) -> None:
+    environment = {"EXECUTION_BRIDGE_MAX_IN_FLIGHT": "8", "EXECUTION_BRIDGE_CALL_TIMEOUT_MS": "600.5", "HOME": "/x"}
+    config = BridgeConfig.load(file, environment=environment, call_timeout_ms=700, account=None)
+    assert (config.zmq_endpoint, config.max_in_flight, config.call_timeout_ms) == ("tcp://10.0.0.1:1", 8, 700)
+    assert (config.account, config.retries.network.max_retries, config.retries.execution.max_retries) == ("default", 9, 1)
+
+
+def test_defaults_need_no_source() -> None:
+    assert BridgeConfig.load(environment=NO_ENVIRONMENT).heartbeat_timeout_ms == 150
+
+
+def test_each_client_has_a_session_of_its_own() -> None:
+    assert BridgeConfig().session_id != BridgeConfig().session_id
+
+
+def test_the_originals_names_are_understood_in_every_source(file: Path) -> None:
+    config = BridgeConfig.from_mapping({"rust_endpoint": "host:50051", "sync_timeout": 10.0})
+    assert (config.grpc_endpoint, config.call_timeout_ms) == ("host:50051", 10_000)
+    environment = {"EXECUTION_BRIDGE_RUST_ENDPOINT": "other:1", "EXECUTION_BRIDGE_SYNC_TIMEOUT": "3"}
+    config = BridgeConfig.load(file, environment=environment)
+    assert (config.grpc_endpoint, config.call_timeout_ms) == ("other:1", 3000)
+
+
+def test_retries_come_from_the_environment_as_json() -> None:
+    environment = {"EXECUTION_BRIDGE_RETRIES": '{"network": {"max_retries": 0}}'}
+    assert BridgeConfig.load(environment=environment).retries.network.max_retries == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"zmq_endpiont": "x"}, "zmq_endpiont"),
+        ({"zmq_endpoint": "127.0.0.1:5555"}, "zmq_endpoint"),
+        ({"pub_endpoint": "nowhere"}, "pub_endpoint"),
+        ({"codec": "fast"}, "codec"),
+        ({"max_in_flight": 0}, "max_in_flight"),
+        ({"max_in_flight": "many"}, "max_in_flight"),
+        ({"call_timeout_ms": -1}, "call_timeout_ms"),
+        ({"call_timeout_ms": float("nan")}, "call_timeout_ms"),
+        ({"session_id": ""}, "session_id"),
+        ({"reconnect_min_ms": 5000}, "reconnect_max_ms"),
+        ({"heartbeat_timeout_ms": 10}, "heartbeat_timeout_ms"),
+        ({"breaker_slow_call_share": 2}, "breaker_slow_call_share"),
+        ({"sync_timeout": "soon"}, "sync_timeout"),
+        ({"retries": {"network": {"max_retires": 1}}}, "retries"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_named(settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError, match=field) as raised:
+        BridgeConfig.load(environment=NO_ENVIRONMENT, **settings)
+    assert raised.value.field == field
+
+
+def test_a_number_that_is_none_is_named_with_its_variable() -> None:
+    with pytest.raises(ValidationError, match="EXECUTION_BRIDGE_MAX_IN_FLIGHT"):
+        BridgeConfig.load(environment={"EXECUTION_BRIDGE_MAX_IN_FLIGHT": "lots"})
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"missing\.toml"):
+        BridgeConfig.load(tmp_path / "missing.toml", environment=NO_ENVIRONMENT)
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[execution_bridge")
+    with pytest.raises(ValidationError, match=r"broken\.toml"):
+        BridgeConfig.load(broken, environment=NO_ENVIRONMENT)
