@@ -22,9 +22,13 @@ impl<D: Disk> Sequencer<D> {
             return Ok(());
         }
         self.check_not_failed()?;
-        let copies = if let Request::ExecuteBatch(orders) = &request { orders.len() } else { 1 };
-        self.check_batch_size(copies)?;
-        self.check_not_busy(copies)?;
+        let (outputs, calls) = match &request {
+            Request::ExecuteBatch(orders) => (orders.len(), orders.len()),
+            Request::Command(_) => (1, 1),
+            _ => (1, 0), // a query does not wait for a venue
+        };
+        self.check_batch_size(calls)?;
+        self.check_not_busy(outputs, calls)?;
         self.clamp(now);
         match request {
             Request::Command(command) => self.take_command(token, origin, command),
@@ -65,13 +69,13 @@ impl<D: Disk> Sequencer<D> {
         Err(Rejection::new(ReasonCode::BatchTooLarge, "orders", message))
     }
 
-    fn check_not_busy(&self, copies: usize) -> Result<(), Rejection> {
+    fn check_not_busy(&self, outputs: usize, calls: usize) -> Result<(), Rejection> {
         let options = &self.options;
-        let busy = if self.parking.len().saturating_add(copies) > options.max_parked_outputs {
+        let busy = if self.parking.len().saturating_add(outputs) > options.max_parked_outputs {
             "outputs waiting for the disk"
         } else if self.unsynced_bytes() > options.max_parked_bytes as u64 {
             "bytes waiting for the disk"
-        } else if self.waiting.calls().saturating_add(copies) > options.max_waiting_calls {
+        } else if calls > 0 && self.waiting.calls().saturating_add(calls) > options.max_waiting_calls {
             "calls waiting for the venue"
         } else {
             return Ok(());

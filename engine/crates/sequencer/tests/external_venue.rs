@@ -163,6 +163,38 @@ fn calls_that_wait_for_the_venue_are_bounded() {
     }
     rig.turn();
     assert_eq!(refusal(rig.ask(execute(market("d", Side::Buy, "1")))).code, ReasonCode::Busy);
+    assert!(matches!(rig.ask(get("a", false)), Reply::GetOrder(reply) if reply.found), "a query waits for no venue");
+}
+
+#[test]
+fn a_report_and_a_timer_that_find_no_room_are_not_lost() {
+    let (mut rig, mut venue) = engine_and_venue();
+    rig.submit(execute(limit("late", Side::Buy, "1", "50.00")));
+    let sent = rig.turn();
+    rig.disk.set_capacity(0);
+    let mut number = 0;
+    while !matches!(
+        rig.ask_or_wait(execute(limit(&format!("x{number}"), Side::Buy, "1", "50.00"))),
+        Some(Reply::Refused(_))
+    ) {
+        number += 1;
+        assert!(number < 10_000, "the disk fills up");
+    }
+    let reports = venue.receive(&sends(&sent)[0]);
+    let refused = rig.sequencer.venue_report(reports[0].clone(), rig.now).unwrap_err();
+    assert_eq!(refused.code, ReasonCode::JournalFailed);
+    rig.now = rig.sequencer.next_deadline().unwrap() + 1_000 * MS;
+    rig.sequencer.on_time(rig.now);
+    let retry = rig.sequencer.next_deadline().expect("the time limit still runs");
+    assert!(retry > rig.now, "and does not spin");
+    rig.disk.set_capacity(u64::MAX);
+    rig.sequencer.venue_report(reports[0].clone(), rig.now).unwrap();
+    rig.now = retry + 1_000_000 * MS;
+    rig.sequencer.on_time(rig.now);
+    rig.turn();
+    let Reply::GetOrder(order) = rig.ask(get("late", false)) else { panic!() };
+    assert!(order.reply.is_some(), "the call is concluded");
+    assert_eq!(rig.sequencer.next_deadline(), None);
 }
 
 /// Where the engine dies on the way of one order.

@@ -157,6 +157,13 @@ impl Rig {
         reply_to(&outputs, token).unwrap_or_else(|| panic!("no reply among {outputs:?}"))
     }
 
+    /// One request in a turn of its own; its reply if it has one yet.
+    pub fn ask_or_wait(&mut self, request: Request) -> Option<Reply> {
+        let token = self.submit(request);
+        let outputs = self.turn();
+        reply_to(&outputs, token)
+    }
+
     pub fn execute(&mut self, order: Order) -> ExecuteReply {
         match self.ask(execute(order)) {
             Reply::Execute(reply) => reply,
