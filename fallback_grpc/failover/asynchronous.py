@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from fallback_grpc.failover.breaker import NS_PER_MS
@@ -34,6 +35,7 @@ class ChangeGate:
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
+        self._told: list[Callable[[], None]] = []
 
     def wake(self) -> None:
         """Wakes every task that waits now. Call it in the loop."""
@@ -41,6 +43,17 @@ class ChangeGate:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+        for tell in tuple(self._told):
+            tell()
+
+    @contextmanager
+    def telling(self, tell: Callable[[], None]) -> Generator[None, None, None]:
+        """Calls `tell` at every change while the context lasts."""
+        self._told.append(tell)
+        try:
+            yield
+        finally:
+            self._told.remove(tell)
 
     async def wait(self, until_ns: int) -> None:
         """Returns at `until_ns` (monotonic), or earlier if something changed."""
