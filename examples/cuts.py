@@ -56,7 +56,7 @@ class Saboteur:
         fault_at = time.monotonic_ns()
         self._proxy.withhold_replies()
         completed_at: list[int] = []
-        calls = [asyncio.ensure_future(orchestrator.execute(order)) for order in orders]
+        calls = [asyncio.ensure_future(orchestrator.execute(order, sent="in basket")) for order in orders]
         for call in calls:
             call.add_done_callback(lambda _: completed_at.append(time.monotonic_ns()))
         executed = await self._executed_since(before, at_least=len(orders))

@@ -24,11 +24,12 @@ from examples.rig.fault_proxy import FaultProxy
 from fallback_grpc import ExecutionBridgeClient, GrpcClient
 from transport import BridgeConfig
 
-DAYS = 3000
-CUTS: tuple[tuple[int, CutKind], ...] = ((80, "reset"), (180, "blackhole"))
+DAYS = 2500
+CUTS: tuple[tuple[int, CutKind], ...] = ((80, "reset"), (160, "blackhole"))
 """At which basket of small orders the fast path is cut, and how."""
 HEALED_AFTER_DAYS = 60
 SETTLE_DEADLINE_S = 10.0
+REPORT_COLUMNS = 120
 
 
 async def trade(engine: EngineProcess, proxy: FaultProxy, console: Console) -> tuple[Ledger, Sequence[Cut]]:
@@ -41,8 +42,9 @@ async def trade(engine: EngineProcess, proxy: FaultProxy, console: Console) -> t
     keeper = asyncio.create_task(keep_ledger(client, ledger))
     try:
         saboteur = Saboteur(proxy, observer, CUTS)
-        await _trade_days(Orchestrator(client, ledger, ("NASDAQ", "SP500")), saboteur, proxy, client, console)
-        await _until_ledger_is_complete(client, ledger, keeper)
+        orchestrator = Orchestrator(client, ledger, ("NASDAQ", "SP500"))
+        await _trade_days(orchestrator, saboteur, proxy, client, console)
+        await _close_the_books(orchestrator, ledger, keeper)
     finally:
         keeper.cancel()
         with suppress(asyncio.CancelledError):
@@ -78,10 +80,10 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def _until_ledger_is_complete(client: ExecutionBridgeClient, ledger: Ledger, keeper: asyncio.Task[None]) -> None:
-    """Waits for the last update: the engine says how many there are."""
-    health = await client.health_check()
-    await _until(lambda: keeper.done() or ledger.last_sequence >= health.counters["last_sequence"])
+async def _close_the_books(orchestrator: Orchestrator, ledger: Ledger, keeper: asyncio.Task[None]) -> None:
+    """Takes back what is open and waits for the update of one last order: all others came before it."""
+    last_sequence = await orchestrator.close()
+    await _until(lambda: keeper.done() or ledger.last_sequence >= last_sequence)
     if keeper.done():
         keeper.result()
 
@@ -96,8 +98,7 @@ def main() -> int:
             ledger, cuts = uvloop.run(trade(engine, proxy, console))
             exit_code = engine.stop()
         findings: Findings = audit(ledger, cuts, list(engine.dump()), engine.verify(), exit_code)
-    out = Console()
-    print_tables(out, ledger, cuts, findings)
+    print_tables(Console(width=REPORT_COLUMNS), ledger, cuts, findings)
     line = last_line(ledger, cuts, findings)
     print(line)
     return 0 if line.endswith(" ok") else 1

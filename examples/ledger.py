@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Literal
 
 from transport import Delivery, ExecutionBridgeError, Order, OrderReply, OrderUpdate, UpdateGap, UpdateKind
 
@@ -23,11 +24,17 @@ class Call:
     """One order that was sent: how the call ended, and how long it took."""
 
     order: Order
-    latency_us: float
+    sent: Literal["alone", "in basket", "in batch"]
+    """By itself, with others in flight at the same time, or with others in one message."""
+    latency_us: float = 0.0
     delivery: Delivery | None = None
     reply: OrderReply | None = None
     error: ExecutionBridgeError | None = None
-    in_batch: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path that answered; `?` where the call does not say (a batch is one message for many orders)."""
+        return self.delivery.path if self.delivery is not None else "?"
 
 
 @dataclass

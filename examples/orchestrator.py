@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import Literal
 
 from examples.ledger import Call, Ledger
 from examples.market import Bar, quotes_of_day
 from examples.strategy import Cancel, Crossover, Intent, Place, PlaceBasket, PlaceBatch, Reprice
 from fallback_grpc import ExecutionBridgeClient
-from transport import ExecutionBridgeError, Order, OrderReply, ReasonCode
+from transport import ExecutionBridgeError, Order, OrderReply, OrderSide, OrderType, ReasonCode
 
 Basket = Callable[["Orchestrator", Sequence[Order]], Awaitable[None]]
 
@@ -32,14 +34,23 @@ class Orchestrator:
                     await self._carry_out(intent, send_basket)
             yield number
 
+    async def close(self) -> int:
+        """Cancels everything open and sends one last order; the number of its last update."""
+        (await self._client.cancel_all_orders()).raise_for_rejection()
+        symbol = next(iter(self._strategies))
+        last = Order(symbol=symbol, order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal("0.1"))
+        await self.execute(last)
+        reply = self._ledger.calls[last.order_id].reply
+        return reply.sequence if reply is not None else 0
+
     async def execute_at_once(self, orders: Sequence[Order]) -> None:
         """Sends every order by itself, none waiting for another, and returns when all have ended."""
-        await asyncio.gather(*(self.execute(order) for order in orders))
+        await asyncio.gather(*(self.execute(order, sent="in basket") for order in orders))
 
-    async def execute(self, order: Order) -> None:
+    async def execute(self, order: Order, *, sent: Literal["alone", "in basket"] = "alone") -> None:
         """Sends one order and writes down how it ended."""
         started = time.perf_counter_ns()
-        call = Call(order, 0.0)
+        call = Call(order, sent)
         try:
             call.delivery = await self._client.deliver_order(order)
             call.reply = call.delivery.reply
@@ -76,7 +87,7 @@ class Orchestrator:
             replies, error = [None] * len(orders), failure
         latency_us = (time.perf_counter_ns() - started) / 1000
         for order, reply in zip(orders, replies, strict=True):
-            self._ledger.record_call(Call(order, latency_us, reply=reply, error=error, in_batch=True))
+            self._ledger.record_call(Call(order, "in batch", latency_us, reply=reply, error=error))
 
 
 async def keep_ledger(client: ExecutionBridgeClient, ledger: Ledger) -> None:

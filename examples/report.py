@@ -39,11 +39,18 @@ def last_line(ledger: Ledger, cuts: Sequence[Cut], findings: Findings) -> str:
 
 
 def _orders_by_type(ledger: Ledger) -> Table:
-    table = Table("type", "orders", *(status.name.lower() for status in ExecutionStatus), title="Orders, as they ended")
+    statuses = list(ExecutionStatus)
+    paths = {"zmq": "by zmq", "grpc": "by grpc", "?": "in batches"}
+    names = [status.name.lower().replace("partially_filled", "partial") for status in statuses]
+    table = Table(
+        "type", "orders", *names, *paths.values(), title="Orders: how they ended, and by which path they went"
+    )
     for order_type in OrderType:
         calls = [call for call in ledger.calls.values() if call.order.order_type == order_type]
         ends = Counter(_final_status(ledger, call) for call in calls)
-        table.add_row(order_type.name, str(len(calls)), *(str(ends[status]) for status in ExecutionStatus))
+        ways = Counter(call.path for call in calls)
+        counts = [len(calls), *(ends[status] for status in statuses), *(ways[path] for path in paths)]
+        table.add_row(order_type.name, *map(str, counts))
     return table
 
 
@@ -53,14 +60,13 @@ def _final_status(ledger: Ledger, call: Call) -> ExecutionStatus | None:
 
 
 def _latency_by_path(ledger: Ledger) -> Table:
-    table = Table("path", "orders", "p50 us", "p99 us", title="One by one, by the path that answered")
-    for path in ("zmq", "grpc"):
-        own = [c.latency_us for c in ledger.calls.values() if c.delivery is not None and c.delivery.path == path]
-        if len(own) < 2:
-            table.add_row(path, str(len(own)), "", "")
-            continue
-        cuts = statistics.quantiles(own, n=100, method="inclusive")
-        table.add_row(path, str(len(own)), f"{cuts[49]:.0f}", f"{cuts[98]:.0f}")
+    table = Table("sent", "path", "orders", "p50 us", "p99 us", title="Latency, by the path that answered")
+    for sent in ("alone", "in basket", "in batch"):
+        for path in ("zmq", "grpc"):
+            calls = [call for call in ledger.calls.values() if call.sent == sent and call.path == path]
+            if len(calls) > 1:
+                percentiles = statistics.quantiles((call.latency_us for call in calls), n=100, method="inclusive")
+                table.add_row(sent, path, str(len(calls)), f"{percentiles[49]:.0f}", f"{percentiles[98]:.0f}")
     return table
 
 

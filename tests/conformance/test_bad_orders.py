@@ -23,10 +23,11 @@ BAD_ORDERS = {
     "negative price": (LIMIT | {"price": D(-100)}, ReasonCode.INVALID_FIELD, "price"),
     "price off tick": (LIMIT | {"price": D("100.001")}, ReasonCode.PRICE_OFF_TICK, "price"),
     "price beyond the book": (LIMIT | {"price": D("9E+25")}, ReasonCode.OUT_OF_RANGE, "price"),
-    "stop above the target": ({"stop_loss": D(110), "take_profit": D(105)}, ReasonCode.INVALID_FIELD, "stop_loss"),
-    "stop of a sell below the target": (
-        {"side": OrderSide.SELL, "stop_loss": D(90), "take_profit": D(95)}, ReasonCode.INVALID_FIELD, "stop_loss",
+    "target below the stop": ({"stop_loss": D(110), "take_profit": D(105)}, ReasonCode.INVALID_FIELD, "take_profit"),
+    "target of a sell above the stop": (
+        {"side": OrderSide.SELL, "stop_loss": D(90), "take_profit": D(95)}, ReasonCode.INVALID_FIELD, "take_profit",
     ),
+    "stop above the limit": (LIMIT | {"stop_loss": D(101)}, ReasonCode.INVALID_FIELD, "stop_loss"),
     "stop off tick": ({"stop_loss": D("90.005")}, ReasonCode.PRICE_OFF_TICK, "stop_loss"),
     "target off tick": ({"take_profit": D("110.005")}, ReasonCode.PRICE_OFF_TICK, "take_profit"),
     "contract of the future": ({"contract_version": 2}, ReasonCode.UNSUPPORTED_CONTRACT_VERSION, "contract_version"),
