@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import zmq
 
+from tests.waiting import eventually
 from transport.contract import (
     CancelAllOrders,
     CancelOrder,
@@ -94,17 +95,26 @@ class FakeEngine:
 
     def __exit__(self, *_: object) -> None:
         self.silence()
-        self._context.term()
+        self._context.destroy(linger=0)
 
     def listen(self) -> None:
         """Accept connections, at the same endpoint as before if there was one."""
         self._stop.clear()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 200)
-        self._socket.bind(self.endpoint or self._wanted)
+        # libzmq closes the old socket in the background: its port becomes free a little later.
+        eventually(self._bind, "the port is free again")
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
+
+    def _bind(self) -> bool:
+        assert self._socket is not None
+        try:
+            self._socket.bind(self.endpoint or self._wanted)
+        except zmq.ZMQError:
+            return False
+        return True
 
     def silence(self) -> None:
         """Close all connections and the endpoint."""

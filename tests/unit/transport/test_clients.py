@@ -373,7 +373,9 @@ def test_closing_frees_threads_that_wait(engine: FakeEngine) -> None:
     engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder)
     client = connect_blocking(BridgeConfig(zmq_endpoint=engine.endpoint))
     outcomes: list[Any] = []
-    threads = [threading.Thread(target=lambda: outcomes.append(client.attempt_order(order(), 20_000))) for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(client.attempt_order(order(), 20_000))) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     eventually(lambda: sum(isinstance(body, ExecuteOrder) for body in engine.received) == 3, "all were sent")
@@ -420,12 +422,13 @@ def test_thousands_of_tasks_share_a_client(run: Callable[[Any], Any], engine: Fa
 
 def test_cancelling_a_task_leaves_the_connection_alone(run: Callable[[Any], Any], engine: FakeEngine) -> None:
     held = threading.Event()
+    late: list[Callable[[], None]] = []
 
     def hold(identity: bytes, correlation: int, body: Any) -> bool:
         if isinstance(body, ExecuteOrder) and not held.is_set():
-            held.set()
             reply = engine.execute(body.order)
-            engine.later(lambda: engine.send(identity, correlation, reply))
+            late.append(lambda: engine.send(identity, correlation, reply))
+            held.set()
             return True
         return False
 
@@ -433,10 +436,11 @@ def test_cancelling_a_task_leaves_the_connection_alone(run: Callable[[Any], Any]
         async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
             given = order()
             task = asyncio.ensure_future(client.execute_order(given))
-            await asyncio.sleep(0)
+            assert await asyncio.to_thread(held.wait, 5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            engine.later(late[0])
             assert (await client.execute_order(order())).status == ExecutionStatus.FILLED
             assert (await client.deliver_order(given)).duplicate
         assert sum(isinstance(body, Hello) for body in engine.received) == 1

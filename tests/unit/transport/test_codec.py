@@ -245,7 +245,9 @@ def test_flatc_reads_what_the_portable_codec_writes() -> None:
     assert (read.Symbol(), read.OrderType(), read.Side()) == (b"NASDAQ", 1, 1)
     assert (read.Price().Mantissa(), read.Price().Exponent()) == (10001, -2)
     assert (read.Quantity().Mantissa(), read.Quantity().Exponent()) == (150, -2)
-    assert {read.Metadata(n).Key().decode(): read.Metadata(n).Value().decode() for n in range(2)} == given_order.metadata
+    assert {
+        read.Metadata(n).Key().decode(): read.Metadata(n).Value().decode() for n in range(2)
+    } == given_order.metadata
 
 
 @needs_native

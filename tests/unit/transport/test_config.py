@@ -26,7 +26,11 @@ def test_each_source_goes_over_the_one_before(file: Path) -> None:
     environment = {"EXECUTION_BRIDGE_MAX_IN_FLIGHT": "8", "EXECUTION_BRIDGE_CALL_TIMEOUT_MS": "600.5", "HOME": "/x"}
     config = BridgeConfig.load(file, environment=environment, call_timeout_ms=700, account=None)
     assert (config.zmq_endpoint, config.max_in_flight, config.call_timeout_ms) == ("tcp://10.0.0.1:1", 8, 700)
-    assert (config.account, config.retries.network.max_retries, config.retries.execution.max_retries) == ("default", 9, 1)
+    assert (config.account, config.retries.network.max_retries, config.retries.execution.max_retries) == (
+        "default",
+        9,
+        1,
+    )
 
 
 def test_defaults_need_no_source() -> None:

@@ -1,0 +1,243 @@
+"""Order updates and market data: the feeds by themselves, and the streams over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+import zmq
+
+from tests.conformance.drivers import AsyncDriver, BlockingDriver
+from tests.unit.transport.fake_engine import FakeEngine, filled
+from tests.unit.transport.test_codec import order
+from transport import (
+    BridgeConfig,
+    EngineSystemError,
+    MarketDataUpdate,
+    NotSentError,
+    OrderUpdate,
+    ReasonCode,
+    StateRegressedError,
+    SubscribeOrderUpdates,
+    UpdateGap,
+    UpdateKind,
+    connect,
+    connect_blocking,
+)
+from transport.fastpath.market_feed import MarketFeed
+from transport.fastpath.update_feed import UpdateFeed
+from transport.wire.messages import Refusal, SubscribeReply, SubscriptionEnded, TopicMark
+from transport.wire.portable import PortableCodec, encode_message
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def update(sequence: int, *, snapshot: bool = False) -> OrderUpdate:
+    return OrderUpdate(sequence=sequence, kind=UpdateKind.FILL, order=filled(order(order_id="a")), snapshot=snapshot)
+
+
+def feed_of(resume_from: int | None = None) -> UpdateFeed:
+    feed = UpdateFeed("default", resume_from, accept_gaps=True)
+    feed.take(SubscribeReply("default", 10))
+    return feed
+
+
+def numbers(feed: UpdateFeed) -> list[Any]:
+    return [
+        (item.first_sequence, item.last_sequence) if isinstance(item, UpdateGap) else item.sequence
+        for item in feed.ready
+    ]
+
+
+# ---- the feed of updates by itself ----
+
+
+def test_a_subscription_from_now_resumes_from_where_now_was() -> None:
+    assert feed_of().request().resume_from == 10
+
+
+def test_updates_come_once_and_the_next_connection_begins_after_the_last() -> None:
+    feed = feed_of(resume_from=4)
+    for sequence in (5, 6, 6, 5, 7):
+        feed.take(update(sequence))
+    assert numbers(feed) == [5, 6, 7]
+    assert feed.request() == SubscribeOrderUpdates(account="default", resume_from=7, accept_gaps=True)
+
+
+def test_a_hole_is_an_error_after_what_came_before_it() -> None:
+    feed = feed_of(resume_from=4)
+    feed.take(update(5))
+    feed.take(update(7))
+    assert numbers(feed) == [5]
+    assert isinstance(feed.error, EngineSystemError)
+
+
+def test_a_gap_is_shown_with_its_snapshot_and_comes_again_if_the_snapshot_was_cut_off() -> None:
+    feed = feed_of(resume_from=4)
+    feed.take(UpdateGap(5, 100))
+    feed.take(update(60, snapshot=True))
+    assert feed.request().resume_from == 4
+    feed.take(update(101))
+    assert numbers(feed) == [(5, 100), 60, 101]
+    assert feed.request().resume_from == 101
+    assert feed.error is None
+
+
+def test_a_slow_consumer_is_resumed_and_lost_data_is_an_error() -> None:
+    feed = feed_of()
+    feed.take(SubscriptionEnded(ReasonCode.SLOW_CONSUMER, "too slow", 12))
+    assert feed.ended_by_engine and feed.error is None
+    feed.take(SubscriptionEnded(ReasonCode.DATA_LOSS, "gone", 12))
+    assert isinstance(feed.error, EngineSystemError)
+
+
+def test_an_engine_that_forgot_is_loud() -> None:
+    feed = UpdateFeed("default", 99, accept_gaps=True)
+    feed.take(Refusal(code=ReasonCode.STATE_REGRESSED))
+    assert isinstance(feed.error, StateRegressedError)
+
+
+# ---- the feed of market data by itself ----
+
+
+def test_lost_market_data_is_counted_also_at_the_end() -> None:
+    feed = MarketFeed(PortableCodec(), ["NASDAQ"])
+    assert feed.topics == [b"md.NASDAQ\0"]
+
+    def take(body: Any) -> Any:
+        return feed.take([b"md.NASDAQ\0", encode_message(0, "", body)])
+
+    assert take(MarketDataUpdate(symbol="NASDAQ", topic_sequence=5)).topic_sequence == 5
+    assert feed.lost_messages == 0
+    take(MarketDataUpdate(symbol="NASDAQ", topic_sequence=8))
+    assert feed.lost_messages == 2
+    assert take(TopicMark("md.NASDAQ", 9)) is None
+    assert feed.lost_messages == 3
+    take(MarketDataUpdate(symbol="NASDAQ", topic_sequence=10))
+    take(MarketDataUpdate(symbol="NASDAQ", topic_sequence=1))
+    assert feed.lost_messages == 3
+    assert feed.take([b"x"]) is None and feed.take([b"x", b"garbage"]) is None
+
+
+# ---- over sockets ----
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeEngine]:
+    with FakeEngine() as fake:
+        yield fake
+
+
+@pytest.fixture(params=["blocking", "async"])
+def connected(request: pytest.FixtureRequest, engine: FakeEngine) -> Iterator[Callable[..., Any]]:
+    opened: list[Any] = []
+
+    def open_client(**settings: Any) -> Any:
+        defaults: dict[str, Any] = {"zmq_endpoint": engine.endpoint, "reconnect_max_ms": 50, "connect_timeout_ms": 3000}
+        config = BridgeConfig(**(defaults | settings))
+        driver: Any = (
+            BlockingDriver(connect_blocking, config) if request.param == "blocking" else AsyncDriver(connect, config)
+        )
+        opened.append(driver)
+        return driver.__enter__()
+
+    yield open_client
+    for driver in reversed(opened):
+        driver.__exit__(None, None, None)
+
+
+def replaying(engine: FakeEngine, history: list[OrderUpdate]) -> Callable[[bytes, int, Any], bool]:
+    """A script that answers a subscription with what comes after its resume point."""
+
+    def script(identity: bytes, correlation: int, body: Any) -> bool:
+        if not isinstance(body, SubscribeOrderUpdates):
+            return False
+        engine.send(identity, correlation, SubscribeReply("default", len(history)))
+        start = len(history) if body.resume_from is None else body.resume_from
+        for each in history[start:]:
+            engine.send(identity, correlation, each)
+        return True
+
+    return script
+
+
+def test_updates_go_on_after_the_engine_came_back_each_once(connected: Callable[..., Any], engine: FakeEngine) -> None:
+    history = [update(number) for number in range(1, 4)]
+    engine.last_sequence = 6
+    engine.script = replaying(engine, history)
+    updates = connected().subscribe_order_updates(resume_from=0)
+    seen = [each.sequence for each in islice(updates, 3)]
+    engine.silence()
+    history += [update(number) for number in range(4, 7)]
+    engine.epoch += 1
+    engine.listen()
+    seen += [each.sequence for each in islice(updates, 3)]
+    updates.close()
+    assert seen == [1, 2, 3, 4, 5, 6]
+    resumed = [body.resume_from for body in engine.received if isinstance(body, SubscribeOrderUpdates)]
+    assert resumed == [0, 3]
+
+
+def test_a_subscription_that_the_engine_ended_is_resumed(connected: Callable[..., Any], engine: FakeEngine) -> None:
+    history = [update(number) for number in range(1, 5)]
+    engine.last_sequence = 4
+    cut = [True]
+
+    def script(identity: bytes, correlation: int, body: Any) -> bool:
+        if isinstance(body, SubscribeOrderUpdates) and cut:
+            cut.clear()
+            engine.send(identity, correlation, SubscribeReply("default", 4))
+            engine.send(identity, correlation, history[0])
+            engine.send(identity, correlation, SubscriptionEnded(ReasonCode.SLOW_CONSUMER, "too slow", 1))
+            return True
+        return replaying(engine, history)(identity, correlation, body)
+
+    engine.script = script
+    updates = connected().subscribe_order_updates(resume_from=0)
+    assert [each.sequence for each in islice(updates, 4)] == [1, 2, 3, 4]
+    updates.close()
+
+
+def test_market_data_of_the_symbols_asked_for(connected: Callable[..., Any], engine: FakeEngine) -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    publisher = context.socket(zmq.XPUB)
+    publisher.bind("tcp://127.0.0.1:*")
+    engine.pub_endpoint = publisher.getsockopt_string(zmq.LAST_ENDPOINT)
+    client = connected()
+    stream = client.stream_market_data(["SP500"])
+    received: list[Any] = []
+
+    def publish_when_subscribed() -> None:
+        assert publisher.poll(5000)
+        assert publisher.recv() == b"\x01md.SP500\0"
+        for number in range(1, 4):
+            for symbol in ("NASDAQ", "SP500"):
+                body = MarketDataUpdate(symbol=symbol, topic_sequence=number)
+                publisher.send_multipart([f"md.{symbol}\0".encode(), encode_message(0, "", body)])
+
+    import threading
+
+    publishing = threading.Thread(target=publish_when_subscribed)
+    publishing.start()
+    received = [(each.symbol, each.topic_sequence) for each in islice(stream, 3)]
+    publishing.join(5)
+    stream.close()
+    publisher.close(linger=0)
+    context.term()
+    assert received == [("SP500", 1), ("SP500", 2), ("SP500", 3)]
+
+
+def test_market_data_without_an_endpoint_says_so(connected: Callable[..., Any]) -> None:
+    with pytest.raises(NotSentError, match="pub_endpoint"):
+        next(iter(connected().stream_market_data()))
+
+
+def test_closing_a_stream_ends_its_iteration(connected: Callable[..., Any], engine: FakeEngine) -> None:
+    engine.script = replaying(engine, [update(1)])
+    engine.last_sequence = 1
+    updates = connected().subscribe_order_updates(resume_from=0)
+    assert next(iter(updates)).sequence == 1
+    updates.close()
+    assert list(islice(updates, 1)) == []
