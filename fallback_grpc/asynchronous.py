@@ -96,8 +96,8 @@ class GrpcClient(AsyncCalls):
             self._methods = {rpc.name: self._unary_method(self._channel, rpc) for rpc in service.UNARY_RPCS}
 
     async def close(self) -> None:
-        """Closes the channel; calls in flight end as unknown."""
-        if not self._state.is_closed:
+        """Closes the channel; calls in flight end as unknown. In a child process it does nothing."""
+        if not self._state.is_closed and not self._state.is_inherited:
             self._state.is_closed = True
             channel, self._channel = self._channel, None
             if channel is not None:
@@ -256,8 +256,9 @@ class GrpcClient(AsyncCalls):
     ) -> AsyncIterator[OrderUpdate | UpdateGap]:
         """Every update of the account, once and in order, from now or from after `resume_from`.
 
-        Goes on after a reconnect from the last one seen. Raises `StateRegressedError` if the engine has forgotten
-        what this client has seen, and `EngineSystemError` (`DATA_LOSS`) for a gap that is not accepted.
+        The subscription begins when the first item is awaited. It goes on after a reconnect from the last one seen;
+        one from now that has seen none yet begins anew then: give `resume_from` to miss nothing.
+        Raises `StateRegressedError` if the engine has forgotten what this client has seen, and `EngineSystemError` (`DATA_LOSS`) for a gap that is not accepted.
         """
         cursor = UpdateCursor(resume_from)
         rpc = service.SUBSCRIBE_ORDER_UPDATES

@@ -81,8 +81,8 @@ class BlockingGrpcClient(BlockingCalls):
             self._gate.pause(self._config.reconnect_min_ms * NS_PER_MS)
 
     def close(self) -> None:
-        """Closes the channel; calls in flight end as unknown."""
-        if not self._state.is_closed:
+        """Closes the channel; calls in flight end as unknown. In a child process it does nothing."""
+        if not self._state.is_closed and not self._state.is_inherited:
             self._state.is_closed = True
             self._channel.close()
 

@@ -154,7 +154,10 @@ class BlockingExecutionBridgeClient(BlockingCalls):
     def subscribe_order_updates(
         self, *, resume_from: int | None = None, accept_gaps: bool = True
     ) -> Iterator[OrderUpdate | UpdateGap]:
-        """Every update of the account once and in order, across reconnects and failover."""
+        """Every update of the account once and in order, across reconnects and failover.
+
+        The subscription begins now, in the background; give `resume_from` to miss nothing.
+        """
         self._check_alive()
         return self._streams.open(
             lambda client: client.subscribe_order_updates(resume_from=resume_from, accept_gaps=accept_gaps)

@@ -111,8 +111,8 @@ class ExecutionBridgeClient(AsyncCalls):
             raise
 
     async def close(self) -> None:
-        """Ends probing and closes both paths. Calls in flight end as unknown."""
-        if self._closed:
+        """Ends probing and closes both paths. Calls in flight end as unknown. In a child process it does nothing."""
+        if self._closed or os.getpid() != self._process:
             return
         self._closed = True
         await self._failover.stop()
@@ -161,7 +161,10 @@ class ExecutionBridgeClient(AsyncCalls):
     def subscribe_order_updates(
         self, *, resume_from: int | None = None, accept_gaps: bool = True
     ) -> AsyncIterator[OrderUpdate | UpdateGap]:
-        """Every update of the account once and in order, across reconnects and failover."""
+        """Every update of the account once and in order, across reconnects and failover.
+
+        The subscription begins when the first item is awaited; give `resume_from` to miss nothing before that.
+        """
         self._check_alive()
         return self._streams.updates(resume_from, accept_gaps)
 

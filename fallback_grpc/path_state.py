@@ -36,9 +36,14 @@ class GrpcPathState:
         self.metadata: Sequence[tuple[str, str]] = (("x-session-id", config.session_id),)
         """What every request carries."""
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this is the child of the process that made the client: what is open belongs to the parent."""
+        return os.getpid() != self._process
+
     def check_alive(self) -> None:
         """Raises if the client is closed, or belongs to the process that this one was forked from."""
-        if os.getpid() != self._process:
+        if self.is_inherited:
             raise ForkedProcessError(
                 f"this client was made in process {self._process} and gRPC does not survive a fork: "
                 f"make a client of its own in process {os.getpid()}"
