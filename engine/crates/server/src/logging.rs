@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // Fails only if a logger is set already, which is then used.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
 }
 
 /// How many lines per [`WINDOW`] bad input may cost: enough to see what is wrong, not enough to fill a disk.

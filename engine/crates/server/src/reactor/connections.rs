@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long a connection that we close may take to read what it is still owed.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
+/// How long a last word may be read before our half is closed.
+const LAST_WORD_TIME: Duration = Duration::from_millis(150);
 /// Connections accepted per listener and turn.
 const ACCEPTS_PER_TURN: usize = 32;
 
@@ -159,7 +161,8 @@ impl Reactor {
         if let Some(peer) = self.peers.get_mut(key)
             && peer.ending == Ending::No
         {
-            peer.ending = Ending::Flushing(deadline);
+            let half_close_at = deadline.min(Instant::now() + LAST_WORD_TIME);
+            peer.ending = Ending::Flushing { half_close_at, deadline };
             self.transient_peers = true;
             self.unwritten(key);
         }
@@ -207,8 +210,9 @@ impl Reactor {
         if !peer.write() || peer.zmtp.pending_output_bytes() > self.parts.limits.max_output_bytes {
             return self.drop_peer(key);
         }
-        if let Ending::Flushing(deadline) = peer.ending
+        if let Ending::Flushing { half_close_at, deadline } = peer.ending
             && peer.zmtp.pending_output_bytes() == 0
+            && Instant::now() >= half_close_at
         {
             peer.stream.end_writing();
             peer.ending = Ending::HalfClosed(deadline);
@@ -231,7 +235,7 @@ impl Reactor {
         for key in self.peers.keys() {
             let Some(peer) = self.peers.get_mut(key) else { continue };
             let over = match peer.ending {
-                Ending::Flushing(deadline) | Ending::HalfClosed(deadline) => Some(now >= deadline),
+                Ending::Flushing { deadline, .. } | Ending::HalfClosed(deadline) => Some(now >= deadline),
                 Ending::No if peer.zmtp.is_ready() && !peer.refused => None,
                 Ending::No => Some(now.duration_since(peer.since) >= handshake),
             };
@@ -243,7 +247,11 @@ impl Reactor {
                     }
                     self.drop_peer(key);
                 }
-                Some(false) => self.transient_peers = true,
+                Some(false) => {
+                    self.transient_peers = true;
+                    // Its half may be due to be closed.
+                    self.unwritten(key);
+                }
                 None => {}
             }
         }

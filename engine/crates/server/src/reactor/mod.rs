@@ -176,6 +176,9 @@ impl Reactor {
     /// # Errors
     /// epoll failed, or the journal could not be closed in order.
     pub fn run(mut self) -> Result<(), String> {
+        // What opening the journal gave: the opening quotes.
+        self.end_turn();
+        self.send_outputs();
         while !self.drained() {
             self.turn().map_err(|e| format!("epoll: {e}"))?;
         }

@@ -35,8 +35,14 @@ pub struct Client {
 pub enum Ending {
     /// It lives.
     No,
-    /// What waits is written, then our half is closed; at the instant it is cut.
-    Flushing(Instant),
+    /// What waits is written, then, after a pause, our half is closed. libzmq throws away what its application has
+    /// not read when a connection ends, so a last word needs a moment to be heard.
+    Flushing {
+        /// Not closed before.
+        half_close_at: Instant,
+        /// Dropped then.
+        deadline: Instant,
+    },
     /// Our half is closed: read until the peer closes too, or the instant comes. Closing with input unread would
     /// reset the connection and take from the peer what it has not read yet.
     HalfClosed(Instant),

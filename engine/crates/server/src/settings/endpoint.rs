@@ -26,7 +26,7 @@ impl Endpoint {
     /// What is no endpoint, or one that other machines could reach.
     pub fn parse(setting: &str, text: &str) -> Result<Self, Failure> {
         if let Some(address) = text.strip_prefix("tcp://") {
-            return parse_address(setting, address).map(Self::Tcp);
+            return loopback(setting, text, address).map(Self::Tcp);
         }
         match text.strip_prefix("ipc://") {
             Some("") => Err(Failure::setup(format!("{setting}: {text:?} names no path"))),
@@ -58,7 +58,12 @@ impl fmt::Display for Endpoint {
 /// # Errors
 /// What is no address, or one that other machines could reach.
 pub fn parse_address(setting: &str, text: &str) -> Result<SocketAddr, Failure> {
-    let Some((host, port)) = text.rsplit_once(':') else {
+    loopback(setting, text, text)
+}
+
+/// The address in `text`, which names it as it was given.
+fn loopback(setting: &str, text: &str, address: &str) -> Result<SocketAddr, Failure> {
+    let Some((host, port)) = address.rsplit_once(':') else {
         return Err(Failure::setup(format!("{setting}: {text:?} has no port; give HOST:PORT")));
     };
     let port: u16 = port
