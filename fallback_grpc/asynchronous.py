@@ -28,7 +28,7 @@ from fallback_grpc.outcome import Done, Subject, done_or_raise, subject_of_comma
 from fallback_grpc.path_state import GrpcPathState
 from fallback_grpc.service import Rpc, UpdatesFrom
 from fallback_grpc.status import FailedRpc
-from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied
+from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import ExecutionBridgeError, NetworkError, NotSentError, WrongLoopError, error_for_code
 from transport.contract.orders import Order
@@ -159,6 +159,8 @@ class GrpcClient(AsyncCalls):
     async def _attempt(self, rpc: Rpc[AskT, ReplyT], ask: AskT, timeout_ms: float) -> Conclusion[ReplyT]:
         self._check_loop()
         request = rpc.request(ask)
+        if self._state.is_closed:
+            return NotSent("the client is closed")
         if not self._state.journal_id and rpc.name != "HealthCheck":
             return NotSent("the engine at the other end is not known yet: connect first")
         if timeout_ms <= 0:
@@ -171,6 +173,10 @@ class GrpcClient(AsyncCalls):
             duplicate = state.replied(await call.initial_metadata())
         except grpc.RpcError as failure:
             return state.failed(cast("FailedRpc", failure))
+        except asyncio.CancelledError:
+            if _is_being_cancelled():
+                raise
+            return Unknown("the channel was closed under the request")
         finally:
             state.in_flight -= 1
         answer = rpc.from_pb(reply)
@@ -179,10 +185,10 @@ class GrpcClient(AsyncCalls):
         return Replied(answer, duplicate)
 
     def _check_loop(self) -> None:
-        self._state.check_alive()
-        if self._loop is None:
+        self._state.check_process()
+        if self._loop is None and not self._state.is_closed:
             self.open()
-        elif self._loop is not asyncio.get_running_loop():
+        elif self._loop not in (None, asyncio.get_running_loop()):
             raise WrongLoopError("this client belongs to another event loop: make one client per loop")
 
     async def _reopen(self) -> None:
@@ -219,6 +225,8 @@ class GrpcClient(AsyncCalls):
         return await self._conclude(attempt, subject_of_command(command), timeout_ms, False)
 
     async def _conclude(self, attempt: Any, subject: Subject, timeout_ms: float, in_doubt: bool) -> Done[Any]:
+        if not in_doubt:
+            self._state.check_alive()
         deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
         plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
         end, conclusion = await drive(plan, attempt, lambda: _ONLY_PATH, self._gate, lambda _path, _conclusion: None)
@@ -258,7 +266,8 @@ class GrpcClient(AsyncCalls):
 
         The subscription begins when the first item is awaited. It goes on after a reconnect from the last one seen;
         one from now that has seen none yet begins anew then: give `resume_from` to miss nothing.
-        Raises `StateRegressedError` if the engine has forgotten what this client has seen, and `EngineSystemError` (`DATA_LOSS`) for a gap that is not accepted.
+        Raises `StateRegressedError` if the engine has forgotten what this client has seen, and `EngineSystemError`
+        (`DATA_LOSS`) for a gap that is not accepted.
         """
         cursor = UpdateCursor(resume_from)
         rpc = service.SUBSCRIBE_ORDER_UPDATES
@@ -283,6 +292,7 @@ class GrpcClient(AsyncCalls):
     async def _stream(
         self, rpc: Rpc[Any, Any], request: Any, *, streams_requests: bool = False
     ) -> AsyncGenerator[Any, None]:
+        self._state.check_alive()
         self._check_loop()
         channel: Any = self._channel
         make = channel.stream_stream if streams_requests else channel.unary_stream
@@ -296,5 +306,15 @@ class GrpcClient(AsyncCalls):
             if isinstance(conclusion, Refused):
                 raise error_for_code(conclusion.code, conclusion.message, conclusion.field) from failure
             raise NetworkError(f"{rpc.name}: the stream broke: {conclusion.reason}") from failure
+        except asyncio.CancelledError:
+            if _is_being_cancelled():
+                raise
+            raise NetworkError(f"{rpc.name}: the channel was closed under the stream") from None
         finally:
             call.cancel()
+
+
+def _is_being_cancelled() -> bool:
+    """Whether the caller's task is cancelled; gRPC raises the same exception when its channel is closed."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -141,8 +141,10 @@ class BlockingGrpcClient(BlockingCalls):
         return False
 
     def _attempt(self, rpc: Rpc[AskT, ReplyT], ask: AskT, timeout_ms: float) -> Conclusion[ReplyT]:
-        self._state.check_alive()
+        self._state.check_process()
         request = rpc.request(ask)
+        if self._state.is_closed:
+            return NotSent("the client is closed")
         if not self._state.journal_id and rpc.name != "HealthCheck":
             return NotSent("the engine at the other end is not known yet: connect first")
         if timeout_ms <= 0:
@@ -198,6 +200,8 @@ class BlockingGrpcClient(BlockingCalls):
         return self._conclude(attempt, subject_of_command(command), timeout_ms, False)
 
     def _conclude(self, attempt: Any, subject: Subject, timeout_ms: float, in_doubt: bool) -> Done[Any]:
+        if not in_doubt:
+            self._state.check_alive()
         deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
         plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
         end, conclusion = drive(plan, attempt, lambda: _ONLY_PATH, self._gate, lambda _path, _conclusion: None)

@@ -41,13 +41,17 @@ class GrpcPathState:
         """Whether this is the child of the process that made the client: what is open belongs to the parent."""
         return os.getpid() != self._process
 
-    def check_alive(self) -> None:
-        """Raises if the client is closed, or belongs to the process that this one was forked from."""
+    def check_process(self) -> None:
+        """Raises if the client belongs to the process that this one was forked from."""
         if self.is_inherited:
             raise ForkedProcessError(
                 f"this client was made in process {self._process} and gRPC does not survive a fork: "
                 f"make a client of its own in process {os.getpid()}"
             )
+
+    def check_alive(self) -> None:
+        """Raises if the client is inherited or closed; for the beginning of a call, when nothing was sent yet."""
+        self.check_process()
         if self.is_closed:
             raise ClientClosedError("the client is closed; nothing was sent")
 

@@ -15,7 +15,8 @@ from fallback_grpc.failover.breaker import NS_PER_MS
 from fallback_grpc.failover.plan import CallPlan, Conclude, Ending, PlanPolicy, Send, Wait
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.outcome import Done, Subject, done_or_raise, ending_of
-from transport.contract.conclusions import Conclusion, Replied
+from transport.contract.conclusions import Conclusion, NotSent, Replied
+from transport.contract.errors import NotSentError, ValidationError
 from transport.contract.replies import Path
 
 _NS_PER_S = 1_000_000_000
@@ -88,7 +89,13 @@ async def drive(
         now_ns = time.monotonic_ns()
         step = plan.next_step(now_ns, usable())
         if isinstance(step, Send):
-            conclusion = await attempt(step.path, (step.patience_until_ns - now_ns) / NS_PER_MS)
+            try:
+                conclusion = await attempt(step.path, (step.patience_until_ns - now_ns) / NS_PER_MS)
+            except (ValidationError, NotSentError) as problem:
+                if not plan.in_doubt:
+                    raise
+                # An earlier copy may have been executed: that this one cannot be sent settles nothing.
+                conclusion = NotSent(str(problem))
             _take(plan, step.copy, conclusion, conclusions, ended)
         elif isinstance(step, Wait):
             if step.for_path:

@@ -12,8 +12,8 @@ from fallback_grpc.failover.breaker import NS_PER_MS
 from fallback_grpc.failover.plan import CallPlan, Conclude, Ending, PlanPolicy, Send, Wait
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.outcome import Done, Subject, done_or_raise, ending_of
-from transport.contract.conclusions import Conclusion, Replied
-from transport.contract.errors import ExecutionBridgeError
+from transport.contract.conclusions import Conclusion, NotSent, Replied
+from transport.contract.errors import ExecutionBridgeError, NotSentError, ValidationError
 from transport.contract.replies import Path
 
 _log = logging.getLogger(__name__)
@@ -75,7 +75,13 @@ def drive(
         now_ns = time.monotonic_ns()
         step = plan.next_step(now_ns, usable())
         if isinstance(step, Send):
-            conclusion = attempt(step.path, (step.patience_until_ns - now_ns) / NS_PER_MS)
+            try:
+                conclusion = attempt(step.path, (step.patience_until_ns - now_ns) / NS_PER_MS)
+            except (ValidationError, NotSentError) as problem:
+                if not plan.in_doubt:
+                    raise
+                # An earlier copy may have been executed: that this one cannot be sent settles nothing.
+                conclusion = NotSent(str(problem))
             _take(plan, step.copy, conclusion, conclusions, ended)
         elif isinstance(step, Wait):
             if step.for_path:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
 import grpc
 import pytest
 
+from examples.rig.fault_proxy import FaultProxy
 from fallback_grpc import BlockingGrpcClient, GrpcClient
 from fallback_grpc.generated import execution_pb2 as pb
 from tests.conformance.drivers import BlockingFace, LoopThread
@@ -221,7 +223,7 @@ def test_updates_go_on_from_the_last_one_after_a_break(client: Any, engine: Stub
     engine.end_updates.extend([(grpc.StatusCode.UNAVAILABLE, ()), None])
     updates = client.subscribe_order_updates(resume_from=0)
     assert [update.sequence for update in islice(updates, 3)] == [1, 2, 3]
-    engine.updates.append(pb.OrderResponse(order_id="a", sequence=4))
+    engine.updates = [*engine.updates, pb.OrderResponse(order_id="a", sequence=4)]
     assert next(updates).sequence == 4
     updates.close()
     assert engine.subscriptions[-1].resume_from == 3
@@ -244,6 +246,37 @@ def test_a_closed_client_sends_nothing(client: Any, engine: StubEngine, order: M
     with pytest.raises(ClientClosedError):
         client.execute_order(order())
     assert engine.received == []
+
+
+def test_an_order_in_flight_when_its_client_is_closed_is_unknown_and_never_not_sent(
+    client: Any, engine: StubEngine, order: MakeOrder
+) -> None:
+    engine.hold.clear()
+    placed = order()
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(client.execute_order, placed, timeout_ms=500)
+        eventually(lambda: engine.received, "the order is in flight")
+        client.close()
+        with pytest.raises(OutcomeUnknownError) as unknown:
+            call.result(10)
+    assert unknown.value.order_id == placed.order_id
+
+
+def test_a_channel_that_went_silent_is_replaced_and_its_orders_are_resolved(
+    client: Any, engine: StubEngine, order: MakeOrder
+) -> None:
+    with FaultProxy(f"127.0.0.1:{engine.port}") as proxy:
+        config = engine.config(grpc_endpoint=proxy.endpoint)
+        flavour = client if isinstance(client, BlockingFace) else None
+        other: Any = BlockingGrpcClient(config) if flavour is None else BlockingFace(GrpcClient(config), flavour._loop)
+        other.connect()
+        proxy.blackhole()
+        with ThreadPoolExecutor(1) as caller:
+            call = caller.submit(other.deliver_order, order(), timeout_ms=10_000)
+            eventually(lambda: not other.probe(50) and not other.is_connected, "the silence was noticed")
+            proxy.heal()
+            assert call.result(10).reply.status == ExecutionStatus.FILLED
+        other.close()
 
 
 def test_a_client_of_the_parent_process_is_refused_in_the_child(
