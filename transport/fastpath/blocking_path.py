@@ -71,6 +71,8 @@ class BlockingFastPath:
     @property
     def is_connected(self) -> bool:
         """Whether a request would be sent now, as far as is known."""
+        if os.getpid() != self._pid:
+            raise forked()
         with self._lock:
             self._driver.look()
             connected = self._core.phase is Phase.OPEN
@@ -104,7 +106,6 @@ class BlockingFastPath:
         with self._lock:
             self._core.close()
             self._driver.act()
-            self._turns.interrupt()
             self._turns.close()
         if self._context is not None:
             self._context.term()

@@ -51,13 +51,17 @@ class Turns:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll = select.poll()
         self._watched: tuple[int, ...] = ()
+        self._closing = False
         self._poll.register(self._wake, _READ)
 
     def close(self) -> None:
-        """Free the descriptor, once no thread waits any more; waiting threads have been woken by their calls."""
-        if self._wake >= 0 and self._leader is None and not self._followers:
+        """Free the descriptor once no thread waits any more: their calls have been concluded. With `lock` held."""
+        self._closing = True
+        if self._leader is None and not self._followers and self._wake >= 0:
             os.close(self._wake)
             self._wake = -1
+        else:
+            self.interrupt()
 
     def wait(self, call: Call) -> None:
         """Wait, with `lock` held, for the call's conclusion or its deadline; returns with the lock released.
@@ -166,6 +170,8 @@ class Turns:
     def _pass_on(self) -> None:
         """Make another thread the leader, if one waits; with `lock` held."""
         self._leader = None
+        if self._closing:
+            self._followers = {call: each for call, each in self._followers.items() if call.conclusion is None}
         for call, follower in self._followers.items():
             if call.conclusion is None:
                 del self._followers[call]
@@ -174,6 +180,8 @@ class Turns:
                 if follower.gate.locked():
                     follower.gate.release()
                 return
+        if self._closing:
+            self.close()
 
 
 def _reset(eventfd: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -216,8 +217,6 @@ def test_market_data_of_the_symbols_asked_for(connected: Callable[..., Any], eng
             for symbol in ("NASDAQ", "SP500"):
                 body = MarketDataUpdate(symbol=symbol, topic_sequence=number)
                 publisher.send_multipart([f"md.{symbol}\0".encode(), encode_message(0, "", body)])
-
-    import threading
 
     publishing = threading.Thread(target=publish_when_subscribed)
     publishing.start()
