@@ -57,6 +57,7 @@ impl Reactor {
     pub(super) fn submit(&mut self, waiter: Waiter, path: Path, session_id: Arc<str>, request: Request) {
         let token = Token(self.waiters.insert(waiter).to_u64());
         let origin = Origin { principal: Arc::from(PRINCIPAL), path, session_id };
+        self.submitted = true;
         self.parts.sequencer.submit(token, &origin, request, utc_now());
     }
 

@@ -31,11 +31,21 @@ impl Reactor {
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    // Level-triggered: it stays ready. The bounded log and the next turn are what slows us.
+                    // Descriptors are short, mostly. It stays ready, so it is not looked at for a while.
+                    self.listeners_muted = true;
+                    self.watch_listeners(Interest { read: false, write: false });
                     self.log.bad_input("listener", &format!("cannot accept: {error}"));
                     return;
                 }
             }
+        }
+    }
+
+    /// What the listeners are watched for.
+    pub(super) fn watch_listeners(&self, interest: Interest) {
+        for (index, listener) in self.parts.listeners.iter().enumerate() {
+            // Cannot fail for a socket that is watched already.
+            let _ = self.poller.modify(listener, Source::Listener(index as u32), interest);
         }
     }
 

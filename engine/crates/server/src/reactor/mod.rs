@@ -113,6 +113,10 @@ pub struct Reactor {
     fan_out_unfinished: bool,
     /// Connections that are opening or ending: their times are watched.
     transient_peers: bool,
+    /// The sequencer was given something after this turn's end: the next turn must not wait.
+    submitted: bool,
+    /// Accepting failed: listeners are not watched until the next tick, or they would be ready all the time.
+    listeners_muted: bool,
 }
 
 /// Engine time: UTC nanoseconds. The sequencer keeps it from decreasing.
@@ -167,6 +171,8 @@ impl Reactor {
             streams_blocked: false,
             fan_out_unfinished: false,
             transient_peers: false,
+            submitted: false,
+            listeners_muted: false,
             parts,
         })
     }
@@ -219,6 +225,7 @@ impl Reactor {
     }
 
     fn end_turn(&mut self) {
+        self.submitted = false;
         if let Some(job) = self.parts.sequencer.end_turn() {
             self.parts.sync.submit(job);
         }
@@ -247,6 +254,9 @@ impl Reactor {
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.publisher.mark();
+            if std::mem::take(&mut self.listeners_muted) {
+                self.watch_listeners(poller::Interest::READ);
+            }
         }
     }
 
@@ -266,7 +276,7 @@ impl Reactor {
         if let Some(venue) = &self.parts.venue {
             timeout = timeout.min(venue.timeout());
         }
-        if self.fan_out_waits() { Duration::ZERO } else { timeout }
+        if self.submitted || self.fan_out_waits() { Duration::ZERO } else { timeout }
     }
 
     /// Health as of now; an engine that drains does not serve.

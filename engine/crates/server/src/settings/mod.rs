@@ -68,7 +68,7 @@ impl Default for Limits {
             max_message_bytes: 4 << 20,
             max_batch_orders: 1_000,
             max_in_flight: 1_024,
-            max_parked: 16_384,
+            max_parked: 200_000,
             grpc_queue: 4_096,
             stream_window: 256,
             max_output_bytes: 32 << 20,

@@ -193,9 +193,9 @@ mod tests {
     fn a_fill_is_read_in_ticks_and_steps() {
         let instrument = instrument();
         let line = r#"{"number":7,"report":"filled","key":4,"execution_id":9,"quantity":"1.5","price":"10.01"}"#;
-        let Ok(Said::Report { number, report }) = read(line, |_| Some(&instrument)) else { panic!("no report") };
+        let said = read(line, |_| Some(&instrument));
         let filled = VenueReport::Filled { key: VenueKey(4), execution_id: 9, quantity_steps: 1500, price_ticks: 1001 };
-        assert_eq!((number, report), (7, filled));
+        assert!(matches!(said, Ok(Said::Report { number: 7, report }) if report == filled));
     }
 
     #[test]
