@@ -1,4 +1,5 @@
 //! The bytes in `tests/interop/vectors`, which both languages read and write.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "vectors/content.rs"]
 mod content;

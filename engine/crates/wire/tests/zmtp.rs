@@ -1,4 +1,5 @@
 //! The ZMTP module against bytes as RFC 23 and RFC 37 write them, and against bytes that nobody would.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bridge_wire::zmtp::{Event, ServerConnection, SocketRole, ZmtpError, ZmtpLimits};
 use proptest::prelude::*;
