@@ -108,7 +108,9 @@ def _configure(socket: zmq.Socket[bytes], options: DealerOptions) -> None:
         zmq.IMMEDIATE: 1,
         zmq.RECONNECT_IVL: -1,
         zmq.SNDHWM: options.queue_messages,
-        zmq.RCVHWM: options.queue_messages,
+        # None: libzmq 4.3.5 aborts the process when a heartbeat runs out while a socket is stopped at its mark
+        # ("Assertion failed: _input_stopped"). What comes in is bounded by the requests in flight.
+        zmq.RCVHWM: 0,
         zmq.SNDTIMEO: 0,
         zmq.RCVTIMEO: 0,
         zmq.MAXMSGSIZE: MAX_MESSAGE_BYTES,

@@ -28,9 +28,12 @@ class PyzmqSubscriber:
             socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
             socket.setsockopt(zmq.RECONNECT_IVL, 20)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-            # Finds dead peers; PUB answers PING like every ZMTP peer.
-            socket.setsockopt(zmq.HEARTBEAT_IVL, 500)
-            socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1500)
+            # Finds dead peers. Not by ZMTP heartbeats: libzmq 4.3.5 aborts the process when one runs out while the
+            # socket is stopped at its mark ("Assertion failed: _input_stopped").
+            socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+            socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 1)
+            socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 1)
+            socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 2)
             for topic in topics:
                 socket.subscribe(topic)
             socket.connect(endpoint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from transport.contract.conclusions import Conclusion, Replied, Unknown
@@ -16,6 +16,9 @@ from transport.fastpath.calls import Call
 if TYPE_CHECKING:
     from transport.fastpath.asynchronous import FastPathClient
     from transport.fastpath.blocking import BlockingFastPathClient
+
+Pending = deque[tuple[Order, Call]]
+"""Orders of a stream that were sent and not settled yet, the oldest first."""
 
 
 def batch_conclusion(conclusion: Conclusion[Any], orders: int) -> Conclusion[list[ExecuteReply]]:
@@ -31,7 +34,7 @@ def batch_conclusion(conclusion: Conclusion[Any], orders: int) -> Conclusion[lis
 def blocking_batch(client: BlockingFastPathClient, orders: Iterable[Order]) -> Iterator[OrderReply]:
     """Stream orders, `batch_window` in flight, with retries for each; replies in the order of the orders."""
     timeout_ms = client.config.call_timeout_ms
-    pending: deque[tuple[Order, Call]] = deque()
+    pending: Pending = deque()
     source = iter(orders)
     exhausted = False
     while pending or not exhausted:
@@ -51,17 +54,32 @@ def blocking_batch(client: BlockingFastPathClient, orders: Iterable[Order]) -> I
         try:
             reply = client.persist_order(order, conclusion, call.deadline_ns).reply
         except ExecutionBridgeError as error:
-            reply = failed_or_raise(order, error, [each for each, _ in pending])
+            reply = failed_or_raise(order, error, pending)
         yield reply
 
 
-async def async_batch(
-    client: FastPathClient, orders: Iterable[Order] | AsyncIterable[Order]
-) -> AsyncIterator[OrderReply]:
+def async_batch(client: FastPathClient, orders: Iterable[Order] | AsyncIterable[Order]) -> AsyncIterator[OrderReply]:
     """As `blocking_batch`, for asyncio. An asynchronous source may be slow: replies do not wait for its next order."""
+    return _from_slow_source(client, orders) if isinstance(orders, AsyncIterable) else _from_source(client, orders)
+
+
+async def _from_source(client: FastPathClient, orders: Iterable[Order]) -> AsyncIterator[OrderReply]:
     timeout_ms = client.config.call_timeout_ms
-    pending: deque[tuple[Order, Call]] = deque()
-    source = _as_async(orders)
+    pending: Pending = deque()
+    for order in orders:
+        pending.append((order, client.start_order(order, timeout_ms)))
+        if len(pending) >= client.config.batch_window:
+            oldest, call = pending.popleft()
+            yield await _settle(client, oldest, call, pending)
+    while pending:
+        oldest, call = pending.popleft()
+        yield await _settle(client, oldest, call, pending)
+
+
+async def _from_slow_source(client: FastPathClient, orders: AsyncIterable[Order]) -> AsyncIterator[OrderReply]:
+    timeout_ms = client.config.call_timeout_ms
+    pending: Pending = deque()
+    source = aiter(orders)
     coming: asyncio.Future[Order | None] | None = None
     exhausted = False
     try:
@@ -77,13 +95,13 @@ async def async_batch(
                     pending.append((order, client.start_order(order, timeout_ms)))
             elif pending and pending[0][1].conclusion is not None:
                 order, call = pending.popleft()
-                yield await _settle(client, order, call, [each for each, _ in pending])
+                yield await _settle(client, order, call, pending)
     finally:
         if coming is not None:
             coming.cancel()
 
 
-async def _settle(client: FastPathClient, order: Order, call: Call, pending: Sequence[Order]) -> OrderReply:
+async def _settle(client: FastPathClient, order: Order, call: Call, pending: Pending) -> OrderReply:
     conclusion: Conclusion[OrderReply] = await client.finish(call)
     if isinstance(conclusion, Replied):
         return conclusion.reply
@@ -93,7 +111,7 @@ async def _settle(client: FastPathClient, order: Order, call: Call, pending: Seq
         return failed_or_raise(order, error, pending)
 
 
-async def _first_of(coming: asyncio.Future[Order | None] | None, pending: deque[tuple[Order, Call]]) -> None:
+async def _first_of(coming: asyncio.Future[Order | None] | None, pending: Pending) -> None:
     waits: set[asyncio.Future[Any]] = set()
     if coming is not None:
         waits.add(coming)
@@ -104,24 +122,15 @@ async def _first_of(coming: asyncio.Future[Order | None] | None, pending: deque[
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _as_async(orders: Iterable[Order] | AsyncIterable[Order]) -> AsyncIterator[Order]:
-    if isinstance(orders, AsyncIterable):
-        async for order in orders:
-            yield order
-    else:
-        for order in orders:
-            yield order
-
-
 async def _next_of(source: AsyncIterator[Order]) -> Order | None:
     return await anext(source, None)
 
 
-def failed_or_raise(order: Order, error: ExecutionBridgeError, pending: Iterable[Order]) -> OrderReply:
+def failed_or_raise(order: Order, error: ExecutionBridgeError, pending: Pending) -> OrderReply:
     """A refusal is a FAILED reply of its order alone; anything else ends the stream, and says who is in doubt."""
     if isinstance(error, ExecutionError):
         return refused_reply(order, error.code, str(error), error.field)
-    in_doubt = [each.order_id for each in pending]
+    in_doubt = [each.order_id for each, _ in pending]
     if isinstance(error, OutcomeUnknownError):
         in_doubt.insert(0, order.order_id)
     if not in_doubt:
