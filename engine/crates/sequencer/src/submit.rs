@@ -119,6 +119,10 @@ impl<D: Disk> Sequencer<D> {
         resume_from: Option<u64>,
         accept_gaps: bool,
     ) -> Result<(), Rejection> {
+        if account != DEFAULT_ACCOUNT {
+            let message = format!("without authentication everybody has the account {DEFAULT_ACCOUNT} alone");
+            return Err(Rejection::new(ReasonCode::PermissionDenied, "account", message));
+        }
         let last_sequence = self.state.core.last_sequence(&account);
         let replay = self.state.core.updates_since(&account, resume_from.unwrap_or(last_sequence));
         match &replay {

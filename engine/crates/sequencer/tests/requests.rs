@@ -160,6 +160,13 @@ fn a_resume_point_beyond_the_last_update_is_refused_loudly() {
 }
 
 #[test]
+fn the_updates_of_another_account_are_not_given_out() {
+    let mut rig = Rig::new(options());
+    let other = Request::Subscribe { account: "other".into(), resume_from: None, accept_gaps: true };
+    assert_eq!(refusal(rig.ask(other)).code, ReasonCode::PermissionDenied);
+}
+
+#[test]
 fn each_start_has_its_epoch_and_an_unchanged_configuration_is_not_recorded_again() {
     let rig = Rig::new(options());
     assert_eq!((rig.sequencer.epoch(), rig.counter("records")), (1, 2));
