@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from fallback_grpc import service
 from fallback_grpc.asynchronous_calls import AsyncCalls
 from fallback_grpc.batch_stream import stream_orders
-from fallback_grpc.channel import ChannelSettings, open_aio_channel
+from fallback_grpc.channel import ChannelSettings, open_aio_channel, refuse_too_large
 from fallback_grpc.failover.asynchronous import ChangeGate, drive
 from fallback_grpc.failover.breaker import NS_PER_MS
 from fallback_grpc.failover.plan import CallPlan, PlanPolicy
@@ -165,6 +165,9 @@ class GrpcClient(AsyncCalls):
             return NotSent("the engine at the other end is not known yet: connect first")
         if timeout_ms <= 0:
             return NotSent("the deadline had passed before anything was sent")
+        too_large = refuse_too_large(request.ByteSize(), self._channel_settings)
+        if too_large is not None:
+            return too_large
         state = self._state
         state.in_flight += 1
         try:

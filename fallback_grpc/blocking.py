@@ -15,7 +15,7 @@ import grpc
 
 from fallback_grpc import service
 from fallback_grpc.blocking_calls import BlockingCalls
-from fallback_grpc.channel import ChannelSettings, open_channel
+from fallback_grpc.channel import ChannelSettings, open_channel, refuse_too_large
 from fallback_grpc.failover.blocking import ThreadGate, drive
 from fallback_grpc.failover.breaker import NS_PER_MS
 from fallback_grpc.failover.plan import CallPlan, PlanPolicy
@@ -149,6 +149,9 @@ class BlockingGrpcClient(BlockingCalls):
             return NotSent("the engine at the other end is not known yet: connect first")
         if timeout_ms <= 0:
             return NotSent("the deadline had passed before anything was sent")
+        too_large = refuse_too_large(request.ByteSize(), self._channel_settings)
+        if too_large is not None:
+            return too_large
         state = self._state
         state.in_flight += 1
         try:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 
+from transport.contract.codes import ReasonCode
+from transport.contract.conclusions import Refused
+
 ChannelOption = tuple[str, int | str]
 
 # The original design's options, unchanged.
@@ -34,6 +37,14 @@ class ChannelSettings:
     reconnect_max_ms: int = 500
     connect_attempt_ms: int = 500
     max_message_bytes: int = 4 * 1024 * 1024
+
+
+def refuse_too_large(size_bytes: int, settings: ChannelSettings | None) -> Refused | None:
+    """The refusal of a message that gRPC would not send: its own status for that would leave the outcome unknown."""
+    most = (settings or ChannelSettings()).max_message_bytes
+    if size_bytes <= most:
+        return None
+    return Refused(ReasonCode.MESSAGE_TOO_LARGE, f"{size_bytes} bytes; this client sends at most {most}")
 
 
 def channel_options(endpoint: str, settings: ChannelSettings | None = None) -> list[ChannelOption]:

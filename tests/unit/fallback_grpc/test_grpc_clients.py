@@ -188,6 +188,15 @@ def test_a_batch_whose_reply_is_lost_is_sent_again_whole(client: Any, engine: St
     assert (len(engine.replies), engine.duplicates) == (3, 3)
 
 
+def test_a_message_that_grpc_would_not_send_is_refused_and_not_left_in_doubt(
+    client: Any, engine: StubEngine, order: MakeOrder
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        client.execute_order(order(metadata={"novel": "x" * 5_000_000}))
+    assert refused.value.code == ReasonCode.MESSAGE_TOO_LARGE
+    assert engine.received == []
+
+
 def test_a_stream_of_orders_is_answered_in_its_order(client: Any, order: MakeOrder) -> None:
     orders = [order() for _ in range(200)]
     assert [reply.order_id for reply in client.execute_batch_orders(orders)] == [each.order_id for each in orders]

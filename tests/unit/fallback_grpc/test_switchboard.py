@@ -1,0 +1,113 @@
+"""The switchboard by itself, with virtual time: which paths may carry orders, and what is reported and counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fallback_grpc.failover.breaker import NS_PER_MS, BreakerSettings
+from fallback_grpc.failover.events import PathEventKind
+from fallback_grpc.failover.switchboard import Switchboard, SwitchboardSettings
+from transport.contract.conclusions import Unknown
+from transport.contract.path import PathConnected, PathEvent, PathGoingAway, PathLost
+from transport.contract.replies import Path
+
+SETTINGS = SwitchboardSettings(
+    breaker=BreakerSettings(failure_threshold=3, pause_ms=100, successes_to_close=2), probe_interval_ms=250.0
+)
+
+
+def connected(journal_id: str = "journal-a", connection: int = 1) -> PathConnected:
+    return PathConnected(journal_id=journal_id, epoch=1, connection=connection)
+
+
+def board(zmq: PathEvent | None = None, grpc: PathEvent | None = None) -> Switchboard:
+    made = Switchboard(("zmq", "grpc"), SETTINGS)
+    events: dict[Path, PathEvent] = {"grpc": grpc or connected(), "zmq": zmq or connected()}
+    for path, event in events.items():
+        made.path_event(path, event, 0)
+    made.settle(0)
+    return made
+
+
+def good_probe(made: Switchboard, path: Path, now_ns: int) -> None:
+    made.probe_started(path, now_ns)
+    made.probe_ended(path, True, 1.0, now_ns)
+
+
+def test_nothing_is_usable_before_all_first_attempts_have_ended() -> None:
+    made = Switchboard(("zmq", "grpc"), SETTINGS)
+    made.path_event("grpc", connected(), 0)
+    assert made.usable == ()
+    made.settle(1)
+    assert made.usable == ("grpc",)
+
+
+def test_the_preferred_path_says_which_journal_counts_whoever_came_first() -> None:
+    made = board(zmq=connected("journal-a"), grpc=connected("journal-b"))
+    assert (made.journal_id, made.usable) == ("journal-a", ("zmq",))
+
+
+def test_an_engine_of_the_right_journal_lifts_the_mismatch() -> None:
+    made = board(grpc=connected("journal-b"))
+    made.path_event("grpc", connected("journal-a", 2), 1)
+    assert made.usable == ("zmq", "grpc")
+
+
+def test_a_path_that_was_lost_returns_after_good_probes_only() -> None:
+    made = board()
+    made.path_event("zmq", PathLost(reason="reset", in_flight=0), 0)
+    made.path_event("zmq", connected(connection=2), 5)
+    assert made.usable == ("grpc",)
+    assert made.next_probe_ns("zmq") == 5
+    good_probe(made, "zmq", 5)
+    assert made.usable == ("grpc",)
+    good_probe(made, "zmq", 6)
+    assert made.usable == ("zmq", "grpc")
+
+
+def test_a_request_without_an_answer_asks_for_a_probe_at_once() -> None:
+    made = board()
+    good_probe(made, "zmq", 10)
+    assert made.next_probe_ns("zmq") == 10 + 250 * NS_PER_MS
+    woken: list[bool] = []
+    made.on_change(lambda: woken.append(True))
+    made.copy_ended("zmq", Unknown("no answer"), True, 20)
+    assert made.next_probe_ns("zmq") == 20
+    assert woken
+    assert made.usable == ("zmq", "grpc")
+
+
+def test_a_farewell_is_reported_and_the_path_stays_usable_until_it_fails() -> None:
+    made = board()
+    heard: list[Any] = []
+    made.add_listener(heard.append)
+    made.path_event("zmq", PathGoingAway(message="bye", drain_ms=5), 1)
+    assert [(event.path, event.kind, event.reason) for event in heard] == [("zmq", PathEventKind.GOING_AWAY, "bye")]
+    assert made.usable == ("zmq", "grpc")
+
+
+def test_a_failover_is_measured_from_the_fault_to_the_next_completed_order() -> None:
+    made = board()
+    made.path_event("zmq", PathLost(reason="reset", in_flight=1), 10 * NS_PER_MS)
+    made.call_ended("grpc", orders=0, attempts=1, in_doubt=False, now_ns=12 * NS_PER_MS)
+    assert made.statistics().last_failover_ms is None
+    made.call_ended("grpc", orders=1, attempts=2, in_doubt=True, now_ns=17 * NS_PER_MS)
+    statistics = made.statistics()
+    assert (statistics.last_failover_ms, statistics.failovers) == (7.0, 1)
+    assert (statistics.resent, statistics.resolved, statistics.orders_by_path) == (1, 1, {"zmq": 0, "grpc": 1})
+
+
+def test_a_listener_that_fails_is_logged_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    made = board()
+    heard: list[Any] = []
+
+    def fails(_: Any) -> None:
+        raise RuntimeError("the listener's own fault")
+
+    made.add_listener(fails)
+    made.add_listener(heard.append)
+    made.path_event("zmq", PathLost(reason="reset", in_flight=0), 0)
+    assert [event.kind for event in heard] == [PathEventKind.DOWN]
+    assert "a path listener failed" in caplog.text
