@@ -144,7 +144,9 @@ def numbers(cursor: UpdateCursor, items: list[Any]) -> list[int]:
 
 def test_the_cursor_drops_what_was_seen_and_asks_again_for_what_is_missing() -> None:
     cursor = UpdateCursor(2)
-    assert numbers(cursor, [update(1), update(2), update(3), update(3), update(5)]) == [3]
+    assert numbers(cursor, [update(1), update(2), update(3), update(3)]) == [3]
+    assert not cursor.has_hole
+    assert numbers(cursor, [update(5)]) == []
     assert cursor.has_hole
     assert cursor.resume_from == 3
     cursor.restarted()
