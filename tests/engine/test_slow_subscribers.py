@@ -23,7 +23,8 @@ BATCH = 200
 
 def orders(count: int) -> list[Order]:
     return [
-        Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(1)) for _ in range(count)
+        Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(1))
+        for _ in range(count)
     ]
 
 
@@ -87,7 +88,7 @@ def test_a_topic_is_numbered_and_marked(engine: Any, client: Any, subscriber: An
     assert [decode_message(part)[2].last_topic_sequence for _, part in marks] == [1, 1]
     last = 1
     for number in range(3):
-        assert client.ask(10 + number, PublishQuotes(quotes=[quote("NASDAQ"), quote("SP500")])).affected == 2
+        assert client.ask(10 + number, PublishQuotes(quotes=(quote("NASDAQ"), quote("SP500")))).affected == 2
         topic, part = receive_but_marks(subscriber)
         data = decode_message(part)[2]
         assert topic == b"md.NASDAQ\x00" and data.symbol == "NASDAQ" and data.topic_sequence == last + 1
@@ -105,4 +106,6 @@ def receive_but_marks(subscriber: Any) -> tuple[bytes, bytes]:
 
 def quote(symbol: str) -> Quote:
     one = Decimal(1)
-    return Quote(symbol=symbol, bid=Decimal(99), ask=Decimal(101), bid_size=one, ask_size=one, last_price=one, volume=one)
+    return Quote(
+        symbol=symbol, bid=Decimal(99), ask=Decimal(101), bid_size=one, ask_size=one, last_price=one, volume=one
+    )

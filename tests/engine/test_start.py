@@ -65,7 +65,9 @@ def test_a_port_that_is_taken_is_named(command_line: Any, tmp_path: Path) -> Non
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         for option in ("--zmq", "--grpc"):
             endpoint = address if option == "--grpc" else f"tcp://{address}"
-            rest = [part for pair in zip(ENDPOINTS[::2], ENDPOINTS[1::2], strict=True) if pair[0] != option for part in pair]
+            rest = [
+                part for pair in zip(ENDPOINTS[::2], ENDPOINTS[1::2], strict=True) if pair[0] != option for part in pair
+            ]
             done = command_line("serve", *rest, option, endpoint, "--data-dir", tmp_path / "journal")
             assert done.returncode == 2
             assert_one_line(done.stderr, address)

@@ -8,6 +8,9 @@ use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 struct Echo;
 
+/// The echo has no journal; this is what it names.
+const JOURNAL_ID: &str = "00000000-0000-0000-0000-000000000000";
+
 fn canned(order: proto::TradeOrder) -> proto::OrderResponse {
     proto::OrderResponse {
         order_id: order.order_id,
@@ -59,7 +62,11 @@ impl ExecutionService for Echo {
         _: Request<proto::HealthCheckRequest>,
     ) -> Result<Response<proto::HealthCheckResponse>, Status> {
         let status = proto::health_check_response::ServingStatus::Serving.into();
-        Ok(Response::new(proto::HealthCheckResponse { status, ..Default::default() }))
+        // Clients send nothing to an engine that they do not know.
+        let identity = grpc::Identity { journal_id: JOURNAL_ID.into(), epoch: 1 };
+        let journal_id = JOURNAL_ID.to_owned();
+        let health = proto::HealthCheckResponse { status, journal_id, epoch: 1, ..Default::default() };
+        Ok(identity.response(health))
     }
 
     async fn stream_market_data(&self, _: Request<proto::MarketDataRequest>) -> Result<Response<Quotes>, Status> {

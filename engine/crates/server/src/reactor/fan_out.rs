@@ -56,31 +56,10 @@ impl Reactor {
     /// Hands over up to `most` items; says how many.
     fn serve_subscription(&mut self, key: Key, most: usize) -> usize {
         for served in 0..most {
-            let Some(subscription) = self.subscriptions.get_mut(key) else { return served };
-            let Some(item) = subscription.queue.pop_front() else { return served };
-            let handed = match &subscription.sink {
-                Sink::Stream { items, .. } => match items.try_send(item.clone()) {
-                    Ok(()) => Handed::Over,
-                    Err(TrySendError::Full(_)) => {
-                        self.streams_blocked = true;
-                        Handed::Later
-                    }
-                    Err(TrySendError::Closed(_)) => Handed::Gone,
-                },
-                Sink::Peer { peer, correlation } => {
-                    let (peer, correlation) = (*peer, *correlation);
-                    let high_water = self.parts.limits.output_high_water_bytes;
-                    match self.peers.get_mut(peer) {
-                        Some(state) if state.zmtp.pending_output_bytes() >= high_water => Handed::Later,
-                        Some(_) => {
-                            send(&mut self.peers, peer, encode(&mut self.encoder, correlation, &item));
-                            self.unwritten(peer);
-                            Handed::Over
-                        }
-                        None => Handed::Gone,
-                    }
-                }
+            let Some(item) = self.subscriptions.get_mut(key).and_then(|owed| owed.queue.pop_front()) else {
+                return served;
             };
+            let handed = self.hand_over(key, &item);
             let Some(subscription) = self.subscriptions.get_mut(key) else { return served };
             match handed {
                 Handed::Over => subscription.sent(&item),
@@ -99,6 +78,32 @@ impl Reactor {
             self.subscriptions.owes_still(key);
         }
         most
+    }
+
+    fn hand_over(&mut self, key: Key, item: &SubscriptionItem) -> Handed {
+        let (peer, correlation) = match self.subscriptions.get_mut(key).map(|subscription| &subscription.sink) {
+            Some(Sink::Peer { peer, correlation }) => (*peer, *correlation),
+            Some(Sink::Stream { items, .. }) => {
+                return match items.try_send(item.clone()) {
+                    Ok(()) => Handed::Over,
+                    Err(TrySendError::Closed(_)) => Handed::Gone,
+                    Err(TrySendError::Full(_)) => {
+                        self.streams_blocked = true;
+                        Handed::Later
+                    }
+                };
+            }
+            None => return Handed::Gone,
+        };
+        match self.peers.get_mut(peer).map(|state| state.zmtp.pending_output_bytes()) {
+            Some(waiting) if waiting >= self.parts.limits.output_high_water_bytes => Handed::Later,
+            Some(_) => {
+                send(&mut self.peers, peer, encode(&mut self.encoder, correlation, item));
+                self.unwritten(peer);
+                Handed::Over
+            }
+            None => Handed::Gone,
+        }
     }
 
     /// Ends a subscription and says why. `cut`: its connection too, which is what a slow consumer gets.
