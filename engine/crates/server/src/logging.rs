@@ -6,8 +6,10 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging. `RUST_LOG` selects what is logged; `info` without it.
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // A log that cannot be written (its disk is full) must not end the engine, which reporting it there would.
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).log_internal_errors(false);
     // Fails only if a logger is set already, which is then used.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let _ = log.with_env_filter(filter).try_init();
 }
 
 /// How many lines per [`WINDOW`] bad input may cost: enough to see what is wrong, not enough to fill a disk.

@@ -12,13 +12,17 @@ mod serve;
 mod settings;
 mod venue_link;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("execution-engine: {failure}");
+            // The exit code says it too, if nobody reads standard error.
+            let _ = writeln!(io::stderr(), "execution-engine: {failure}");
             ExitCode::from(failure.exit_code())
         }
     }
