@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
 
 import msgspec
 
@@ -89,17 +88,19 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 raise ValidationError(f"{field}: {value} must be positive", field=field)
 
     def _validate_legs(self) -> None:
-        rising = [self.stop_loss, self.price if self.order_type != OrderType.MARKET else None, self.take_profit]
-        given = [value for value in rising if value is not None]
-        if self.side == OrderSide.SELL:
-            given.reverse()
-        if any(lower >= upper for lower, upper in pairwise(given)):
-            field = "stop_loss" if self.stop_loss is not None else "take_profit"
-            below, above = ("below", "above") if self.side == OrderSide.BUY else ("above", "below")
-            raise ValidationError(
-                f"{field}: the stop must lie {below} the price and the target {above} it for a {self.side.name}",
-                field=field,
-            )
+        price = self.price if self.order_type != OrderType.MARKET else None
+        below, above = ("below", "above") if self.side == OrderSide.BUY else ("above", "below")
+        # The same pairs in the same order as the engine's, so that both name the same field.
+        pairs = (
+            ("stop_loss", self.stop_loss, price, f"{below} the price"),
+            ("take_profit", price, self.take_profit, f"{above} the price"),
+            ("take_profit", self.stop_loss, self.take_profit, f"{above} the stop_loss"),
+        )
+        for field, lower, upper, where in pairs:
+            if lower is None or upper is None:
+                continue
+            if (lower >= upper) if self.side == OrderSide.BUY else (lower <= upper):
+                raise ValidationError(f"{field}: must lie {where} for a {self.side.name}", field=field)
 
     def _validate_texts(self) -> None:
         if len(self.metadata) > MAX_METADATA_ENTRIES:

@@ -1,0 +1,147 @@
+"""A client written from `schemas/` alone: raw pyzmq and flatc's own output, none of our code on its side."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import flatbuffers
+import pytest
+import zmq
+
+from examples.rig.engine_process import EngineProcess
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "execution.fbs"
+IDENTIFIER = b"XBR1"
+
+
+@pytest.fixture(scope="module")
+def fbs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """flatc's Python code, generated here and now."""
+    folder = tmp_path_factory.mktemp("flatc")
+    flatc = Path(sysconfig.get_path("scripts")) / "flatc"
+    command = [str(flatc), "--python", "--gen-onefile", "--filename-suffix", "", "-o", str(folder), str(SCHEMA)]
+    subprocess.run(command, check=True, timeout=60)
+    spec = importlib.util.spec_from_file_location("raw_execution", folder / "execution.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["raw_execution"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=["tcp", "ipc"])
+def socket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[zmq.Socket[bytes]]:
+    ipc = f"ipc://{tmp_path}/engine.sock"
+    with EngineProcess(tmp_path / "journal", arguments=("--zmq", ipc)) as engine, zmq.Context() as context:
+        with context.socket(zmq.DEALER) as dealer:
+            dealer.setsockopt(zmq.LINGER, 0)
+            dealer.setsockopt(zmq.RCVTIMEO, 10_000)
+            dealer.connect(engine.zmq if request.param == "tcp" else ipc)
+            yield dealer
+        assert engine.stop() == 0
+
+
+def _envelope(
+    fbs: ModuleType, builder: Any, correlation: int, body_type: int, body: int, journal_id: str = ""
+) -> bytes:
+    journal = builder.CreateString(journal_id)
+    fbs.EnvelopeStart(builder)
+    fbs.EnvelopeAddCorrelation(builder, correlation)
+    fbs.EnvelopeAddJournalId(builder, journal)
+    fbs.EnvelopeAddBodyType(builder, body_type)
+    fbs.EnvelopeAddBody(builder, body)
+    builder.Finish(fbs.EnvelopeEnd(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _hello(fbs: ModuleType, protocol_version: int = 1) -> bytes:
+    builder = flatbuffers.Builder(256)
+    client = builder.CreateString("raw client")
+    fbs.HelloStart(builder)
+    fbs.HelloAddProtocolVersion(builder, protocol_version)
+    fbs.HelloAddClient(builder, client)
+    return _envelope(fbs, builder, 1, fbs.Body.Hello, fbs.HelloEnd(builder))
+
+
+def _order(fbs: ModuleType, correlation: int, journal_id: str, order_id: str) -> bytes:
+    builder = flatbuffers.Builder(256)
+    ids = [builder.CreateString(text) for text in (order_id, "NASDAQ")]
+    fbs.TradeOrderStart(builder)
+    fbs.TradeOrderAddOrderId(builder, ids[0])
+    fbs.TradeOrderAddSymbol(builder, ids[1])
+    fbs.TradeOrderAddOrderType(builder, fbs.OrderType.MARKET)
+    fbs.TradeOrderAddSide(builder, fbs.OrderSide.BUY)
+    fbs.TradeOrderAddQuantity(builder, fbs.CreateDecimal(builder, 25, -1))
+    order = fbs.TradeOrderEnd(builder)
+    fbs.ExecuteOrderStart(builder)
+    fbs.ExecuteOrderAddOrder(builder, order)
+    return _envelope(fbs, builder, correlation, fbs.Body.ExecuteOrder, fbs.ExecuteOrderEnd(builder), journal_id)
+
+
+def _answer(fbs: ModuleType, socket: zmq.Socket[bytes], request: bytes, kind: str) -> tuple[int, Any]:
+    """Sends a request; the correlation number and body of the answer, which must be of this kind."""
+    socket.send(request)
+    data = socket.recv()
+    assert not socket.getsockopt(zmq.RCVMORE), "one part"
+    assert data[4:8] == IDENTIFIER
+    envelope = fbs.Envelope.GetRootAs(data)
+    assert envelope.BodyType() == getattr(fbs.Body, kind), envelope.BodyType()
+    union = envelope.Body()
+    body = getattr(fbs, kind)()
+    body.Init(union.Bytes, union.Pos)
+    return envelope.Correlation(), body
+
+
+def test_hello_an_order_and_the_same_order_again(fbs: ModuleType, socket: zmq.Socket[bytes]) -> None:
+    _, welcome = _answer(fbs, socket, _hello(fbs), "Welcome")
+    journal_id = welcome.JournalId().decode()
+    assert welcome.Epoch() == 1
+    correlation, executed = _answer(fbs, socket, _order(fbs, 7, journal_id, "raw-1"), "ExecuteReply")
+    assert (correlation, executed.Duplicate()) == (7, False)
+    reply = executed.Reply()
+    assert (reply.OrderId(), reply.Status()) == (b"raw-1", fbs.ExecutionStatus.FILLED)
+    quantity = reply.ExecutedQuantity()
+    assert quantity.Mantissa() * 10.0 ** quantity.Exponent() == 2.5
+    assert reply.ExecutedPrice().Mantissa() > 0
+    _, again = _answer(fbs, socket, _order(fbs, 8, journal_id, "raw-1"), "ExecuteReply")
+    assert again.Duplicate()
+    assert again.Reply().Sequence() == reply.Sequence()
+
+
+def test_an_unknown_version_is_answered_with_those_that_are_known(fbs: ModuleType, socket: zmq.Socket[bytes]) -> None:
+    _, refusal = _answer(fbs, socket, _hello(fbs, protocol_version=9), "Refusal")
+    assert refusal.Code() == fbs.ReasonCode.UNSUPPORTED_PROTOCOL_VERSION
+    assert [refusal.SupportedProtocolVersions(n) for n in range(refusal.SupportedProtocolVersionsLength())] == [1]
+    _answer(fbs, socket, _hello(fbs), "Welcome")
+
+
+@pytest.mark.parametrize("journal_id", ["", "00000000-0000-4000-8000-000000000000"])
+def test_an_order_for_another_journal_is_refused_before_any_effect(
+    fbs: ModuleType, socket: zmq.Socket[bytes], journal_id: str
+) -> None:
+    _, welcome = _answer(fbs, socket, _hello(fbs), "Welcome")
+    correlation, refusal = _answer(fbs, socket, _order(fbs, 3, journal_id, "raw-2"), "Refusal")
+    assert (correlation, refusal.Code()) == (3, fbs.ReasonCode.JOURNAL_ID_MISMATCH)
+    _, executed = _answer(fbs, socket, _order(fbs, 4, welcome.JournalId().decode(), "raw-2"), "ExecuteReply")
+    assert not executed.Duplicate()
+
+
+def test_a_request_before_hello_and_bytes_that_are_nothing_are_refused(
+    fbs: ModuleType, socket: zmq.Socket[bytes]
+) -> None:
+    _, refusal = _answer(fbs, socket, _order(fbs, 5, "", "raw-3"), "Refusal")
+    assert refusal.Code() == fbs.ReasonCode.HELLO_REQUIRED
+    # Of a message whose end is missing the number could still be read.
+    numbers = {b"": 0, b"\x00" * 7: 0, b"not a flatbuffer": 0, _hello(fbs)[:-9]: 1}
+    for garbage, number in numbers.items():
+        correlation, refusal = _answer(fbs, socket, garbage, "Refusal")
+        assert (correlation, refusal.Code()) == (number, fbs.ReasonCode.MALFORMED_MESSAGE)
+    _answer(fbs, socket, _hello(fbs), "Welcome")
