@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
 
 /// Without authentication every client is this principal.
-const PRINCIPAL: &str = "local";
+pub(super) const PRINCIPAL: &str = "local";
 
 /// Orders taken from gRPC per turn, so that the other path has its turn too.
 const CALLS_PER_TURN: usize = 512;
@@ -56,7 +56,7 @@ impl Reactor {
     /// Hands a request to the sequencer; its reply finds the waiter.
     pub(super) fn submit(&mut self, waiter: Waiter, path: Path, session_id: Arc<str>, request: Request) {
         let token = Token(self.waiters.insert(waiter).to_u64());
-        let origin = Origin { principal: Arc::from(PRINCIPAL), path, session_id };
+        let origin = Origin { principal: self.principal.clone(), path, session_id };
         self.submitted = true;
         self.parts.sequencer.submit(token, &origin, request, utc_now());
     }

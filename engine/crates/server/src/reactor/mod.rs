@@ -93,6 +93,7 @@ pub struct Reactor {
     parts: Parts,
     poller: Poller,
     journal_id: Arc<str>,
+    principal: Arc<str>,
     peers: Slab<Peer>,
     waiters: Slab<Waiter>,
     subscriptions: UpdateSubscriptions,
@@ -151,6 +152,7 @@ impl Reactor {
         Ok(Self {
             poller,
             journal_id: parts.sequencer.journal_id().to_string().into(),
+            principal: Arc::from(calls::PRINCIPAL),
             peers: Slab::new(),
             waiters: Slab::new(),
             subscriptions: UpdateSubscriptions::new(),
