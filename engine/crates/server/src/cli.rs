@@ -50,6 +50,9 @@ pub struct ServeArguments {
     /// When a record counts as durable: `always` (on the disk) or `os` (in the page cache).
     #[arg(long, value_name = "always|os")]
     pub durability: Option<String>,
+    /// How long the reactor looks for more without sleeping after a request of the fast path; 0 is never.
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub spin_us: Option<u64>,
 }
 
 #[derive(Args)]

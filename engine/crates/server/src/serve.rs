@@ -48,6 +48,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         grpc_connections: connections.clone(),
         venue: venue_link(&settings),
         limits: settings.limits.clone(),
+        spin: Duration::from_micros(settings.spin_us),
         max_metadata_entries: settings.configuration.max_metadata_entries,
         update_history: settings.configuration.update_history,
         pub_endpoint: sockets.publish,

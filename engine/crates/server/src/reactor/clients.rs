@@ -15,7 +15,7 @@ use bridge_wire::{
     codec::{ClientMessage, HealthReply, Hello, MessageLimits, ServingStatus, Welcome, decode_request},
     zmtp::Parts,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 impl Reactor {
     /// One message of a client: decoded, checked, and handed to the sequencer, or refused.
@@ -72,6 +72,7 @@ impl Reactor {
         if let Some(client) = self.peers.get_mut(key).and_then(Peer::client) {
             client.in_flight += 1;
         }
+        self.spin_until = Instant::now() + self.parts.spin;
         self.submit(Waiter::Peer { peer: key, correlation }, Path::Zmq, session_id, request);
     }
 

@@ -86,6 +86,8 @@ pub struct Parts {
     pub pub_endpoint: Endpoint,
     /// How long a shutdown may take.
     pub drain: Duration,
+    /// How long to look for more without sleeping after a request of the fast path.
+    pub spin: Duration,
 }
 
 /// See the module's documentation.
@@ -108,6 +110,8 @@ pub struct Reactor {
     ready: Vec<Ready>,
     phase: Phase,
     next_tick: Instant,
+    /// Until then the reactor does not sleep.
+    spin_until: Instant,
     /// A stream of gRPC was full when it was last served.
     streams_blocked: bool,
     /// Fan-out stopped because its budget was spent.
@@ -170,6 +174,7 @@ impl Reactor {
             ready: Vec::new(),
             phase: Phase::Serving,
             next_tick: Instant::now() + TICK,
+            spin_until: Instant::now(),
             streams_blocked: false,
             fan_out_unfinished: false,
             transient_peers: false,
@@ -197,7 +202,7 @@ impl Reactor {
     fn turn(&mut self) -> io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
-        let waited = self.poller.wait(Some(self.timeout()), &mut ready);
+        let waited = self.wait(&mut ready);
         for event in &ready {
             self.serve(*event);
         }
@@ -211,6 +216,19 @@ impl Reactor {
         self.write_unwritten();
         self.advance_drain();
         Ok(())
+    }
+
+    /// Waits for something to do. A thread that sleeps takes tens of microseconds to wake, so that after a request of
+    /// the fast path it is worth a core to look again for a while. gRPC never makes it spin: tokio needs the core.
+    fn wait(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let timeout = self.timeout();
+        while timeout > Duration::ZERO && Instant::now() < self.spin_until {
+            self.poller.wait(Some(Duration::ZERO), ready)?;
+            if !ready.is_empty() {
+                return Ok(());
+            }
+        }
+        self.poller.wait(Some(timeout), ready)
     }
 
     fn serve(&mut self, event: Ready) {

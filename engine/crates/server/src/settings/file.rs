@@ -15,6 +15,7 @@ pub struct File {
     pub data_dir: Option<PathBuf>,
     pub durability: Option<String>,
     pub drain_ms: Option<u64>,
+    pub spin_us: Option<u64>,
     pub limits: super::Limits,
     pub journal: JournalSection,
     pub orders: OrdersSection,
