@@ -48,7 +48,7 @@ test-rust: check-tools
 	@cd engine && cargo test --locked --quiet $(RUST_TESTS)
 
 test-python: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -33,9 +33,7 @@ __all__ = [
 ]
 
 
-async def connect(
-    config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any
-) -> ExecutionBridgeClient:
+async def connect(config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any) -> ExecutionBridgeClient:
     """A connected client for the running event loop; `async with await connect() as client:` closes it.
 
     `settings` stand over `config`. Without a `BridgeConfig`, environment variables `EXECUTION_BRIDGE_*` fill what is

@@ -139,9 +139,7 @@ class AsyncCalls(ABC):
         )
         return cast("OrderCommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
 
-    async def get_order(
-        self, order_id: str, *, fence: bool = False, timeout_ms: float | None = None
-    ) -> GetOrderReply:
+    async def get_order(self, order_id: str, *, fence: bool = False, timeout_ms: float | None = None) -> GetOrderReply:
         """Asks for an order; with `fence`, an unknown id will never execute afterwards."""
         command = GetOrder(order_id=order_id, account=self._config.account, fence=fence)
         return cast("GetOrderReply", (await self._command(command, self._timeout(timeout_ms))).reply)

@@ -114,9 +114,7 @@ class BackgroundStreams:
                 raise ClientClosedError("the client is closed")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_run, args=(self._loop,), name="bridge-streams", daemon=True
-                )
+                self._thread = threading.Thread(target=_run, args=(self._loop,), name="bridge-streams", daemon=True)
                 self._thread.start()
             return self._loop
 

@@ -176,9 +176,7 @@ class BlockingGrpcClient(BlockingCalls):
         self._channel: grpc.Channel = open_channel(self._config.grpc_endpoint, self._channel_settings)
         channel: Any = self._channel
         self._methods: dict[str, Any] = {
-            rpc.name: channel.unary_unary(
-                rpc.method, request_serializer=rpc.serialise, response_deserializer=rpc.parse
-            )
+            rpc.name: channel.unary_unary(rpc.method, request_serializer=rpc.serialise, response_deserializer=rpc.parse)
             for rpc in service.UNARY_RPCS
         }
 

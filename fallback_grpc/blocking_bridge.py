@@ -220,9 +220,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             return self._paths[path].attempt(command, copy_ms)
 
         self._check_alive()
-        return self._failover.call(
-            attempt, self._is_connected, lambda: subject_of_command(command), timeout_ms
-        )
+        return self._failover.call(attempt, self._is_connected, lambda: subject_of_command(command), timeout_ms)
 
     # ---- inside ----
 

@@ -89,9 +89,7 @@ class ExecutionBridgeClient(AsyncCalls):
         """
         self._check_alive(connecting=True)
         self._loop = asyncio.get_running_loop()
-        results = await asyncio.gather(
-            *(client.connect() for client in self._paths.values()), return_exceptions=True
-        )
+        results = await asyncio.gather(*(client.connect() for client in self._paths.values()), return_exceptions=True)
         failures = dict(zip(self._paths, results, strict=True))
         for path, failure in failures.items():
             if isinstance(failure, BaseException) and not isinstance(failure, ExecutionBridgeError):
@@ -223,9 +221,7 @@ class ExecutionBridgeClient(AsyncCalls):
             return await self._paths[path].attempt(command, copy_ms)
 
         self._check_alive()
-        return await self._failover.call(
-            attempt, self._is_connected, lambda: subject_of_command(command), timeout_ms
-        )
+        return await self._failover.call(attempt, self._is_connected, lambda: subject_of_command(command), timeout_ms)
 
     # ---- inside ----
 

@@ -119,9 +119,7 @@ class UpdatesFrom:
 
 
 def _updates_request(ask: UpdatesFrom) -> Message:
-    return pb.OrderSubscriptionRequest(
-        account=ask.account, resume_from=ask.resume_from, accept_gaps=ask.accept_gaps
-    )
+    return pb.OrderSubscriptionRequest(account=ask.account, resume_from=ask.resume_from, accept_gaps=ask.accept_gaps)
 
 
 def _market_data_request(symbols: Sequence[str]) -> Message:
@@ -145,12 +143,8 @@ SUBSCRIBE_ORDER_UPDATES: Rpc[UpdatesFrom, OrderUpdate | UpdateGap] = Rpc(
 )
 
 _COMMANDS: dict[type[Any], Rpc[Any, Any]] = {
-    CancelOrder: Rpc(
-        "CancelOrder", _cancel_order, conversion.order_command_from_pb, pb.OrderCommandResponse
-    ),
-    ReplaceOrder: Rpc(
-        "ReplaceOrder", _replace_order, conversion.order_command_from_pb, pb.OrderCommandResponse
-    ),
+    CancelOrder: Rpc("CancelOrder", _cancel_order, conversion.order_command_from_pb, pb.OrderCommandResponse),
+    ReplaceOrder: Rpc("ReplaceOrder", _replace_order, conversion.order_command_from_pb, pb.OrderCommandResponse),
     GetOrder: Rpc("GetOrder", _get_order, conversion.get_order_from_pb, pb.GetOrderResponse),
     CancelAllOrders: Rpc("CancelAllOrders", _cancel_all_orders, conversion.command_from_pb, pb.CommandResponse),
     SetTradingState: Rpc("SetTradingState", _set_trading_state, conversion.command_from_pb, pb.CommandResponse),

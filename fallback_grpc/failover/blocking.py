@@ -49,7 +49,6 @@ class ThreadGate:
             left_s = (until_ns - time.monotonic_ns()) / _NS_PER_S
             self._changed.wait_for(lambda: self._changes != seen, max(left_s, 0))
 
-
     def pause(self, pause_ns: float) -> None:
         """Lets a time pass, whatever the paths do."""
         self._never.wait(max(pause_ns, 0) / _NS_PER_S)

@@ -82,9 +82,7 @@ Step = Send | Wait | Conclude
 # Refused before any effect, and a later copy may fare better.
 _PASSING_REFUSALS = frozenset({ReasonCode.BUSY, ReasonCode.SHUTTING_DOWN, ReasonCode.TOO_MANY_CONNECTIONS})
 # Refused for what is particular to a path: the other one may accept.
-_REFUSALS_OF_A_PATH = frozenset(
-    {ReasonCode.HELLO_REQUIRED, ReasonCode.JOURNAL_ID_MISMATCH, ReasonCode.UNAUTHENTICATED}
-)
+_REFUSALS_OF_A_PATH = frozenset({ReasonCode.HELLO_REQUIRED, ReasonCode.JOURNAL_ID_MISMATCH, ReasonCode.UNAUTHENTICATED})
 
 
 @dataclass(slots=True)

@@ -51,9 +51,7 @@ class AsyncStreams:
         cursor = UpdateCursor(resume_from)
         while True:
             path = await self._wait_for_path()
-            items = self._paths[path].subscribe_order_updates(
-                resume_from=cursor.resume_from, accept_gaps=accept_gaps
-            )
+            items = self._paths[path].subscribe_order_updates(resume_from=cursor.resume_from, accept_gaps=accept_gaps)
             async with aclosing(self._until(items, lambda path=path: path not in self._board.usable)) as received:
                 async for item in received:
                     wanted = cursor.accept(item)

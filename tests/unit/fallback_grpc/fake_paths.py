@@ -28,9 +28,7 @@ class FakeEngine:
         with self.lock:
             self.arrivals.append(order.order_id)
             duplicate = order.order_id in self.replies
-            reply = OrderReply(
-                order_id=order.order_id, status=ExecutionStatus.FILLED, sequence=len(self.replies) + 1
-            )
+            reply = OrderReply(order_id=order.order_id, status=ExecutionStatus.FILLED, sequence=len(self.replies) + 1)
             return Replied(self.replies.setdefault(order.order_id, reply), duplicate)
 
 
