@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: help setup demo test test-python test-rust lint bench generate clean check-tools
 
 help:
-	@echo "make demo   set up, start the engine, trade 20 years of market data through two cut paths, compare the books"
+	@echo "make demo   set up, start the engine, trade 10 years of market data, cut the fast path twice, compare the books"
 	@echo "make test   set up and run every test, Python and Rust"
 	@echo "make lint   ruff, pyright, import-linter, rustfmt, clippy, generated code up to date"
 	@echo "make bench  compare the paths: pytest-benchmark, in one run on one engine"
