@@ -21,12 +21,27 @@ SCHEMA = Path(__file__).parents[2] / "schemas" / "execution.fbs"
 IDENTIFIER = b"XBR1"
 
 
-@pytest.fixture(scope="module")
-def fbs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def _newer(schema: str) -> str:
+    """The schema of a release to come: more fields in tables that a client sends, one more body."""
+    for table in ("Hello", "TradeOrder", "Envelope"):
+        start = schema.index(f"table {table} {{")
+        end = schema.index("}", start)
+        schema = f"{schema[:end]}  added_later: string;\n{schema[end:]}"
+    schema = schema.replace(
+        "  MarketData, SystemNotice, TopicMark\n", "  MarketData, SystemNotice, TopicMark, LaterRequest\n"
+    )
+    return schema.replace("union Body {", "table LaterRequest { text: string; }\nunion Body {")
+
+
+@pytest.fixture(scope="module", params=["this release's schema", "a newer schema"])
+def fbs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """flatc's Python code, generated here and now."""
     folder = tmp_path_factory.mktemp("flatc")
     flatc = Path(sysconfig.get_path("scripts")) / "flatc"
-    command = [str(flatc), "--python", "--gen-onefile", "--filename-suffix", "", "-o", str(folder), str(SCHEMA)]
+    text = SCHEMA.read_text()
+    source = folder / SCHEMA.name
+    source.write_text(text if request.param.startswith("this") else _newer(text))
+    command = [str(flatc), "--python", "--gen-onefile", "--filename-suffix", "", "-o", str(folder), str(source)]
     subprocess.run(command, check=True, timeout=60)
     spec = importlib.util.spec_from_file_location("raw_execution", folder / "execution.py")
     assert spec is not None
@@ -52,8 +67,9 @@ def socket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[zmq.Socke
 def _envelope(
     fbs: ModuleType, builder: Any, correlation: int, body_type: int, body: int, journal_id: str = ""
 ) -> bytes:
-    journal = builder.CreateString(journal_id)
+    journal, later = (builder.CreateString(text) for text in (journal_id, "later"))
     fbs.EnvelopeStart(builder)
+    _add_later(fbs, builder, "Envelope", later)
     fbs.EnvelopeAddCorrelation(builder, correlation)
     fbs.EnvelopeAddJournalId(builder, journal)
     fbs.EnvelopeAddBodyType(builder, body_type)
@@ -62,10 +78,18 @@ def _envelope(
     return bytes(builder.Output())
 
 
+def _add_later(fbs: ModuleType, builder: Any, table: str, text: int) -> None:
+    """Gives the field that only the newer schema has."""
+    add = getattr(fbs, f"{table}AddAddedLater", None)
+    if add is not None:
+        add(builder, text)
+
+
 def _hello(fbs: ModuleType, protocol_version: int = 1) -> bytes:
     builder = flatbuffers.Builder(256)
-    client = builder.CreateString("raw client")
+    client, later = (builder.CreateString(text) for text in ("raw client", "later"))
     fbs.HelloStart(builder)
+    _add_later(fbs, builder, "Hello", later)
     fbs.HelloAddProtocolVersion(builder, protocol_version)
     fbs.HelloAddClient(builder, client)
     return _envelope(fbs, builder, 1, fbs.Body.Hello, fbs.HelloEnd(builder))
@@ -73,8 +97,9 @@ def _hello(fbs: ModuleType, protocol_version: int = 1) -> bytes:
 
 def _order(fbs: ModuleType, correlation: int, journal_id: str, order_id: str) -> bytes:
     builder = flatbuffers.Builder(256)
-    ids = [builder.CreateString(text) for text in (order_id, "NASDAQ")]
+    ids = [builder.CreateString(text) for text in (order_id, "NASDAQ", "later")]
     fbs.TradeOrderStart(builder)
+    _add_later(fbs, builder, "TradeOrder", ids[2])
     fbs.TradeOrderAddOrderId(builder, ids[0])
     fbs.TradeOrderAddSymbol(builder, ids[1])
     fbs.TradeOrderAddOrderType(builder, fbs.OrderType.MARKET)
@@ -145,3 +170,18 @@ def test_a_request_before_hello_and_bytes_that_are_nothing_are_refused(
         correlation, refusal = _answer(fbs, socket, garbage, "Refusal")
         assert (correlation, refusal.Code()) == (number, fbs.ReasonCode.MALFORMED_MESSAGE)
     _answer(fbs, socket, _hello(fbs), "Welcome")
+
+
+def test_a_request_of_a_newer_schema_is_refused_and_costs_nothing(fbs: ModuleType, socket: zmq.Socket[bytes]) -> None:
+    later = getattr(fbs.Body, "LaterRequest", None)
+    if later is None:
+        assert fbs.Body.TopicMark == 28, "the newest body of this release"
+        return
+    _, welcome = _answer(fbs, socket, _hello(fbs), "Welcome")
+    builder = flatbuffers.Builder(64)
+    fbs.LaterRequestStart(builder)
+    journal_id = welcome.JournalId().decode()
+    request = _envelope(fbs, builder, 11, later, fbs.LaterRequestEnd(builder), journal_id)
+    correlation, refusal = _answer(fbs, socket, request, "Refusal")
+    assert (correlation, refusal.Code()) == (11, fbs.ReasonCode.NOT_IMPLEMENTED)
+    _answer(fbs, socket, _order(fbs, 12, journal_id, "raw-4"), "ExecuteReply")
