@@ -74,8 +74,9 @@ class FastPathClient(AsyncFastPath):
     def execute_batch_orders(self, orders: Iterable[Order] | AsyncIterable[Order]) -> AsyncIterator[OrderReply]:
         """Execute orders singly, `batch_window` of them in flight; replies come in the order of the orders.
 
-        An order that the engine refused comes as a reply with status FAILED; the others go on. If one's outcome stays
-        unknown, `OutcomeUnknownError` ends the stream and names all that are in doubt.
+        An order that the engine refused comes as a reply with status FAILED; the others go on. Where the source raises,
+        an order cannot be sent, or an outcome stays unknown, no more are sent; the replies of those that were sent
+        come first, then the error (`OutcomeUnknownError` names all that are in doubt).
         """
         return async_batch(self, orders)
 

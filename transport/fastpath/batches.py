@@ -1,11 +1,15 @@
-"""Many orders: the conclusion of a batch message, and orders streamed singly through a bounded window."""
+"""Many orders: the conclusion of a batch message, and orders streamed singly through a bounded window.
+
+Whatever ends a stream early (its source raised, an order has no form on the wire, an outcome stayed unknown), nothing
+that was sent is passed over: it is concluded, its replies come, and only then the error is raised.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from transport.contract.conclusions import Conclusion, Replied, Unknown
 from transport.contract.errors import ExecutionBridgeError, ExecutionError, OutcomeUnknownError
@@ -31,31 +35,86 @@ def batch_conclusion(conclusion: Conclusion[Any], orders: int) -> Conclusion[lis
     return Replied(replies, all(each.duplicate for each in replies) and orders > 0, conclusion.correlation)
 
 
+_END: Final = object()
+"""What an exhausted source gives; whatever else it gives is taken for an order."""
+
+
+class Ending:
+    """Why a stream takes no more orders: its first error, raised once everything that was sent has been concluded."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        """No more orders are taken."""
+        self._error: Exception | None = None
+        self._where = ""
+        self._in_doubt: list[str] = []
+
+    def exhausted(self) -> None:
+        """The source has no more."""
+        self.begun = True
+
+    def broken(self, error: Exception) -> None:
+        """The source raised, or gave what cannot be sent."""
+        self.begun = True
+        self._error = self._error or error
+        self._where = self._where or "before the next order was sent"
+
+    def without_reply(self, order: Order, error: ExecutionBridgeError) -> OrderReply | None:
+        """A refusal is a FAILED reply of its order alone; anything else is the end, and its order may be in doubt."""
+        if isinstance(error, ExecutionError):
+            return refused_reply(order, error.code, str(error), error.field)
+        self.begun = True
+        self._error = self._error or error
+        self._where = self._where or f"at {order.order_id}"
+        if isinstance(error, OutcomeUnknownError):
+            self._in_doubt.append(order.order_id)
+        return None
+
+    def raise_if_early(self) -> None:
+        """Raise what ended the stream, if it was not its own end; says who is in doubt."""
+        if self._error is None:
+            return
+        if not self._in_doubt:
+            raise self._error
+        raise OutcomeUnknownError(
+            f"the stream of orders ended {self._where}: {self._error}; {len(self._in_doubt)} orders are in doubt: "
+            "send them again under the same ids",
+            order_ids=tuple(self._in_doubt),
+        ) from self._error
+
+
 def blocking_batch(client: BlockingFastPathClient, orders: Iterable[Order]) -> Iterator[OrderReply]:
     """Stream orders, `batch_window` in flight, with retries for each; replies in the order of the orders."""
     timeout_ms = client.config.call_timeout_ms
     pending: Pending = deque()
     source = iter(orders)
-    exhausted = False
-    while pending or not exhausted:
-        while not exhausted and len(pending) < client.config.batch_window:
-            order = next(source, None)
-            if order is None:
-                exhausted = True
-            else:
-                pending.append((order, client.start_order(order, timeout_ms)))
-        if not pending:
-            return
-        order, call = pending.popleft()
-        conclusion = client.finish(call)
-        if isinstance(conclusion, Replied):
-            yield conclusion.reply
-            continue
-        try:
-            reply = client.persist_order(order, conclusion, call.deadline_ns).reply
-        except ExecutionBridgeError as error:
-            reply = failed_or_raise(order, error, pending)
-        yield reply
+    ending = Ending()
+    while pending or not ending.begun:
+        while not ending.begun and len(pending) < client.config.batch_window:
+            try:
+                order: Any = next(source, _END)
+                if order is _END:
+                    ending.exhausted()
+                else:
+                    pending.append((order, client.start_order(order, timeout_ms)))
+            except Exception as error:
+                ending.broken(error)
+        if pending:
+            oldest, call = pending.popleft()
+            reply = _settle_blocking(client, oldest, call, ending)
+            if reply is not None:
+                yield reply
+    ending.raise_if_early()
+
+
+def _settle_blocking(client: BlockingFastPathClient, order: Order, call: Call, ending: Ending) -> OrderReply | None:
+    conclusion = client.finish(call)
+    if isinstance(conclusion, Replied):
+        return conclusion.reply
+    try:
+        return client.persist_order(order, conclusion, call.deadline_ns).reply
+    except ExecutionBridgeError as error:
+        return ending.without_reply(order, error)
 
 
 def async_batch(client: FastPathClient, orders: Iterable[Order] | AsyncIterable[Order]) -> AsyncIterator[OrderReply]:
@@ -66,52 +125,72 @@ def async_batch(client: FastPathClient, orders: Iterable[Order] | AsyncIterable[
 async def _from_source(client: FastPathClient, orders: Iterable[Order]) -> AsyncIterator[OrderReply]:
     timeout_ms = client.config.call_timeout_ms
     pending: Pending = deque()
-    for order in orders:
-        pending.append((order, client.start_order(order, timeout_ms)))
-        if len(pending) >= client.config.batch_window:
+    source = iter(orders)
+    ending = Ending()
+    while pending or not ending.begun:
+        while not ending.begun and len(pending) < client.config.batch_window:
+            try:
+                order: Any = next(source, _END)
+                if order is _END:
+                    ending.exhausted()
+                else:
+                    pending.append((order, client.start_order(order, timeout_ms)))
+            except Exception as error:
+                ending.broken(error)
+        if pending:
             oldest, call = pending.popleft()
-            yield await _settle(client, oldest, call, pending)
-    while pending:
-        oldest, call = pending.popleft()
-        yield await _settle(client, oldest, call, pending)
+            reply = await _settle(client, oldest, call, ending)
+            if reply is not None:
+                yield reply
+    ending.raise_if_early()
 
 
 async def _from_slow_source(client: FastPathClient, orders: AsyncIterable[Order]) -> AsyncIterator[OrderReply]:
     timeout_ms = client.config.call_timeout_ms
     pending: Pending = deque()
     source = aiter(orders)
-    coming: asyncio.Future[Order | None] | None = None
-    exhausted = False
+    coming: asyncio.Future[Any] | None = None
+    ending = Ending()
     try:
-        while pending or not exhausted:
-            if coming is None and not exhausted and len(pending) < client.config.batch_window:
+        while pending or not ending.begun:
+            if coming is None and not ending.begun and len(pending) < client.config.batch_window:
                 coming = asyncio.ensure_future(_next_of(source))
             await _first_of(coming, pending)
             if coming is not None and coming.done():
-                order, coming = coming.result(), None
-                if order is None:
-                    exhausted = True
-                else:
-                    pending.append((order, client.start_order(order, timeout_ms)))
+                given, coming = coming, None
+                try:
+                    order: Any = given.result()
+                    if order is _END:
+                        ending.exhausted()
+                    else:
+                        pending.append((order, client.start_order(order, timeout_ms)))
+                except Exception as error:
+                    ending.broken(error)
             elif pending and pending[0][1].conclusion is not None:
-                order, call = pending.popleft()
-                yield await _settle(client, order, call, pending)
+                oldest, call = pending.popleft()
+                reply = await _settle(client, oldest, call, ending)
+                if ending.begun and coming is not None:
+                    coming.cancel()
+                    coming = None
+                if reply is not None:
+                    yield reply
     finally:
         if coming is not None:
             coming.cancel()
+    ending.raise_if_early()
 
 
-async def _settle(client: FastPathClient, order: Order, call: Call, pending: Pending) -> OrderReply:
+async def _settle(client: FastPathClient, order: Order, call: Call, ending: Ending) -> OrderReply | None:
     conclusion: Conclusion[OrderReply] = await client.finish(call)
     if isinstance(conclusion, Replied):
         return conclusion.reply
     try:
         return (await client.persist_order(order, conclusion, call.deadline_ns)).reply
     except ExecutionBridgeError as error:
-        return failed_or_raise(order, error, pending)
+        return ending.without_reply(order, error)
 
 
-async def _first_of(coming: asyncio.Future[Order | None] | None, pending: Pending) -> None:
+async def _first_of(coming: asyncio.Future[Any] | None, pending: Pending) -> None:
     waits: set[asyncio.Future[Any]] = set()
     if coming is not None:
         waits.add(coming)
@@ -122,21 +201,5 @@ async def _first_of(coming: asyncio.Future[Order | None] | None, pending: Pendin
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _next_of(source: AsyncIterator[Order]) -> Order | None:
-    return await anext(source, None)
-
-
-def failed_or_raise(order: Order, error: ExecutionBridgeError, pending: Pending) -> OrderReply:
-    """A refusal is a FAILED reply of its order alone; anything else ends the stream, and says who is in doubt."""
-    if isinstance(error, ExecutionError):
-        return refused_reply(order, error.code, str(error), error.field)
-    in_doubt = [each.order_id for each, _ in pending]
-    if isinstance(error, OutcomeUnknownError):
-        in_doubt.insert(0, order.order_id)
-    if not in_doubt:
-        raise error
-    raise OutcomeUnknownError(
-        f"the stream of orders ended at {order.order_id}: {error}; {len(in_doubt)} orders are in doubt: "
-        "send them again under the same ids",
-        order_ids=tuple(in_doubt),
-    ) from error
+async def _next_of(source: AsyncIterator[Order]) -> Any:
+    return await anext(source, _END)

@@ -70,8 +70,9 @@ class BlockingFastPathClient(BlockingFastPath):
     def execute_batch_orders(self, orders: Iterable[Order]) -> Iterator[OrderReply]:
         """Execute orders singly, `batch_window` of them in flight; replies come in the order of the orders.
 
-        An order that the engine refused comes as a reply with status FAILED; the others go on. If one's outcome stays
-        unknown, `OutcomeUnknownError` ends the stream and names all that are in doubt.
+        An order that the engine refused comes as a reply with status FAILED; the others go on. Where the source raises,
+        an order cannot be sent, or an outcome stays unknown, no more are sent; the replies of those that were sent
+        come first, then the error (`OutcomeUnknownError` names all that are in doubt).
         """
         return blocking_batch(self, orders)
 

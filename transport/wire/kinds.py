@@ -8,7 +8,7 @@ tables, vectors), `add` puts the field into the open table.
 # ruff: noqa: ARG002 (one signature for all kinds)
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
@@ -116,6 +116,11 @@ class Flag(Scalar):
     def absent(self) -> Any:
         return False
 
+    def prepare(self, builder: Builder, value: Any, field: str) -> Any:
+        if value is not None and not isinstance(value, bool):
+            raise ValidationError(f"{field}: {value!r} is neither True nor False", field=field)
+        return super().prepare(builder, value, field)
+
     def read(self, reader: MessageReader, table: TableView, position: int) -> Any:
         return bool(super().read(reader, table, position))
 
@@ -127,7 +132,8 @@ class Text(Kind[str]):
         return ""
 
     def prepare(self, builder: Builder, value: str, field: str) -> Any:
-        return builder.CreateString(utf8(value, field)) if value else None
+        encoded = b"" if value is None else utf8(value, field)  # pyright: ignore[reportUnnecessaryComparison]
+        return builder.CreateString(encoded) if encoded else None
 
     def read(self, reader: MessageReader, table: TableView, position: int) -> str:
         return reader.text(position)
@@ -237,7 +243,11 @@ class Mapped(Kind[dict[str, Any]]):
     def absent(self) -> dict[str, Any]:
         return {}
 
-    def prepare(self, builder: Builder, value: Mapping[str, Any], field: str) -> Any:
+    def prepare(self, builder: Builder, value: dict[str, Any] | None, field: str) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, dict):  # pyright: ignore[reportUnnecessaryIsInstance] (callers may be untyped)
+            raise ValidationError(f"{field}: a {type(value).__name__} is no dictionary", field=field)
         return _vector(builder, [self._entry(builder, key, item, field) for key, item in value.items()]) or None
 
     def _entry(self, builder: Builder, key: str, item: Any, field: str) -> int:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.conformance.drivers import AsyncDriver, BlockingDriver
 from tests.unit.transport.fake_engine import FakeEngine
 from tests.unit.transport.test_codec import order
 from tests.waiting import eventually
 from transport import (
-    BridgeConfig,
     ClientClosedError,
     ExecutionError,
     ExecutionStatus,
@@ -35,8 +33,6 @@ from transport import (
     TradingState,
     Unknown,
     ValidationError,
-    connect,
-    connect_blocking,
 )
 from transport.wire.messages import BatchReply, ExecuteOrder, GoingAway, Hello, Limits, Refusal
 
@@ -45,35 +41,7 @@ pytestmark = pytest.mark.timeout(60)
 PATIENT = RetryTable(network=RetryRule(max_retries=20, backoff="linear", first_delay_ms=20, max_delay_ms=200))
 
 
-@pytest.fixture
-def engine() -> Iterator[FakeEngine]:
-    with FakeEngine() as fake:
-        yield fake
-
-
 Connect = Callable[..., Any]
-
-
-@pytest.fixture(params=["blocking", "async"])
-def connected(request: pytest.FixtureRequest, engine: FakeEngine) -> Iterator[Connect]:
-    """Connects a client to the engine; what it returns has a blocking face, whichever client it is."""
-    opened: list[Any] = []
-
-    def open_client(**settings: Any) -> Any:
-        defaults: dict[str, Any] = {"zmq_endpoint": engine.endpoint, "codec": "auto", "reconnect_max_ms": 50}
-        config = BridgeConfig(**(defaults | settings))
-        driver: Any
-        if request.param == "blocking":
-            driver = BlockingDriver(connect_blocking, config)
-        else:
-            driver = AsyncDriver(connect, config)
-        client = driver.__enter__()
-        opened.append(driver)
-        return client
-
-    yield open_client
-    for driver in reversed(opened):
-        driver.__exit__(None, None, None)
 
 
 def test_an_order_comes_back_as_a_reply(connected: Connect, engine: FakeEngine) -> None:

@@ -105,6 +105,13 @@ def test_a_batch_keeps_its_order(codec: Codec) -> None:
         ({"timestamp_ns": 2**63}, "timestamp_ns"),
         ({"contract_version": 70000}, "contract_version"),
         ({"expires_at_ns": "soon"}, "expires_at_ns"),
+        ({"account": 0}, "account"),
+        ({"trace_context": False}, "trace_context"),
+        ({"time_in_force": "GTC"}, "time_in_force"),
+        ({"metadata": [("a", "b")]}, "metadata"),
+        ({"metadata": ""}, "metadata"),
+        ({"metadata": {"a": 1}}, "metadata"),
+        ({"metadata": {0: "b"}}, "metadata"),
     ],
     ids=str,
 )
@@ -115,6 +122,14 @@ def test_what_has_no_form_on_the_wire_is_refused_by_name(codec: Codec, changes: 
     with pytest.raises(ValidationError) as in_batch:
         codec.encode_execute_batch(1, "j", [order(), order(**changes)])
     assert in_batch.value.field == f"orders[1].{field}"
+
+
+@every_codec
+def test_none_is_left_out_wherever_it_stands(codec: Codec) -> None:
+    nothing: dict[str, Any] = dict.fromkeys(Order.__struct_fields__)
+    _, _, body = decode_message(codec.encode_execute_order(1, "j", Order(**nothing)))
+    absent = {"order_id": "", "symbol": "", "account": "", "trace_context": "", "metadata": {}, "contract_version": 1}
+    assert body == ExecuteOrder(Order(**(nothing | absent)))
 
 
 @every_codec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,12 +33,6 @@ from transport.wire.messages import ExecuteOrder, Hello
 pytestmark = pytest.mark.timeout(60)
 
 PATIENT = RetryTable(network=RetryRule(max_retries=20, backoff="linear", first_delay_ms=20, max_delay_ms=200))
-
-
-@pytest.fixture
-def engine() -> Iterator[FakeEngine]:
-    with FakeEngine() as fake:
-        yield fake
 
 
 # ---- threads ----

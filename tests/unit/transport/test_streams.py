@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
 import pytest
 import zmq
 
-from tests.conformance.drivers import AsyncDriver, BlockingDriver
 from tests.unit.transport.fake_engine import FakeEngine, filled
 from tests.unit.transport.test_codec import order
 from transport import (
-    BridgeConfig,
     EngineSystemError,
     MarketDataUpdate,
     NotSentError,
@@ -24,8 +22,6 @@ from transport import (
     SubscribeOrderUpdates,
     UpdateGap,
     UpdateKind,
-    connect,
-    connect_blocking,
 )
 from transport.fastpath.market_feed import MarketFeed
 from transport.fastpath.update_feed import UpdateFeed
@@ -123,30 +119,6 @@ def test_lost_market_data_is_counted_also_at_the_end() -> None:
 
 
 # ---- over sockets ----
-
-
-@pytest.fixture
-def engine() -> Iterator[FakeEngine]:
-    with FakeEngine() as fake:
-        yield fake
-
-
-@pytest.fixture(params=["blocking", "async"])
-def connected(request: pytest.FixtureRequest, engine: FakeEngine) -> Iterator[Callable[..., Any]]:
-    opened: list[Any] = []
-
-    def open_client(**settings: Any) -> Any:
-        defaults: dict[str, Any] = {"zmq_endpoint": engine.endpoint, "reconnect_max_ms": 50, "connect_timeout_ms": 3000}
-        config = BridgeConfig(**(defaults | settings))
-        driver: Any = (
-            BlockingDriver(connect_blocking, config) if request.param == "blocking" else AsyncDriver(connect, config)
-        )
-        opened.append(driver)
-        return driver.__enter__()
-
-    yield open_client
-    for driver in reversed(opened):
-        driver.__exit__(None, None, None)
 
 
 def replaying(engine: FakeEngine, history: list[OrderUpdate]) -> Callable[[bytes, int, Any], bool]:
