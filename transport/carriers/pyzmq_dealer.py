@@ -52,8 +52,11 @@ class PyzmqDealer:
             _configure(socket, options)
             self._monitor = socket.get_monitor_socket(_WATCHED)
             socket.connect(options.endpoint)
-        except zmq.ZMQError as error:
+        except BaseException as error:
+            # A socket that stays open would keep its context's end waiting for ever.
             self.close()
+            if not isinstance(error, zmq.ZMQError):
+                raise
             raise OSError(error.errno, f"{options.endpoint}: {error.strerror}") from error
         self._filenos = (int(socket.getsockopt(zmq.FD)), int(self._monitor.getsockopt(zmq.FD)))
         self._send = socket.send

@@ -68,6 +68,9 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for name in _POSITIVE:
             if not 0 < getattr(self, name) < _ENDLESS:
                 raise _bad(name, getattr(self, name), "must be above 0, and finite")
+        for name, largest in _LARGEST.items():
+            if getattr(self, name) > largest:
+                raise _bad(name, getattr(self, name), f"must be at most {largest}")
         if not 0 < self.breaker_slow_call_share <= 1:
             raise _bad("breaker_slow_call_share", self.breaker_slow_call_share, "must be above 0 and at most 1")
         if not is_printable_ascii_id(self.session_id):
@@ -80,6 +83,8 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             endpoint: str = getattr(self, name)
             if not endpoint.startswith(("tcp://", "ipc://")) and not (name == "pub_endpoint" and not endpoint):
                 raise _bad(name, endpoint, "must start with tcp:// or ipc://")
+        if not self.grpc_endpoint.strip():
+            raise _bad("grpc_endpoint", self.grpc_endpoint, "must be host:port or unix:path")
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
@@ -87,9 +92,7 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
         Raises `ValidationError`, its `field` the setting, for unknown names and values of the wrong type or range.
         """
-        known = {_ALIASES.get(name, name): value for name, value in settings.items() if name != "sync_timeout"}
-        if "sync_timeout" in settings and "call_timeout_ms" not in settings:
-            known["call_timeout_ms"] = _seconds_to_ms(settings["sync_timeout"])
+        known = _canonical_names(settings)
         unknown = sorted(set(known) - set(cls.__struct_fields__))
         if unknown:
             raise ValidationError(
@@ -98,7 +101,21 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             )
         for name, value in known.items():
             _check_type(name, value)
+        if isinstance(known.get("retries"), Mapping):
+            known["retries"] = _whole_table(known["retries"])
         return msgspec.convert(known, cls)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any] | Self | None = None, **settings: Any) -> Self:
+        """What an entry point was given, as a configuration; `settings` stand over it.
+
+        A `BridgeConfig` is taken as it is. With a mapping, or nothing, the environment says what it does not.
+        """
+        if not isinstance(config, cls):
+            return cls.load(**(dict(cast("Mapping[str, Any]", config or {})) | settings))
+        if not settings:
+            return config
+        return cls.from_mapping({name: getattr(config, name) for name in cls.__struct_fields__} | settings)
 
     @classmethod
     def load(
@@ -115,7 +132,8 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """
         settings: dict[str, Any] = {} if path is None else _read_table(Path(path))
         settings |= _read_environment(os.environ if environment is None else environment)
-        settings |= {name: value for name, value in arguments.items() if value is not None}
+        # Under one name each: the argument `sync_timeout` stands over the environment's CALL_TIMEOUT_MS.
+        settings |= _canonical_names({name: value for name, value in arguments.items() if value is not None})
         return cls.from_mapping(settings)
 
 
@@ -138,6 +156,14 @@ _POSITIVE: Final = (
 )
 _ENDLESS: Final = 1e12
 """Some thirty years of milliseconds."""
+_INT32_MAX: Final = 2**31 - 1
+_LARGEST: Final = {
+    # What libzmq's options can hold; its queues are set to twice max_in_flight.
+    "connect_timeout_ms": _INT32_MAX,
+    "heartbeat_interval_ms": _INT32_MAX,
+    "heartbeat_timeout_ms": _INT32_MAX,
+    "max_in_flight": _INT32_MAX // 2,
+}
 _TYPES: Final = {field.name: field.type for field in msgspec.structs.fields(BridgeConfig)}
 
 
@@ -149,6 +175,15 @@ def _seconds_to_ms(seconds: object) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise _bad("sync_timeout", seconds, "must be a number of seconds above 0")
     return float(seconds) * 1000.0
+
+
+def _whole_table(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Rules of a table that is given in part: what is not given of a rule stays as it is by default."""
+    standard: dict[str, Any] = msgspec.to_builtins(RetryTable())
+    return {
+        category: standard[category] | dict(cast("Mapping[str, Any]", rule)) if isinstance(rule, Mapping) else rule
+        for category, rule in given.items()
+    }
 
 
 def _check_type(name: str, value: object) -> None:
@@ -178,7 +213,7 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return _canonical_names(settings)
 
 
-def _canonical_names(settings: dict[str, Any]) -> dict[str, Any]:
+def _canonical_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     renamed = {_ALIASES.get(name, name): value for name, value in settings.items() if name != "sync_timeout"}
     if "sync_timeout" in settings:
         renamed.setdefault("call_timeout_ms", _seconds_to_ms(settings["sync_timeout"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -45,6 +46,17 @@ class RetryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Refusals before `apply`, such as BUSY."""
     validation: RetryRule = NEVER
     """What is wrong stays wrong."""
+
+    def __post_init__(self) -> None:
+        for category in self.__struct_fields__:
+            rule: RetryRule = getattr(self, category)
+            for name in ("max_retries", "first_delay_ms", "max_delay_ms"):
+                number: float = getattr(rule, name)
+                if not 0 <= number < math.inf:
+                    raise ValidationError(
+                        f"configuration: retries.{category}.{name} = {number!r} must be 0 or above, and finite",
+                        field="retries",
+                    )
 
     def rule_for(self, error: ExecutionBridgeError) -> tuple[str, RetryRule]:
         """The category of an error and its rule; categories without a row are not retried."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -42,8 +42,10 @@ ReplyT = TypeVar("ReplyT")
 class AsyncFastPath:
     """The path itself: connecting, listeners, single attempts. `FastPathClient` adds whole calls."""
 
-    def __init__(self, config: BridgeConfig | None = None, *, make_carrier: CarrierFactory | None = None) -> None:
-        self.config = config or BridgeConfig()
+    def __init__(
+        self, config: Mapping[str, Any] | BridgeConfig | None = None, *, make_carrier: CarrierFactory | None = None
+    ) -> None:
+        self.config = BridgeConfig.of(config)
         self._pid = os.getpid()
         self._codec = choose_codec(self.config.codec)
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from transport.contract.attempts import Attempts
 from transport.contract.codes import TradingState
@@ -200,9 +200,13 @@ class FastPathClient(AsyncFastPath):
                 return
 
 
-async def connect(config: BridgeConfig | None = None) -> FastPathClient:
-    """A connected client of the fast path alone; raises what kept it from connecting."""
-    client = FastPathClient(config)
+async def connect(config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any) -> FastPathClient:
+    """A connected client of the fast path alone; raises what kept it from connecting.
+
+    `settings` stand over `config`. Without a `BridgeConfig`, environment variables `EXECUTION_BRIDGE_*` fill what is
+    not given.
+    """
+    client = FastPathClient(BridgeConfig.of(config, **settings))
     try:
         await client.connect()
     except BaseException:

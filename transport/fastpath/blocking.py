@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from transport.contract.attempts import Attempts
 from transport.contract.codes import TradingState
@@ -209,9 +209,13 @@ class BlockingFastPathClient(BlockingFastPath):
         self._driver.deliver_told()
 
 
-def connect_blocking(config: BridgeConfig | None = None) -> BlockingFastPathClient:
-    """A connected client of the fast path alone; raises what kept it from connecting."""
-    client = BlockingFastPathClient(config)
+def connect_blocking(config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any) -> BlockingFastPathClient:
+    """A connected client of the fast path alone; raises what kept it from connecting.
+
+    `settings` stand over `config`. Without a `BridgeConfig`, environment variables `EXECUTION_BRIDGE_*` fill what is
+    not given.
+    """
+    client = BlockingFastPathClient(BridgeConfig.of(config, **settings))
     try:
         client.connect()
     except BaseException:

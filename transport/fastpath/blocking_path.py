@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -38,8 +38,10 @@ ReplyT = TypeVar("ReplyT")
 class BlockingFastPath:
     """The path itself: connecting, listeners, single attempts. `BlockingFastPathClient` adds whole calls."""
 
-    def __init__(self, config: BridgeConfig | None = None, *, make_carrier: CarrierFactory | None = None) -> None:
-        self.config = config or BridgeConfig()
+    def __init__(
+        self, config: Mapping[str, Any] | BridgeConfig | None = None, *, make_carrier: CarrierFactory | None = None
+    ) -> None:
+        self.config = BridgeConfig.of(config)
         self._pid = os.getpid()
         self._closed = threading.Event()
         self._codec = choose_codec(self.config.codec)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 
-from transport import BridgeConfig, ValidationError
+from transport import BlockingFastPathClient, BridgeConfig, FastPathClient, RetryRule, RetryTable, ValidationError
+from transport.carriers.pyzmq_dealer import DealerOptions, PyzmqDealer
 
 NO_ENVIRONMENT: dict[str, str] = {}
 
@@ -71,6 +75,12 @@ def test_retries_come_from_the_environment_as_json() -> None:
         ({"breaker_slow_call_share": 2}, "breaker_slow_call_share"),
         ({"sync_timeout": "soon"}, "sync_timeout"),
         ({"retries": {"network": {"max_retires": 1}}}, "retries"),
+        ({"retries": {"network": {"max_retries": -1}}}, "retries"),
+        ({"retries": {"execution": {"first_delay_ms": float("nan")}}}, "retries"),
+        ({"heartbeat_interval_ms": 2**31, "heartbeat_timeout_ms": 2**31}, "heartbeat_interval_ms"),
+        ({"connect_timeout_ms": 2**31}, "connect_timeout_ms"),
+        ({"max_in_flight": 2**30}, "max_in_flight"),
+        ({"grpc_endpoint": ""}, "grpc_endpoint"),
     ],
     ids=str,
 )
@@ -92,3 +102,55 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     broken.write_text("[execution_bridge")
     with pytest.raises(ValidationError, match=r"broken\.toml"):
         BridgeConfig.load(broken, environment=NO_ENVIRONMENT)
+
+
+def test_an_argument_stands_over_the_environment_under_either_name() -> None:
+    environment = {"EXECUTION_BRIDGE_CALL_TIMEOUT_MS": "600", "EXECUTION_BRIDGE_GRPC_ENDPOINT": "environment:1"}
+    config = BridgeConfig.load(environment=environment, sync_timeout=1.0, rust_endpoint="argument:1")
+    assert (config.call_timeout_ms, config.grpc_endpoint) == (1000, "argument:1")
+
+
+def test_a_rule_given_in_part_keeps_the_rest_of_its_default() -> None:
+    retries = BridgeConfig.from_mapping({"retries": {"network": {"max_retries": 5}}}).retries
+    assert retries.network == RetryRule(max_retries=5, backoff="exponential")
+    assert retries.execution == RetryTable().execution
+
+
+def asynchronous_config(made_of: Any) -> BridgeConfig:
+    client = FastPathClient(made_of)
+    asyncio.run(client.close())
+    return client.config
+
+
+@pytest.mark.parametrize("made_of", [None, {"account": "desk"}], ids=["nothing", "mapping"])
+def test_entry_points_fill_from_the_environment_what_is_not_given(
+    monkeypatch: pytest.MonkeyPatch, made_of: dict[str, Any] | None
+) -> None:
+    monkeypatch.setenv("EXECUTION_BRIDGE_MAX_IN_FLIGHT", "7")
+    monkeypatch.setenv("EXECUTION_BRIDGE_ACCOUNT", "environment")
+    with closing(BlockingFastPathClient(made_of)) as client:
+        assert client.config.max_in_flight == 7
+        assert client.config.account == ("environment" if made_of is None else "desk")
+    assert asynchronous_config(made_of).max_in_flight == 7
+    assert BridgeConfig.of(made_of, account="argument").account == "argument"
+
+
+def test_a_configuration_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXECUTION_BRIDGE_MAX_IN_FLIGHT", "7")
+    config = BridgeConfig(account="desk")
+    assert asynchronous_config(config) is config
+    changed = BridgeConfig.of(config, batch_window=3)
+    assert (changed.account, changed.batch_window, changed.max_in_flight) == ("desk", 3, config.max_in_flight)
+    assert changed.session_id == config.session_id
+
+
+def test_an_option_that_libzmq_cannot_hold_is_an_error_and_not_a_hang() -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    options = DealerOptions(
+        endpoint="tcp://127.0.0.1:1", heartbeat_interval_ms=2**40, heartbeat_timeout_ms=2**40, connect_timeout_ms=1,
+        queue_messages=1,
+    )  # fmt: skip
+    with pytest.raises((OverflowError, OSError)):
+        PyzmqDealer(context, options)
+    # pytest's time-out would end this if the socket were still open.
+    context.term()
