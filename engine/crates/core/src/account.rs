@@ -21,7 +21,7 @@ pub(crate) struct Account {
     /// Of its last update.
     pub sequence: u64,
     pub state: TradingState,
-    /// Ids used that are no UUIDv7: orders, tombstones and commands.
+    /// Ids used that are no UUIDv7: of orders and published quotes. What closes an account down takes none.
     pub foreign_ids: u64,
     pub tombstones: u64,
     /// Order ids. Looked up, never iterated but for a sum; its random seeds keep hostile ids from colliding.
@@ -93,13 +93,17 @@ impl Account {
 
     /// Remembers an order id.
     pub fn remember_order(&mut self, id: &Arc<str>, slot: Slot) {
-        self.count_id(id);
+        if slot != Slot::Fenced {
+            self.count_id(id);
+        }
         self.ids.insert(Arc::clone(id), slot);
     }
 
-    /// Remembers a command id.
-    pub fn remember_command(&mut self, id: &Arc<str>, command: CommandNo) {
-        self.count_id(id);
+    /// Remembers a command id, which takes from the quota or not.
+    pub fn remember_command(&mut self, id: &Arc<str>, command: CommandNo, in_quota: bool) {
+        if in_quota {
+            self.count_id(id);
+        }
         self.commands.insert(Arc::clone(id), command);
     }
 

@@ -37,8 +37,10 @@ pub struct Configuration {
     pub max_skew_ms: u64,
     /// How old a UUIDv7 order id may be when first seen, milliseconds.
     pub retention_ms: u64,
-    /// How many ids that are no UUIDv7 an account may use.
+    /// How many ids that are no UUIDv7 an account may use for orders and published quotes.
     pub foreign_id_quota: u64,
+    /// How many ids are remembered: of orders, fences and commands, of all accounts.
+    pub max_remembered_ids: u64,
     /// How many order updates of an account can be replayed.
     pub update_history: u32,
     /// Entries of an order's metadata.
@@ -71,6 +73,7 @@ impl Configuration {
         max_skew_ms: 0,
         retention_ms: 0,
         foreign_id_quota: 0,
+        max_remembered_ids: u64::MAX,
         update_history: 0,
         max_metadata_entries: 0,
         max_metadata_bytes: 0,
@@ -101,6 +104,7 @@ impl Configuration {
             ("max_skew_ms", self.max_skew_ms, 0, MAX_MS),
             ("retention_ms", self.retention_ms, 1, MAX_MS),
             ("foreign_id_quota", self.foreign_id_quota, 0, u64::MAX),
+            ("max_remembered_ids", self.max_remembered_ids, 1, u64::MAX),
             ("update_history", u64::from(self.update_history), 0, u64::from(MAX_UPDATE_HISTORY)),
             ("max_metadata_entries", u64::from(self.max_metadata_entries), 0, u64::from(MAX_METADATA)),
             ("max_metadata_bytes", u64::from(self.max_metadata_bytes), 0, u64::from(MAX_METADATA)),

@@ -101,6 +101,8 @@ pub struct CommandRecorded {
     pub command: CommandNo,
     pub account: String,
     pub command_id: String,
+    /// Whether an id that is no UUIDv7 counts against the account's quota: of published quotes only.
+    pub in_quota: bool,
     pub content_hash: ContentHash,
     pub intent: Intent,
     /// Orders and legs whose report the command waits for, ascending; empty where `reply` is given.

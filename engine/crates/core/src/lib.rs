@@ -7,6 +7,7 @@
 //! the live engine run the same code.
 
 mod account;
+mod admission;
 mod apply;
 pub mod canonical;
 pub mod code;
@@ -32,6 +33,7 @@ mod validate;
 pub mod venue;
 
 pub use self::core::Core;
+pub use admission::{Quota, RememberedIds};
 pub use code::{ReasonCode, Rejection};
 pub use command::{
     CancelAllOrders, CancelOrder, Command, FenceOrder, PublishQuotes, Quote, ReplaceOrder, SetTradingState,
@@ -42,7 +44,7 @@ pub use effect::{Effect, MarketData};
 pub use event::{CommandRecorded, ContentHash, Event, Intent, OrderOpened, OrderRejected};
 pub use input::{Call, CommandNo, CommandOutcome, Input, Outcome};
 pub use order::{ExecutionStatus, Order, OrderType, Side, TimeInForce, TradingState};
-pub use queries::{Quota, Replay};
+pub use queries::Replay;
 pub use reply::{CommandReply, ExecuteReply, GetOrderReply, OrderCommandReply, OrderReply, OrderUpdate, UpdateKind};
 pub use venue::{Level, NewOrder, OrderNo, Part, VenueCommand, VenueKey, VenueReport};
 

@@ -1,12 +1,12 @@
 //! What can be asked of the core without changing it.
 
 use crate::account::{Account, Slot};
-use crate::identity::{check_id, is_id, split_leg, uuid7_ms};
+use crate::identity::{check_id, split_leg};
 use crate::order_state::OrderState;
 use crate::state_hash::{Kind, entity_hash};
 use crate::{
-    Command, CommandOutcome, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply,
-    OrderUpdate, Part, ReasonCode, Rejection, UpdateKind, VenueCommand, VenueKey,
+    CommandOutcome, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply, OrderUpdate,
+    Part, ReasonCode, Rejection, UpdateKind, VenueCommand, VenueKey,
 };
 use std::sync::Arc;
 
@@ -15,28 +15,20 @@ use std::sync::Arc;
 pub enum Replay {
     /// All updates after the number that was asked for.
     Updates(Vec<Arc<OrderUpdate>>),
-    /// Those from `first` to `last` can no longer be replayed; the open orders as of `last` instead.
+    /// Those from `first` to `last`, and no others, can no longer be replayed; the open orders as they are now instead,
+    /// and then what can be replayed.
     Gap {
         /// First number that will not come.
         first: u64,
-        /// Last number that will not come: the account's last.
+        /// Last number that will not come.
         last: u64,
-        /// One for each open order and leg, `snapshot` set, `sequence` its last update.
+        /// One for each open order and leg, `snapshot` set, `sequence` its last update (which may be one of `updates`).
         snapshot: Vec<OrderUpdate>,
+        /// All updates after `last`.
+        updates: Vec<Arc<OrderUpdate>>,
     },
     /// The number lies beyond the account's last: the engine has forgotten what the subscriber saw.
     Regressed,
-}
-
-/// How many ids that are no UUIDv7 an account has used (orders, tombstones and commands).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Quota {
-    /// Ids used.
-    pub used: u64,
-    /// Beyond this, `ID_QUOTA_EXCEEDED`.
-    pub limit: u64,
-    /// Four fifths are used: tell somebody.
-    pub alarm: bool,
 }
 
 /// What an id stands for.
@@ -51,39 +43,6 @@ pub(crate) enum Found {
 }
 
 impl Core {
-    /// Refusals before `apply` that depend on state: a new id that is no UUIDv7, beyond the account's quota.
-    ///
-    /// # Errors
-    /// ID_QUOTA_EXCEEDED.
-    pub fn admit(&self, command: &Command) -> Result<(), Rejection> {
-        let (account, order_id, command_id) = ids_of(command);
-        let account = self.account(account_name(account));
-        let new_order = order_id.is_some_and(|id| {
-            is_id(id) && uuid7_ms(id).is_none() && account.is_none_or(|one| !one.ids.contains_key(id))
-        });
-        let new_command = command_id.is_some_and(|id| {
-            is_id(id) && uuid7_ms(id).is_none() && account.is_none_or(|one| !one.commands.contains_key(id))
-        });
-        let wanted = u64::from(new_order) + u64::from(new_command);
-        let limit = self.limits().foreign_id_quota;
-        let used = account.map_or(0, |account| account.foreign_ids);
-        if wanted == 0 || used.saturating_add(wanted) <= limit {
-            return Ok(());
-        }
-        let field = if new_order { "order_id" } else { "command_id" };
-        let message = format!(
-            "the account has used {used} of {limit} ids that are no UUIDv7; use UUIDv7 ids, or raise foreign_id_quota"
-        );
-        Err(Rejection::new(ReasonCode::IdQuotaExceeded, field, message))
-    }
-
-    /// The account's use of ids that are no UUIDv7.
-    pub fn quota(&self, account: &str) -> Quota {
-        let used = self.account(account_name(account)).map_or(0, |account| account.foreign_ids);
-        let limit = self.limits().foreign_id_quota;
-        Quota { used, limit, alarm: used > 0 && used >= limit - limit / 5 }
-    }
-
     /// The configuration, or one without instruments before there is any.
     pub(crate) fn limits(&self) -> &Configuration {
         const NONE: &Configuration = &Configuration::UNCONFIGURED;
@@ -198,7 +157,12 @@ impl Core {
         let missed = usize::try_from(last - after).unwrap_or(usize::MAX);
         match account.history.len().checked_sub(missed) {
             Some(start) => Replay::Updates(account.history.range(start..).cloned().collect()),
-            None => Replay::Gap { first: after + 1, last, snapshot: self.snapshot(account) },
+            None => Replay::Gap {
+                first: after + 1,
+                last: last.saturating_sub(account.history.len() as u64),
+                snapshot: self.snapshot(account),
+                updates: account.history.iter().cloned().collect(),
+            },
         }
     }
 
@@ -245,6 +209,7 @@ impl Core {
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         let sum = |count: fn(&Account) -> u64| self.accounts.iter().map(count).sum();
         let alarms = self.accounts.iter().filter(|account| self.quota(&account.name).alarm).count();
+        let remembered = self.remembered_ids();
         vec![
             ("orders", self.orders.len() as u64),
             ("open_orders", sum(|account| account.open.len() as u64)),
@@ -252,6 +217,8 @@ impl Core {
             ("fenced_ids", sum(|account| account.tombstones)),
             ("foreign_ids", sum(|account| account.foreign_ids)),
             ("foreign_id_alarms", alarms as u64),
+            ("remembered_ids", remembered.used),
+            ("remembered_id_alarms", u64::from(remembered.alarm)),
             ("unreported_orders", self.unreported.len() as u64),
         ]
     }
@@ -288,18 +255,5 @@ pub(crate) fn refused(rejection: Rejection) -> GetOrderReply {
         message: rejection.message,
         field: rejection.field,
         ..GetOrderReply::default()
-    }
-}
-
-/// Account, order id that may be spent, command id.
-fn ids_of(command: &Command) -> (&str, Option<&str>, Option<&str>) {
-    match command {
-        Command::Execute(order) => (&order.account, Some(&order.order_id), None),
-        Command::Cancel(one) => (&one.account, Some(&one.order_id), Some(&one.command_id)),
-        Command::Replace(one) => (&one.account, None, Some(&one.command_id)),
-        Command::Fence(one) => (&one.account, Some(&one.order_id), None),
-        Command::CancelAll(one) => (&one.account, None, Some(&one.command_id)),
-        Command::SetTradingState(one) => (&one.account, None, Some(&one.command_id)),
-        Command::PublishQuotes(one) => (&one.account, None, Some(&one.command_id)),
     }
 }

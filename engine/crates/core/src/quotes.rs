@@ -45,6 +45,10 @@ fn check_side(
         (Some(_), None) => missing(size_field, price_name),
         (Some(price), Some(size)) => {
             let price_ticks = price_ticks(&price_field, price, instrument)?;
+            if size.mantissa < 0 {
+                let message = format!("{size_field} is {size}, and must not be negative");
+                return Err(Rejection::new(ReasonCode::InvalidField, size_field, message));
+            }
             let quantity_steps = match size.is_zero() {
                 true => 0,
                 false => quantity_steps(&size_field, size, instrument)?,

@@ -177,7 +177,8 @@ pub enum VenueReport {
         trigger_ticks: i64,
         quantity_steps: i64,
     },
-    /// A leg grew with its entry or shrank with its sibling.
+    /// A leg grew with its entry or shrank with its sibling. One that had nothing left and grows waits for its trigger
+    /// anew.
     LegResized {
         key: VenueKey,
         /// The leg's total quantity from now on, its own executed part included.

@@ -147,8 +147,11 @@ fn a_subscriber_resumes_where_it_was_or_learns_of_the_gap() {
     assert_eq!(sequences(5), [6]);
     assert!(sequences(6).is_empty());
     assert_eq!(desk.core.updates_since("default", 7), Replay::Regressed);
-    let Replay::Gap { first, last, snapshot } = desk.core.updates_since("default", 2) else { panic!("no gap") };
-    assert_eq!((first, last), (3, 6));
+    let Replay::Gap { first, last, snapshot, updates } = desk.core.updates_since("default", 2) else {
+        panic!("no gap")
+    };
+    assert_eq!((first, last), (3, 3), "what can no longer be replayed, and nothing else");
+    assert_eq!(updates.iter().map(|update| update.sequence).collect::<Vec<_>>(), [4, 5, 6]);
     let open: Vec<_> = snapshot.iter().map(|update| (update.order.order_id.as_str(), update.sequence)).collect();
     assert_eq!(open, [("b", 2), ("c", 3), ("d", 4), ("e", 5)]);
     assert!(snapshot.iter().all(|update| update.snapshot && update.order.sequence == update.sequence));
@@ -212,6 +215,8 @@ fn one_bad_quote_refuses_the_message_and_names_the_field() {
         assert_eq!((reply.code, reply.field.as_str(), reply.affected), (code, field, 0));
     }
     assert_eq!(publish(&mut desk, Vec::new()).code, ReasonCode::MissingField);
+    let negative = publish(&mut desk, vec![Quote { ask_size: Some(decimal("-1")), ..good() }]);
+    assert_eq!(negative.message, "quotes[0].ask_size is -1, and must not be negative", "0 is allowed");
     assert!(desk.effects.is_empty());
 }
 

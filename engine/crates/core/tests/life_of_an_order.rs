@@ -287,6 +287,21 @@ fn a_leg_that_is_done_stays_open_while_its_entry_can_fill() {
 }
 
 #[test]
+fn a_leg_that_a_later_fill_of_its_entry_arms_again_is_triggered_again() {
+    let mut desk = Desk::open();
+    let [entry, stop, _] = with_legs(&mut desk);
+    let opened = VenueReport::LegOpened { key: stop, trigger_ticks: 9_000, quantity_steps: 4_000 };
+    let (opening, stopped) = (desk.filled(entry, 4_000, 10_000), desk.filled(stop, 4_000, 8_900));
+    desk.reports(&[opening, opened, VenueReport::Triggered { key: stop }, stopped]);
+    let later = desk.filled(entry, 6_000, 10_000);
+    desk.reports(&[later, VenueReport::LegResized { key: stop, quantity_steps: 10_000 }]);
+    desk.reports(&[VenueReport::Triggered { key: stop }, VenueReport::Triggered { key: stop }]);
+    let triggers = desk.updates.iter().filter(|update| update.kind == UpdateKind::Triggered);
+    assert_eq!(triggers.count(), 2, "once each time it was armed");
+    assert_eq!(desk.recovered().state_hash(), desk.core.state_hash());
+}
+
+#[test]
 fn a_leg_can_be_cancelled_and_its_trigger_moved() {
     let mut desk = Desk::open();
     let [entry, stop, _] = with_legs(&mut desk);

@@ -172,22 +172,3 @@ fn an_id_from_before_the_retention_window_is_rejected_and_not_stored() {
     assert_eq!(desk.events.len(), events);
     desk.work(limit(&uuid7(now_ms - 60_000)));
 }
-
-#[test]
-fn ids_that_are_no_uuid7_count_against_a_quota_with_an_alarm_before_it() {
-    let mut desk = Desk::open_with(Configuration { foreign_id_quota: 5, ..configuration() });
-    for number in 0..3 {
-        desk.work(limit(&format!("foreign-{number}")));
-    }
-    assert_eq!(desk.core.quota("default"), Quota { used: 3, limit: 5, alarm: false });
-    desk.send(Command::Fence(FenceOrder { account: String::new(), order_id: "foreign-3".into() }));
-    assert!(desk.core.quota("default").alarm);
-    desk.work(limit("foreign-4"));
-
-    let refusal = desk.core.admit(&Command::Execute(limit("foreign-5"))).unwrap_err();
-    assert_eq!((refusal.code, refusal.field.as_str()), (ReasonCode::IdQuotaExceeded, "order_id"));
-    let cancel = desk.cancel("unknown");
-    assert_eq!(desk.core.admit(&cancel).unwrap_err().code, ReasonCode::IdQuotaExceeded);
-    assert!(desk.core.admit(&Command::Execute(limit("foreign-4"))).is_ok(), "a copy of a known order passes");
-    assert!(desk.core.admit(&Command::Execute(limit(&uuid7(START_NS / MS)))).is_ok(), "a UUIDv7 passes");
-}

@@ -14,6 +14,8 @@ pub(super) struct Identity<'a> {
     pub account: &'a str,
     pub command_id: &'a str,
     pub content_hash: ContentHash,
+    /// Whether an id that is no UUIDv7 counts against the account's quota.
+    pub in_quota: bool,
 }
 
 /// What an identity stands for before the command is looked at.
@@ -83,6 +85,7 @@ impl Core {
             command,
             account: account_name(identity.account).to_owned(),
             command_id: identity.command_id.to_owned(),
+            in_quota: identity.in_quota,
             content_hash: identity.content_hash,
             intent,
             waits_for,

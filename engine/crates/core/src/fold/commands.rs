@@ -28,7 +28,7 @@ impl Core {
             self.waiting.entry(*key).or_default().push(command.no);
         }
         let account = &mut self.accounts[command.account as usize];
-        account.remember_command(&command.command_id, command.no);
+        account.remember_command(&command.command_id, command.no, event.in_quota);
         self.commands.push(command);
         self.change_command(event.command, |_| {});
     }

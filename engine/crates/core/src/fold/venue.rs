@@ -30,7 +30,12 @@ impl Core {
                 self.absorb_leg(*key, *trigger_ticks, *quantity_steps, *at_ns)
             }
             Event::LegResized { key, quantity_steps, at_ns } => {
-                self.progress(*key)?.quantity_steps = *quantity_steps;
+                let now = self.progress(*key)?;
+                // With nothing left its trigger is done with: growing again, it waits for the next.
+                if now.remaining_steps() == 0 && *quantity_steps > now.executed_steps {
+                    now.triggered = false;
+                }
+                now.quantity_steps = *quantity_steps;
                 self.report(*key, UpdateKind::LegChanged, *at_ns)
             }
             _ => None,

@@ -33,6 +33,7 @@ pub fn configuration() -> Configuration {
         max_skew_ms: 1_000,
         retention_ms: 60_000,
         foreign_id_quota: 1_000,
+        max_remembered_ids: 1_000_000,
         update_history: 100,
         max_metadata_entries: 32,
         max_metadata_bytes: 256,

@@ -33,6 +33,7 @@ pub fn configuration() -> Configuration {
         max_skew_ms: 60_000,
         retention_ms: 7 * 24 * 3_600_000,
         foreign_id_quota: 1_000_000,
+        max_remembered_ids: 5_000_000,
         update_history: 10_000,
         max_metadata_entries: 32,
         max_metadata_bytes: 256,

@@ -71,9 +71,10 @@ impl Subscription {
 fn owed(replay: Replay) -> VecDeque<SubscriptionItem> {
     match replay {
         Replay::Updates(updates) => updates.into_iter().map(SubscriptionItem::Update).collect(),
-        Replay::Gap { first, last, snapshot } => {
-            let snapshot = snapshot.into_iter().map(|update| SubscriptionItem::Update(Arc::new(update)));
-            std::iter::once(SubscriptionItem::Gap { first, last }).chain(snapshot).collect()
+        Replay::Gap { first, last, snapshot, updates } => {
+            let snapshot = snapshot.into_iter().map(Arc::new);
+            let after = snapshot.chain(updates).map(SubscriptionItem::Update);
+            std::iter::once(SubscriptionItem::Gap { first, last }).chain(after).collect()
         }
         Replay::Regressed => VecDeque::new(),
     }

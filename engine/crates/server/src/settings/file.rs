@@ -37,6 +37,7 @@ pub struct OrdersSection {
     pub max_skew_ms: Option<u64>,
     pub retention_ms: Option<u64>,
     pub foreign_id_quota: Option<u64>,
+    pub max_remembered_ids: Option<u64>,
     pub update_history: Option<u32>,
     pub max_metadata_entries: Option<u32>,
     pub max_metadata_bytes: Option<u32>,

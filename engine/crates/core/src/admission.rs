@@ -1,0 +1,122 @@
+//! Room for new ids: how many are remembered, and which commands are refused when there is none left.
+//!
+//! Every id stays in memory, so their number is bounded. Ids that are no UUIDv7 carry no age and can never be
+//! forgotten: an account has a quota of them.
+
+use crate::identity::{is_id, uuid7_ms};
+use crate::queries::{account_name, check_account};
+use crate::{Command, Core, ReasonCode, Rejection};
+
+/// How many ids that are no UUIDv7 an account has used: of orders and of published quotes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Quota {
+    /// Ids used.
+    pub used: u64,
+    /// Beyond this, `ID_QUOTA_EXCEEDED`.
+    pub limit: u64,
+    /// Four fifths are used: tell somebody.
+    pub alarm: bool,
+}
+
+/// How many ids are remembered: of orders, fences and commands, of all accounts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RememberedIds {
+    /// Ids remembered.
+    pub used: u64,
+    /// Beyond this, `BUSY`; a tenth beyond it, also for what closes an account down.
+    pub limit: u64,
+    /// Nine tenths are used: tell somebody.
+    pub alarm: bool,
+}
+
+/// The ids that a command brings, as far as they may be remembered.
+struct Ids<'a> {
+    account: &'a str,
+    /// An order id that is spent or fenced.
+    order: Option<&'a str>,
+    command: Option<&'a str>,
+}
+
+impl Core {
+    /// Refusals before `apply` that depend on state: there is no room for the new ids of this command. A copy of what
+    /// is known brings none.
+    ///
+    /// # Errors
+    /// BUSY: too many ids are remembered. ID_QUOTA_EXCEEDED: too many of the account's are no UUIDv7.
+    pub fn admit(&self, command: &Command) -> Result<(), Rejection> {
+        let ids = Ids::of(command);
+        if check_account(ids.account).is_err() {
+            return Ok(()); // nothing is remembered for it
+        }
+        let account = self.account(account_name(ids.account));
+        let order = ids.order.filter(|id| is_id(id) && account.is_none_or(|one| !one.ids.contains_key(*id)));
+        let command_id =
+            ids.command.filter(|id| is_id(id) && account.is_none_or(|one| !one.commands.contains_key(*id)));
+        self.check_room(command, u64::from(order.is_some()) + u64::from(command_id.is_some()))?;
+        if !matches!(command, Command::Execute(_) | Command::PublishQuotes(_)) {
+            return Ok(());
+        }
+        let field = if order.is_some() { "order_id" } else { "command_id" };
+        let is_foreign = order.or(command_id).is_some_and(|id| uuid7_ms(id).is_none());
+        if is_foreign { self.check_quota(ids.account, field) } else { Ok(()) }
+    }
+
+    fn check_room(&self, command: &Command, wanted: u64) -> Result<(), Rejection> {
+        let RememberedIds { used, limit, .. } = self.remembered_ids();
+        // An account can still be closed down when nothing else is possible.
+        let closes_down = matches!(
+            command,
+            Command::Cancel(_) | Command::CancelAll(_) | Command::SetTradingState(_) | Command::Fence(_)
+        );
+        let most = if closes_down { limit.saturating_add(limit / 10) } else { limit };
+        if wanted == 0 || used.saturating_add(wanted) <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "the engine remembers {used} ids of orders, fences and commands, and max_remembered_ids is {limit}; \
+             nothing was done: raise max_remembered_ids and restart the engine, or start one with a new journal"
+        );
+        Err(Rejection::new(ReasonCode::Busy, "", message))
+    }
+
+    fn check_quota(&self, account: &str, field: &str) -> Result<(), Rejection> {
+        let Quota { used, limit, .. } = self.quota(account);
+        if used < limit {
+            return Ok(());
+        }
+        let message = format!(
+            "the account has used {used} of {limit} ids that are no UUIDv7; use UUIDv7 ids, or raise foreign_id_quota"
+        );
+        Err(Rejection::new(ReasonCode::IdQuotaExceeded, field, message))
+    }
+
+    /// The account's use of ids that are no UUIDv7.
+    pub fn quota(&self, account: &str) -> Quota {
+        let used = self.account(account_name(account)).map_or(0, |account| account.foreign_ids);
+        let limit = self.limits().foreign_id_quota;
+        Quota { used, limit, alarm: used > 0 && used >= limit - limit / 5 }
+    }
+
+    /// How many ids are remembered.
+    pub fn remembered_ids(&self) -> RememberedIds {
+        let tombstones: u64 = self.accounts.iter().map(|account| account.tombstones).sum();
+        let used = self.orders.len() as u64 + self.commands.len() as u64 + tombstones;
+        let limit = self.limits().max_remembered_ids;
+        RememberedIds { used, limit, alarm: used > 0 && used >= limit - limit / 10 }
+    }
+}
+
+impl<'a> Ids<'a> {
+    fn of(command: &'a Command) -> Self {
+        let (account, order, command) = match command {
+            Command::Execute(one) => (&one.account, Some(&one.order_id), None),
+            Command::Cancel(one) => (&one.account, Some(&one.order_id), Some(&one.command_id)),
+            Command::Replace(one) => (&one.account, None, Some(&one.command_id)),
+            Command::Fence(one) => (&one.account, Some(&one.order_id), None),
+            Command::CancelAll(one) => (&one.account, None, Some(&one.command_id)),
+            Command::SetTradingState(one) => (&one.account, None, Some(&one.command_id)),
+            Command::PublishQuotes(one) => (&one.account, None, Some(&one.command_id)),
+        };
+        Self { account, order: order.map(String::as_str), command: command.map(String::as_str) }
+    }
+}
