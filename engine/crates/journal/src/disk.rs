@@ -22,6 +22,9 @@ pub trait Disk: Send + Sync + 'static {
     /// 16 bytes that nobody can foresee: journal ids and the salts of checksums come from here,
     /// so that a simulated disk can repeat a run.
     fn random_bytes(&self) -> [u8; 16];
+    /// What names the present boot of the machine: what was written, synced or not, is read back as long as it stays
+    /// the same. `None`: unknown, so that the machine may have been lost at any time.
+    fn boot_id(&self) -> Option<[u8; 16]>;
 }
 
 /// One open file. All calls take an offset: there is no shared position, so that one thread may

@@ -18,6 +18,8 @@ pub const MAX_PAYLOAD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes of a record before its payload.
 pub(crate) const RECORD_HEADER_BYTES: usize = 32;
+/// Where the kind stands in it, the last field.
+pub(crate) const KIND_AT: usize = RECORD_HEADER_BYTES - 4;
 /// Where records may start.
 pub(crate) const ALIGNMENT: usize = 8;
 

@@ -26,8 +26,10 @@
 //! Map of the crate: [`Disk`] is the file-system seam, with [`RealDisk`] and
 //! [`fake::FakeDisk`] behind it; `format` has the bytes; `segment` makes files; `journal`
 //! appends; `sync` is the part that waits for the disk; `scan` reads a directory and tells a
-//! torn tail from damage; `recovery` acts on what the scan found.
+//! torn tail from damage, with `search` for what stands behind the last record and `boot` for
+//! whether the machine was lost since; `recovery` acts on what the scan found.
 
+mod boot;
 mod disk;
 mod error;
 pub mod fake;
@@ -36,6 +38,7 @@ mod journal;
 mod real;
 mod recovery;
 mod scan;
+mod search;
 mod segment;
 mod sync;
 mod window;

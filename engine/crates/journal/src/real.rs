@@ -11,6 +11,8 @@ use rustix::io::Errno;
 use crate::{Disk, DiskFile, Error};
 
 const LOCK_NAME: &str = "LOCK";
+/// Made by Linux at each boot (random(4)).
+const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A directory of the file system. std opens all files with `O_CLOEXEC`.
 #[derive(Debug)]
@@ -128,6 +130,11 @@ impl Disk for RealDisk {
     fn random_bytes(&self) -> [u8; 16] {
         // Made from 122 random bits; the six fixed ones do not matter to a salt or an id.
         *uuid::Uuid::new_v4().as_bytes()
+    }
+
+    fn boot_id(&self) -> Option<[u8; 16]> {
+        let text = std::fs::read_to_string(BOOT_ID_PATH).ok()?;
+        Some(*uuid::Uuid::try_parse(text.trim()).ok()?.as_bytes())
     }
 }
 

@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::boot;
 use crate::format::SEGMENT_HEADER_BYTES;
 use crate::scan::{Scan, Stretch, scan};
 use crate::segment::{Segment, Spare, SpareOrder, list_segments, no_space_or_io, remove_unfinished, segment_name};
@@ -15,7 +16,8 @@ impl<D: Disk> Journal<D> {
     /// goes through `visit`, in order; a torn tail is cut.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if a record that was durable is not whole: nothing is changed then.
+    /// [`Error::Damaged`] if a record that was durable, or was written in the present boot of the machine, is not
+    /// whole: nothing is changed then.
     /// [`RecoveryError::Visitor`] if the visitor refuses a record: nothing is changed either.
     /// [`Error::Io`], [`Error::NoSpace`], [`Error::UnknownFormat`].
     pub fn open<E>(
@@ -29,6 +31,7 @@ impl<D: Disk> Journal<D> {
         }
         let mut scan = scan(&disk, visit)?;
         repair(&disk, options, &mut scan)?;
+        boot::remember(&disk)?;
         let last_seq = scan.summary.last_seq;
         let journal = Self {
             disk: Arc::new(disk),

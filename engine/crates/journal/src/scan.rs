@@ -10,6 +10,10 @@
 //!
 //! (In mode `Os` records are acknowledged before they are synced; `durable_seq` on disk is what
 //! was synced, there too, so that what the loss of a machine tears is not taken for damage.)
+//!
+//! If the machine has lived on since (`boot`), nothing that was written can be missing, whatever
+//! was synced: only the last write may end early, with nothing behind its end. Then all that stands
+//! farther behind says that `s` was written whole, and has been damaged.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,10 +21,12 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::format::{ALIGNMENT, Kind, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, payload_checksum};
+use crate::boot;
+use crate::format::{Kind, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, payload_checksum};
+use crate::search::{search, torn_write_bytes};
 use crate::segment::{Segment, list_segments, segment_name};
 use crate::window::Window;
-use crate::{Disk, DiskFile, Error, RecoveryError};
+use crate::{Disk, Error, RecoveryError};
 
 /// One whole record, as the visitor sees it.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +130,8 @@ enum Found {
 
 struct Scanner<'d, D: Disk> {
     disk: &'d D,
+    /// The machine lives since the last writer began.
+    same_boot: bool,
     segment: Segment<D>,
     segment_first_seq: u64,
     window: Window<D::File>,
@@ -141,6 +149,8 @@ struct Scanner<'d, D: Disk> {
 
 impl<'d, D: Disk> Scanner<'d, D> {
     fn start(disk: &'d D) -> Result<Self, Error> {
+        // First: a start that goes on meanwhile makes its note when the segments are as it says.
+        let same_boot = boot::is_of_last_writer(disk)?;
         let first_seq = *list_segments(disk)?.first().ok_or(Error::NoJournal)?;
         if first_seq != 1 {
             let detail = format!("the segments with records 1 to {} are gone", first_seq - 1);
@@ -149,6 +159,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
         let segment = Segment::open(disk, first_seq)?;
         Ok(Self {
             disk,
+            same_boot,
             window: Window::new(Arc::clone(&segment.file), segment.file_bytes),
             segment,
             segment_first_seq: first_seq,
@@ -278,15 +289,32 @@ impl<'d, D: Disk> Scanner<'d, D> {
         // The search takes time, and a live engine writes meanwhile. Its witness was written
         // after the record, so that a second look tells the two cases apart.
         self.window.look_again().map_err(Error::io("read", &self.segment.name))?;
-        match (self.find()?, witness) {
-            (Found::NotWhole(why), Some(witness)) => {
+        let Found::NotWhole(why) = self.find()? else { return Ok(Beyond::WholeByNow) };
+        match witness.or(self.find_more_than_a_torn_write(&tail)?) {
+            Some(witness) => {
                 let seq = self.next_seq;
-                let detail = format!("record {seq} should be there: {why}; {witness} says that it was durable");
+                let detail = format!("record {seq} should be there: {why}; {witness}");
                 Err(Error::damaged(&self.segment.name, self.offset, detail))
             }
-            (Found::NotWhole(_), None) => Ok(Beyond::Nothing(tail)),
-            _ => Ok(Beyond::WholeByNow),
+            None => Ok(Beyond::Nothing(tail)),
         }
+    }
+
+    /// As long as the machine lives, what was written later says that all before it was written.
+    fn find_more_than_a_torn_write(&mut self, tail: &Tail) -> Result<Option<String>, Error> {
+        if !self.same_boot {
+            return Ok(None);
+        }
+        let torn = torn_write_bytes(&mut self.window, self.segment.seed, self.offset, self.next_seq);
+        let torn_bytes = torn.map_err(Error::io("read", &self.segment.name))?;
+        let later = match tail.torn_segments.first() {
+            Some(first_seq) => format!("{} was begun after it", segment_name(*first_seq)),
+            None if tail.bytes > torn_bytes => {
+                format!("what was written after it reaches to offset {}", self.offset + tail.bytes)
+            }
+            None => return Ok(None),
+        };
+        Ok(Some(format!("{later}, and the machine has not been restarted since")))
     }
 
     fn open_later(&self, first_seq: u64) -> Result<Segment<D>, Error> {
@@ -348,45 +376,5 @@ impl<'d, D: Disk> Scanner<'d, D> {
 }
 
 fn describe_witness(seq: u64, file: &str) -> String {
-    format!("what was written after record {seq} in {file}")
-}
-
-/// What stands behind the last whole record of a segment.
-struct Searched {
-    /// Up to the last byte that is not zero.
-    bytes: u64,
-    /// The sequence number in the first whole header that says that the record was durable.
-    witness: Option<u64>,
-}
-
-const BLOCK_BYTES: usize = 64 * 1024;
-static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
-
-/// Looks at every place where a header may stand, for one that says that `seq` was durable. Most
-/// of a segment is zeros, which are compared by blocks.
-fn search<F: DiskFile>(window: &mut Window<F>, seed: u32, from: u64, seq: u64) -> io::Result<Searched> {
-    let mut searched = Searched { bytes: 0, witness: None };
-    let mut block_offset = from;
-    loop {
-        let (bytes, block_bytes) = match window.up_to(block_offset, BLOCK_BYTES + RECORD_HEADER_BYTES)? {
-            [] => return Ok(searched),
-            bytes => (bytes, bytes.len().min(BLOCK_BYTES)),
-        };
-        let block = &bytes[..block_bytes];
-        if block != &ZEROS[..block_bytes] {
-            let used = block.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            searched.bytes = block_offset - from + used as u64;
-            searched.witness = searched.witness.or_else(|| find_witness(bytes, seed, seq));
-        }
-        block_offset += block_bytes as u64;
-    }
-}
-
-fn find_witness(bytes: &[u8], seed: u32, seq: u64) -> Option<u64> {
-    let places = (0..bytes.len().min(BLOCK_BYTES)).step_by(ALIGNMENT);
-    places
-        .filter_map(|at| bytes.get(at..at + RECORD_HEADER_BYTES))
-        .filter_map(|header| RecordHeader::decode(seed, header))
-        .find(|header| header.durable_seq >= seq)
-        .map(|header| header.seq)
+    format!("what was written after record {seq} in {file} says that it was durable")
 }

@@ -49,6 +49,9 @@ impl Disk for LateDisk {
     fn random_bytes(&self) -> [u8; 16] {
         panic!("reading needs no chance")
     }
+    fn boot_id(&self) -> Option<[u8; 16]> {
+        None
+    }
 }
 
 impl DiskFile for LateFile {

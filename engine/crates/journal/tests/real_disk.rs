@@ -97,7 +97,11 @@ fn a_torn_tail_of_a_real_file_is_cut_and_the_segment_is_whole_again() {
     let path = directory.path().join(FIRST_SEGMENT);
     let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
     file.write_at(&[0xAB; 500], 64 + 40).unwrap();
+    // As after the loss of the machine: no process of this boot leaves such a tail.
+    let boot = directory.path().join("BOOT");
     let reader = RealDisk::open_read_only(directory.path()).unwrap();
+    assert!(matches!(try_read(&reader), Err(Error::Damaged { offset: 104, .. })));
+    fs::write(boot, [0; 20]).unwrap();
     assert_eq!(try_read(&reader).unwrap().0.cut_bytes, 500);
     assert_eq!(fs::read(&path).unwrap()[104..604], [0xAB; 500], "reading changes nothing");
     let opened = open(RealDisk::open(directory.path()).unwrap(), small(Durability::Always));

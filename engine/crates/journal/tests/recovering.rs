@@ -195,6 +195,68 @@ fn damage_of_the_last_record_is_known_after_a_close_in_order() {
     }
 }
 
+/// Eight records in three segments, none of them synced: only the boot says that they were whole.
+fn unsynced_journal() -> FakeDisk {
+    let disk = FakeDisk::new(8);
+    let mut journal = open(disk.clone(), small(Durability::Os)).journal;
+    for number in 1..=8 {
+        record(&mut journal, &[number; 1000]);
+        journal.write().unwrap();
+    }
+    disk
+}
+
+#[test]
+fn as_long_as_the_machine_lives_damage_of_an_unsynced_record_is_known() {
+    for (what, from, bytes) in [("a flipped byte", 1200, 1), ("a hole", 1000, 1500), ("a hole at a record", 1096, 2064)]
+    {
+        let disk = unsynced_journal().kill();
+        let file = disk.open(FIRST_SEGMENT).unwrap();
+        let damage = vec![if bytes == 1 { 0xFF } else { 0 }; bytes];
+        bridge_journal::DiskFile::write_at(&file, &damage, from).unwrap();
+        for error in [try_read(&disk).err().unwrap(), try_open(disk.clone(), small(Durability::Os)).err().unwrap()] {
+            assert!(matches!(&error, Error::Damaged { file, .. } if file == FIRST_SEGMENT), "{what}: {error}");
+        }
+        // The same bytes after the loss of the machine may be a torn tail.
+        open(disk.crash(), small(Durability::Os));
+    }
+}
+
+#[test]
+fn as_long_as_the_machine_lives_a_torn_last_write_is_cut_wherever_it_ends() {
+    let (disk, _journal) = journal_of(2, 100, small(Durability::Os));
+    let (_, records) = try_read(&disk).unwrap();
+    let last = records[1].offset;
+    for written in 0..136 {
+        let torn = disk.kill();
+        let file = torn.open(FIRST_SEGMENT).unwrap();
+        bridge_journal::DiskFile::write_at(&file, &vec![0; 4096 - (last + written) as usize], last + written).unwrap();
+        let whole = written >= 32 + 100; // the padding is zeros anyway
+        let opened = open(torn, small(Durability::Os));
+        assert_eq!(opened.recovered.last_seq, if whole { 2 } else { 1 }, "{written} bytes written");
+    }
+}
+
+#[test]
+fn garbage_behind_the_last_record_is_no_torn_write() {
+    let (disk, _journal) = journal_of(2, 100, small(Durability::Os));
+    let disk = disk.kill();
+    let file = disk.open(FIRST_SEGMENT).unwrap();
+    bridge_journal::DiskFile::write_at(&file, &[7; 8], 3000).unwrap();
+    assert!(matches!(try_open(disk, small(Durability::Os)), Err(Error::Damaged { offset, .. }) if offset == 64 + 272));
+}
+
+#[test]
+fn an_older_directory_without_a_boot_is_read_as_after_a_loss_of_the_machine() {
+    let disk = unsynced_journal().kill();
+    disk.remove("BOOT").unwrap();
+    let file = disk.open(FIRST_SEGMENT).unwrap();
+    bridge_journal::DiskFile::write_at(&file, &[0; 64], 1200).unwrap();
+    let opened = open(disk.clone(), small(Durability::Os));
+    assert_eq!(opened.recovered.last_seq, 1);
+    assert!(disk.list().unwrap().contains(&"BOOT".to_owned()), "from now on it is known");
+}
+
 #[test]
 fn the_message_of_damage_says_where_and_what_to_do() {
     let (disk, journal) = journal_of(3, 100, small(Durability::Always));
@@ -293,7 +355,7 @@ fn unfinished_segments_of_an_earlier_process_are_removed() {
     disk.create("somebody's.tmp").unwrap();
     let reopened = disk.kill();
     open(reopened.clone(), small(Durability::Always));
-    assert_eq!(reopened.list().unwrap(), [FIRST_SEGMENT, "somebody's.tmp"]);
+    assert_eq!(reopened.list().unwrap(), [FIRST_SEGMENT, "BOOT", "somebody's.tmp"]);
 }
 
 #[test]

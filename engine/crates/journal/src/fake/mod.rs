@@ -37,6 +37,8 @@ struct State {
     sync_fails_in: Option<u64>,
     write_fails_in: Option<u64>,
     syncs_are_ignored: bool,
+    /// Counts power losses.
+    boot: u128,
 }
 
 /// An open file of a [`FakeDisk`].
@@ -58,6 +60,7 @@ impl FakeDisk {
             sync_fails_in: None,
             write_fails_in: None,
             syncs_are_ignored: false,
+            boot: 1,
         })
     }
 
@@ -76,7 +79,7 @@ impl FakeDisk {
         let mut before = self.state();
         let mut dice = before.dice.split();
         let storage = before.storage.after_power_loss(&mut dice);
-        Self::with_state(State { storage, dice, ..before.restarted() })
+        Self::with_state(State { storage, dice, boot: before.boot + 1, ..before.restarted() })
     }
 
     /// What a restart finds after the process died now, the machine living on.
@@ -200,6 +203,10 @@ impl Disk for FakeDisk {
         let mut state = self.state();
         let (high, low) = (state.dice.next(), state.dice.next());
         (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
+    }
+
+    fn boot_id(&self) -> Option<[u8; 16]> {
+        Some(self.state().boot.to_le_bytes())
     }
 }
 
