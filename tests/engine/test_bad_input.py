@@ -10,8 +10,8 @@ import pytest
 import zmq
 
 from tests.waiting import eventually
-from transport import ExecutionStatus, Order, OrderSide, OrderType, ReasonCode
-from transport.contract.requests import CancelAllOrders, GetOrder, HealthCheck
+from transport import ExecutionStatus, Order, OrderSide, OrderType, Quote, ReasonCode, new_order_id
+from transport.contract.requests import CancelAllOrders, GetOrder, HealthCheck, PublishQuotes
 from transport.wire.messages import ExecuteBatch, ExecuteOrder, GoingAway, Hello
 from transport.wire.portable import encode_message
 
@@ -43,6 +43,38 @@ def test_a_connection_that_never_shakes_hands_is_closed(start_engine: Any) -> No
     with raw(engine.zmq) as silent:
         while silent.recv(4096):
             pass
+
+
+def test_a_zmtp_peer_that_never_says_hello_gives_its_place_back(start_engine: Any, connect: Any) -> None:
+    engine = start_engine("[limits]\nhandshake_timeout_ms = 300\nmax_connections = 2")
+    known, mute = connect(engine.zmq), connect(engine.zmq)
+    assert known.hello().epoch == 1
+    # An answer shows that it is a ZMTP peer, and what is expected of it.
+    assert mute.ask(1, HealthCheck()).code == ReasonCode.HELLO_REQUIRED
+    monitor_sees_end(mute)
+    assert connect(engine.zmq).hello().epoch == 1
+    assert_serves(known)
+
+
+def test_a_subscriber_of_market_data_needs_no_hello(start_engine: Any, connect: Any) -> None:
+    engine = start_engine("[limits]\nhandshake_timeout_ms = 100")
+    publisher = connect(engine.zmq)
+    publisher.hello()
+    with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
+        subscriber.setsockopt(zmq.RECONNECT_IVL, -1)
+        subscriber.setsockopt(zmq.RCVTIMEO, 10_000)
+        subscriber.setsockopt(zmq.SUBSCRIBE, b"")
+        subscriber.connect(engine.pub)
+        mute = connect(engine.zmq)
+        assert mute.ask(1, HealthCheck()).code == ReasonCode.HELLO_REQUIRED
+        monitor_sees_end(mute)  # so the time is over, for who has to say something
+        engine_quote = Quote(symbol="NASDAQ", bid=Decimal(1), ask=Decimal(2), bid_size=Decimal(1), ask_size=Decimal(1))
+
+        def received() -> bool:
+            publisher.ask(2, PublishQuotes(command_id=new_order_id(), quotes=(engine_quote,)))
+            return bool(subscriber.poll(50))
+
+        eventually(received, "the subscriber is served")
 
 
 @pytest.mark.parametrize("part", [b"", b"x", bytes(64), b"\x10\x00\x00\x00XBR1" + bytes(40), b"\xff" * 500])

@@ -45,6 +45,13 @@ def test_a_bad_setting_is_one_line_that_names_it(case: str, command_line: Any, t
     assert_one_line(done.stderr, named)
 
 
+def test_a_setting_that_the_core_refuses_is_named_once(command_line: Any, tmp_path: Path) -> None:
+    config = tmp_path / "engine.toml"
+    config.write_text('[[instruments]]\nsymbol = "A"\ntick = "0"\nquantity_step = "1"')
+    done = command_line("serve", "--config", config, *ENDPOINTS, "--data-dir", tmp_path / "journal")
+    assert done.stderr.count("configuration:") == 1
+
+
 @pytest.mark.parametrize("endpoint", ["tcp://0.0.0.0:0", "tcp://*:0", "tcp://192.0.2.1:0", "udp://127.0.0.1:1"])
 def test_what_other_machines_could_reach_is_refused(endpoint: str, command_line: Any, tmp_path: Path) -> None:
     others = ("--pub", "tcp://127.0.0.1:0", "--grpc", "127.0.0.1:0", "--data-dir", tmp_path / "journal")

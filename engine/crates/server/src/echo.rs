@@ -2,7 +2,7 @@
 
 use crate::{failure::Failure, grpc, proto, settings};
 use proto::execution_service_server::{ExecutionService, ExecutionServiceServer};
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
@@ -10,6 +10,8 @@ struct Echo;
 
 /// The echo has no journal; this is what it names.
 const JOURNAL_ID: &str = "00000000-0000-0000-0000-000000000000";
+/// As the engine's default.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 fn canned(order: proto::TradeOrder) -> proto::OrderResponse {
     proto::OrderResponse {
@@ -131,7 +133,7 @@ pub fn serve(address: &str) -> Result<(), Failure> {
         let listener = listener.map_err(|e| Failure::setup(format!("grpc: cannot listen on {address}: {e}")))?;
         let bound = listener.local_addr().map_err(|e| Failure::broken(e.to_string()))?;
         println!("{}", serde_json::json!({"event": "ready", "grpc": bound.to_string(), "pid": std::process::id()}));
-        let connections = grpc::connections(listener, &grpc::ConnectionCount::new(256));
+        let connections = grpc::connections(listener, &grpc::ConnectionCount::new(256), HANDSHAKE);
         let server = Server::builder().add_service(ExecutionServiceServer::new(Echo));
         server.serve_with_incoming(connections).await.map_err(|e| Failure::broken(format!("the echo failed: {e}")))
     })

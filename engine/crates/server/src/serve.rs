@@ -55,9 +55,14 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         drain,
     };
     let service = service(&settings, gateway, identity);
-    let max_message_bytes = settings.limits.max_message_bytes;
-    let grpc =
-        GrpcThread::start(GrpcSettings { listener: sockets.grpc, connections, max_message_bytes, drain }, service)?;
+    let grpc = GrpcSettings {
+        listener: sockets.grpc,
+        connections,
+        max_message_bytes: settings.limits.max_message_bytes,
+        handshake: Duration::from_millis(settings.limits.handshake_timeout_ms),
+        drain,
+    };
+    let grpc = GrpcThread::start(grpc, service)?;
     let thread = thread::Builder::new().name(REACTOR_THREAD.into()).spawn(move || run(parts));
     let thread = thread.map_err(|e| broken("the reactor thread", e))?;
     announce(&ready)?;
@@ -102,13 +107,16 @@ fn open(settings: &Settings) -> Result<Sequencer<RealDisk>, Failure> {
     };
     let opened = Sequencer::open(disk, options, settings.configuration.clone(), utc_now());
     let (sequencer, opened) = opened.map_err(|error| match error {
-        OpenError::Configuration(_) | OpenError::OtherVenue { .. } => Failure::setup(error.to_string()),
+        // The core's message names the field by its path, and begins with `configuration`.
+        OpenError::Configuration(message) => Failure::setup(message),
+        OpenError::OtherVenue { .. } => Failure::setup(error.to_string()),
         _ => Failure::damage(format!("data-dir {directory}: {error}")),
     })?;
     if opened.cut_bytes > 0 {
         tracing::warn!(
             bytes = opened.cut_bytes,
-            "cut a torn tail off the journal: nothing of it had been acknowledged"
+            "cut a torn tail off the journal: unsynced writes; with durability os, orders acknowledged just before \
+             the machine was lost may have been among them"
         );
     }
     tracing::info!(
@@ -175,6 +183,7 @@ fn service(settings: &Settings, gateway: Gateway, identity: Identity) -> crate::
         stream_window: limits.stream_window,
         update_channel: limits.update_backlog.min(UPDATE_CHANNEL),
         market_data_backlog: limits.market_data_backlog,
+        symbols: settings.configuration.instruments.iter().map(|known| known.symbol.as_str().into()).collect(),
     }
 }
 

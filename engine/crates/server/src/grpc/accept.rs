@@ -1,4 +1,5 @@
-//! Accepts gRPC connections: TCP_NODELAY on each (tonic does not, and 40 ms stalls follow), and not too many.
+//! Accepts gRPC connections: TCP_NODELAY on each (tonic does not, and 40 ms stalls follow), not too many, and none
+//! that keeps its place without speaking HTTP/2.
 
 use std::{
     io,
@@ -6,11 +7,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Sleep, sleep},
 };
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::transport::server::Connected;
@@ -19,7 +22,18 @@ use tonic::transport::server::Connected;
 pub struct Accepted {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
+    /// Until the peer has sent its preface.
+    introduction: Option<Introduction>,
 }
+
+/// What a peer still has to send, and until when.
+struct Introduction {
+    missing_bytes: usize,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// `PRI * HTTP/2.0`, two empty lines, `SM`, and another empty line. HTTP/2 itself checks what they are.
+const PREFACE_BYTES: usize = 24;
 
 /// How many connections may be open, and whether any is.
 #[derive(Clone)]
@@ -40,14 +54,24 @@ impl ConnectionCount {
     }
 }
 
-/// Accepted connections. Above the count, a connection is closed at once.
-pub fn connections(listener: TcpListener, count: &ConnectionCount) -> impl Stream<Item = io::Result<Accepted>> + use<> {
+/// Accepted connections. Above the count, a connection is closed at once; one that has not sent HTTP/2's preface
+/// within `handshake` is ended.
+pub fn connections(
+    listener: TcpListener,
+    count: &ConnectionCount,
+    handshake: Duration,
+) -> impl Stream<Item = io::Result<Accepted>> + use<> {
     let (sender, accepted) = mpsc::channel(16);
-    tokio::spawn(accept(listener, count.places.clone(), sender));
+    tokio::spawn(accept(listener, count.places.clone(), handshake, sender));
     ReceiverStream::new(accepted)
 }
 
-async fn accept(listener: TcpListener, places: Arc<Semaphore>, accepted: mpsc::Sender<io::Result<Accepted>>) {
+async fn accept(
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    handshake: Duration,
+    accepted: mpsc::Sender<io::Result<Accepted>>,
+) {
     loop {
         let stream = tokio::select! {
             () = accepted.closed() => return,
@@ -58,7 +82,7 @@ async fn accept(listener: TcpListener, places: Arc<Semaphore>, accepted: mpsc::S
             Err(error) => {
                 // Descriptors are short, or the peer went: accepting at once again would spin.
                 tracing::warn!(%error, "cannot accept a gRPC connection");
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                sleep(Duration::from_millis(20)).await;
                 continue;
             }
         };
@@ -70,7 +94,9 @@ async fn accept(listener: TcpListener, places: Arc<Semaphore>, accepted: mpsc::S
             tracing::debug!(%error, "a gRPC connection went before it was set up");
             continue;
         }
-        if accepted.send(Ok(Accepted { stream, _place: place })).await.is_err() {
+        let deadline = Box::pin(sleep(handshake));
+        let introduction = Some(Introduction { missing_bytes: PREFACE_BYTES, deadline });
+        if accepted.send(Ok(Accepted { stream, _place: place, introduction })).await.is_err() {
             return;
         }
     }
@@ -90,7 +116,17 @@ impl AsyncRead for Accepted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let Some(introduction) = &mut self.introduction else { return read };
+        introduction.missing_bytes = introduction.missing_bytes.saturating_sub(buffer.filled().len() - before);
+        if introduction.missing_bytes == 0 {
+            self.introduction = None;
+        } else if read.is_pending() && introduction.deadline.as_mut().poll(context).is_ready() {
+            tracing::debug!("a gRPC connection did not speak HTTP/2 in time");
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

@@ -61,8 +61,8 @@ pub enum Order {
         session_id: Arc<str>,
         /// A [`Request::Subscribe`].
         request: Request,
-        /// Whether it was opened; the refusal otherwise.
-        opened: oneshot::Sender<Result<(), Rejection>>,
+        /// The account's last number when it was opened; the refusal otherwise.
+        opened: oneshot::Sender<Result<u64, Rejection>>,
         /// Updates; when full, the subscriber lags.
         items: mpsc::Sender<SubscriptionItem>,
         /// Why it ended, set before `items` is dropped.

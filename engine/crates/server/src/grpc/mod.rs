@@ -36,6 +36,8 @@ pub struct GrpcSettings {
     pub connections: ConnectionCount,
     /// Bytes of one message.
     pub max_message_bytes: usize,
+    /// How long a connection may take to say that it speaks HTTP/2.
+    pub handshake: Duration,
     /// How long open calls may take once the engine drains.
     pub drain: Duration,
 }
@@ -116,11 +118,15 @@ async fn serve(
     let (ending, mut ended) = oneshot::channel::<()>();
     let server = Server::builder()
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_service(Refusing(execution))
         .add_service(health)
         .add_service(reflection.build_v1alpha()?)
         .add_service(reflection_v1()?)
-        .serve_with_incoming_shutdown(connections(listener, &settings.connections), async move {
+        .serve_with_incoming_shutdown(connections(listener, &settings.connections, settings.handshake), async move {
             // Dropped or sent: both end the server.
             let _ = stopped.await;
             drop(ending);
@@ -139,6 +145,27 @@ async fn serve(
 
 /// Calls and streams of one connection at a time; more wait at the client.
 const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
+
+// h2 ends a connection (ENHANCE_YOUR_CALM, too_many_data_frames) whose unread DATA frames are many and small: each
+// counts as 256 bytes less its payload, against half of the connection's window. A client that streams small orders
+// while their stream waits for its window of replies has done nothing wrong, and loses all its calls. So the streams'
+// windows are small, which bounds the frames that can be unread, and the connection's is as large as all of them need.
+
+/// Bytes of one stream that may be unread; larger messages are read in several goes.
+const STREAM_WINDOW_BYTES: u32 = 16 << 10;
+/// No message of gRPC is shorter than its prefix.
+const SMALLEST_FRAME_BYTES: u32 = 5;
+/// What h2 counts for a frame of no bytes.
+const FRAME_OVERHEAD_BYTES: u32 = 256;
+/// What the smallest frames that fill a stream's window cost.
+const STREAM_OVERHEAD_BYTES: u32 = STREAM_WINDOW_BYTES.div_ceil(SMALLEST_FRAME_BYTES) * FRAME_OVERHEAD_BYTES;
+/// Twice what all streams of a connection can cost at once. Memory is bounded by the streams' windows.
+const CONNECTION_WINDOW_BYTES: u32 = 2 * MAX_STREAMS_PER_CONNECTION * STREAM_OVERHEAD_BYTES;
+const _: () = assert!(CONNECTION_WINDOW_BYTES < 1 << 31, "HTTP/2 knows no larger window");
+
+/// A peer whose machine has gone is found by a ping that it does not answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn reflection_v1() -> Result<
     tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>,

@@ -50,6 +50,8 @@ pub struct Service {
     pub update_channel: usize,
     /// Market data messages that wait in a subscriber's channel.
     pub market_data_backlog: usize,
+    /// Instruments of the configuration.
+    pub symbols: Arc<[Arc<str>]>,
 }
 
 type BoxedStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -69,6 +71,17 @@ impl Service {
             Ok(reply) => Ok(reply),
             // No x-reason: the engine ended before it answered, and may have executed.
             Err(_) => Err(Status::unavailable("the engine ended before it answered")),
+        }
+    }
+
+    /// A symbol that is never quoted would be waited for in vain.
+    fn check_symbols(&self, asked: &[String]) -> Result<(), Rejection> {
+        match asked.iter().find(|symbol| !self.symbols.iter().any(|known| **known == ***symbol)) {
+            None => Ok(()),
+            Some(symbol) => {
+                let message = format!("symbol {symbol:?} is not an instrument of this engine");
+                Err(Rejection::new(ReasonCode::UnknownSymbol, "symbols", message))
+            }
         }
     }
 
@@ -161,6 +174,7 @@ impl ExecutionService for Service {
     ) -> Result<Response<Self::StreamMarketDataStream>, Status> {
         self.caller(&request)?;
         let symbols = request.into_inner().symbols;
+        self.check_symbols(&symbols).map_err(|r| refusal(&r))?;
         let quotes = streams::market_data(&self.gateway, symbols, self.market_data_backlog).await;
         Ok(self.identity.response(Box::pin(quotes?)))
     }
@@ -176,8 +190,12 @@ impl ExecutionService for Service {
             resume_from: asked.resume_from,
             accept_gaps: asked.accept_gaps,
         };
-        let updates = streams::order_updates(&self.gateway, caller.session_id, subscribe, self.update_channel).await;
-        Ok(self.identity.response(Box::pin(updates?)))
+        let (last_sequence, updates) =
+            streams::order_updates(&self.gateway, caller.session_id, subscribe, self.update_channel).await?;
+        let updates: Self::SubscribeOrderUpdatesStream = Box::pin(updates);
+        let mut response = self.identity.response(updates);
+        response.metadata_mut().insert("x-last-sequence", last_sequence.into());
+        Ok(response)
     }
 
     async fn health_check(

@@ -104,7 +104,7 @@ async fn conclude(batch: Arc<Batch>, mut replies: mpsc::UnboundedReceiver<(u64, 
     }
 }
 
-/// Opens a subscription of order updates.
+/// Opens a subscription of order updates: the account's last number when it began, and the stream.
 ///
 /// # Errors
 /// The refusal, as a status.
@@ -113,14 +113,14 @@ pub async fn order_updates(
     session_id: Arc<str>,
     request: Request,
     capacity: usize,
-) -> Result<impl Stream<Item = Outcome> + Send + use<>, Status> {
+) -> Result<(u64, impl Stream<Item = Outcome> + Send + use<>), Status> {
     let (items, updates) = mpsc::channel(capacity);
     let (opened, answer) = oneshot::channel();
     let end = Arc::new(OnceLock::new());
     let order = Order::Subscribe { session_id, request, opened, items, end: end.clone() };
     gateway.try_send(order).map_err(|r| refusal(&r))?;
-    is_open(answer).await?;
-    Ok(ended_with_status(updates, end))
+    let last_sequence = is_open(answer).await?;
+    Ok((last_sequence, ended_with_status(updates, end)))
 }
 
 /// The updates, and then why there are no more.
@@ -156,7 +156,7 @@ pub async fn market_data(
     Ok(ReceiverStream::new(stream).map(|quote| Ok(conversion::market_data(&quote))).chain(end))
 }
 
-async fn is_open(answer: oneshot::Receiver<Result<(), Rejection>>) -> Result<(), Status> {
+async fn is_open<T>(answer: oneshot::Receiver<Result<T, Rejection>>) -> Result<T, Status> {
     match answer.await {
         Ok(opened) => opened.map_err(|rejection| refusal(&rejection)),
         Err(_) => Err(Status::unavailable("the engine ended before it answered")),

@@ -39,8 +39,8 @@ pub enum Waiter {
 
 /// A stream of updates that is not open yet.
 pub struct StreamWaiter {
-    /// Told whether it was opened.
-    pub opened: oneshot::Sender<Result<(), Rejection>>,
+    /// Told the account's last number when it was opened.
+    pub opened: oneshot::Sender<Result<u64, Rejection>>,
     /// Where updates go.
     pub items: mpsc::Sender<SubscriptionItem>,
     /// Why it ended.
@@ -112,10 +112,9 @@ impl Reactor {
 pub fn refuse(order: grpc::Order, rejection: &Rejection) {
     match order {
         grpc::Order::Call { answer, .. } => answer.send(Reply::Refused(rejection.clone())),
-        grpc::Order::Subscribe { opened, .. } | grpc::Order::StreamMarketData { opened, .. } => {
-            // The caller may have gone.
-            drop(opened.send(Err(rejection.clone())));
-        }
+        // The caller may have gone.
+        grpc::Order::Subscribe { opened, .. } => drop(opened.send(Err(rejection.clone()))),
+        grpc::Order::StreamMarketData { opened, .. } => drop(opened.send(Err(rejection.clone()))),
         grpc::Order::Stop => {}
     }
 }

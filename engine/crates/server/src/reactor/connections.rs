@@ -246,14 +246,14 @@ impl Reactor {
             let Some(peer) = self.peers.get_mut(key) else { continue };
             let over = match peer.ending {
                 Ending::Flushing { deadline, .. } | Ending::HalfClosed(deadline) => Some(now >= deadline),
-                Ending::No if peer.zmtp.is_ready() && !peer.refused => None,
+                Ending::No if peer.is_introduced() && !peer.refused => None,
                 Ending::No => Some(now.duration_since(peer.since) >= handshake),
             };
             match over {
                 Some(true) => {
                     if peer.ending == Ending::No {
                         let from = peer.from.clone();
-                        self.log.bad_input(&from, "no ZMTP handshake in time");
+                        self.log.bad_input(&from, "no ZMTP handshake, or no Hello, in time");
                     }
                     self.drop_peer(key);
                 }

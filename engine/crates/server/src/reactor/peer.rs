@@ -108,6 +108,15 @@ impl Peer {
         }
     }
 
+    /// Whether it is a ZMTP peer, and has said Hello if that is expected of it: subscribers say nothing.
+    pub fn is_introduced(&self) -> bool {
+        let greeted = match &self.role {
+            Role::Client(client) => client.session_id.is_some(),
+            Role::Subscriber(_) => true,
+        };
+        greeted && self.zmtp.is_ready()
+    }
+
     /// Reads once.
     pub fn read(&mut self, buffer: &mut [u8]) -> Read {
         match self.stream.read(buffer) {

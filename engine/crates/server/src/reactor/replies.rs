@@ -131,7 +131,7 @@ impl Reactor {
                 let lag = self.parts.limits.update_backlog;
                 let sink = Sink::Stream { items, end };
                 self.subscriptions.insert(Subscription::new(account, sink, replay, last_sequence, lag));
-                Ok(())
+                Ok(last_sequence)
             }
             Reply::Refused(rejection) => Err(rejection),
             _ => return,

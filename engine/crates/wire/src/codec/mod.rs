@@ -18,4 +18,5 @@ pub use message::{
     ClientMessage, Envelope, GetOrder, HealthReply, Hello, MarketData, MessageLimits, ServingStatus, Subscribe,
     SystemNotice, Welcome,
 };
+pub use order::unknown_value;
 pub use request::decode_request;

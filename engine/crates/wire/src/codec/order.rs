@@ -67,12 +67,21 @@ pub(super) fn decimal(given: Option<&fb::Decimal>) -> Option<Decimal> {
 /// schema's own "unspecified", which counts as absent.
 pub(super) fn known<T>(field: &str, value: Result<Option<T>, u8>, defect: &mut Option<Rejection>) -> Option<T> {
     value.unwrap_or_else(|number| {
-        defect.get_or_insert_with(|| {
-            let message = format!("{field}: {number} is not a value of this field");
-            Rejection::new(ReasonCode::InvalidField, field, message)
-        });
+        defect.get_or_insert_with(|| unknown_value(field, i64::from(number)));
         None
     })
+}
+
+/// What an enum's field is told whose number has no meaning: the same words on both paths.
+pub fn unknown_value(field: &str, number: i64) -> Rejection {
+    let allowed = match field {
+        "order_type" => "MARKET (0), LIMIT (1), STOP_LOSS (2), TAKE_PROFIT (3)",
+        "side" => "BUY (0), SELL (1)",
+        "time_in_force" => "GTC (1), IOC (2), FOK (3)",
+        "state" => "ACTIVE (1), REDUCING (2), HALTED (3)",
+        _ => "the values of the schema",
+    };
+    Rejection::new(ReasonCode::InvalidField, field, format!("{field} {number} is none of {allowed}"))
 }
 
 fn order_type(given: fb::OrderType) -> Result<Option<OrderType>, u8> {

@@ -2,6 +2,7 @@
 
 use crate::proto;
 use bridge_core::{Decimal, ReasonCode, Rejection, UtcNanos};
+use bridge_wire::codec::unknown_value;
 use prost_types::Timestamp;
 
 /// Collects the first thing that a conversion found wrong; the field itself is then left out.
@@ -16,6 +17,13 @@ impl Defects {
     pub fn note(&mut self, code: ReasonCode, field: &str, message: impl Into<String>) {
         if self.first.is_none() {
             self.first = Some(Rejection::new(code, field, message));
+        }
+    }
+
+    /// Notes an enum's number that has no meaning, in the words of the fast path.
+    pub fn note_unknown(&mut self, field: &str, number: i32) {
+        if self.first.is_none() {
+            self.first = Some(unknown_value(field, i64::from(number)));
         }
     }
 

@@ -6,6 +6,7 @@ use bridge_core::{
     CancelAllOrders, CancelOrder, Order, OrderType, PublishQuotes, Quote, ReasonCode, ReplaceOrder, SetTradingState,
     Side, TimeInForce, TradingState,
 };
+use bridge_wire::CONTRACT_VERSION;
 
 /// The account that is meant where none is named.
 const DEFAULT_ACCOUNT: &str = "default";
@@ -17,6 +18,7 @@ fn account(given: String) -> String {
 /// An order; `traceparent` is the header's, for orders that carry no trace context of their own.
 pub fn order(from: proto::TradeOrder, traceparent: &str) -> Order {
     let mut defects = Defects::default();
+    let contract_version = contract_version(from.contract_version, &mut defects);
     let order_type = order_type(&from, &mut defects);
     let side = side(&from, &mut defects);
     let mut metadata: Vec<_> = from.metadata.into_iter().collect();
@@ -36,10 +38,21 @@ pub fn order(from: proto::TradeOrder, traceparent: &str) -> Order {
         metadata,
         time_in_force: time_in_force(from.time_in_force, &mut defects),
         expires_at_ns: defects.timestamp("expires_at", from.expires_at),
-        contract_version: u16::try_from(from.contract_version).unwrap_or(u16::MAX),
+        contract_version,
         trace_context: if from.trace_context.is_empty() { traceparent.to_owned() } else { from.trace_context },
         defect: defects.first,
     }
+}
+
+/// Protobuf has no 16-bit numbers: what is above is refused in the words of the versions that merely are unknown.
+fn contract_version(given: u32, defects: &mut Defects) -> u16 {
+    u16::try_from(given).unwrap_or_else(|_| {
+        let message = format!(
+            "contract_version {given} may carry constraints that this engine does not know; it knows 0 to {CONTRACT_VERSION}"
+        );
+        defects.note(ReasonCode::UnsupportedContractVersion, "contract_version", message);
+        u16::MAX
+    })
 }
 
 fn order_type(from: &proto::TradeOrder, defects: &mut Defects) -> Option<OrderType> {
@@ -52,11 +65,7 @@ fn order_type(from: &proto::TradeOrder, defects: &mut Defects) -> Option<OrderTy
         _ => None,
     };
     if converted.is_none() {
-        defects.note(
-            ReasonCode::InvalidField,
-            "order_type",
-            format!("order_type {value} is none of MARKET (0), LIMIT (1), STOP_LOSS (2), TAKE_PROFIT (3)"),
-        );
+        defects.note_unknown("order_type", value);
     }
     converted
 }
@@ -69,7 +78,7 @@ fn side(from: &proto::TradeOrder, defects: &mut Defects) -> Option<Side> {
         _ => None,
     };
     if converted.is_none() {
-        defects.note(ReasonCode::InvalidField, "side", format!("side {value} is neither BUY (0) nor SELL (1)"));
+        defects.note_unknown("side", value);
     }
     converted
 }
@@ -100,11 +109,7 @@ fn time_in_force(value: i32, defects: &mut Defects) -> TimeInForce {
         2 => TimeInForce::Ioc,
         3 => TimeInForce::Fok,
         _ => {
-            defects.note(
-                ReasonCode::InvalidField,
-                "time_in_force",
-                format!("time_in_force {value} is none of GTC (1), IOC (2), FOK (3)"),
-            );
+            defects.note_unknown("time_in_force", value);
             TimeInForce::Gtc
         }
     }
@@ -149,11 +154,7 @@ pub fn set_trading_state(from: proto::SetTradingStateRequest) -> SetTradingState
         2 => Some(TradingState::Reducing),
         3 => Some(TradingState::Halted),
         value => {
-            defects.note(
-                ReasonCode::InvalidField,
-                "state",
-                format!("state {value} is none of ACTIVE (1), REDUCING (2), HALTED (3)"),
-            );
+            defects.note_unknown("state", value);
             None
         }
     };
@@ -201,6 +202,13 @@ mod tests {
     fn from_contract_version_1_on_type_and_side_must_be_given() {
         let order = order(proto::TradeOrder { contract_version: 1, order_type: 1, ..Default::default() }, "");
         assert_eq!((order.order_type, order.side), (None, None));
+    }
+
+    #[test]
+    fn a_contract_version_beyond_16_bits_is_told_by_its_true_number() {
+        let defect = order(proto::TradeOrder { contract_version: 70_000, ..Default::default() }, "").defect;
+        let told = defect.map(|d| (d.code, d.message.contains("70000")));
+        assert_eq!(told, Some((ReasonCode::UnsupportedContractVersion, true)));
     }
 
     #[test]
