@@ -5,8 +5,8 @@ use crate::identity::{check_id, split_leg};
 use crate::order_state::OrderState;
 use crate::state_hash::{Kind, entity_hash};
 use crate::{
-    CommandOutcome, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply, OrderUpdate,
-    Part, ReasonCode, Rejection, UpdateKind, VenueCommand, VenueKey,
+    Command, CommandOutcome, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply,
+    OrderUpdate, Part, ReasonCode, Rejection, UpdateKind, VenueCommand, VenueKey,
 };
 use std::sync::Arc;
 
@@ -138,6 +138,24 @@ impl Core {
             }
         }
         intents
+    }
+
+    /// Whether `apply` answers this command from memory, with no event: its id stands for something already.
+    pub fn knows(&self, command: &Command) -> bool {
+        let (account, id) = match command {
+            Command::Execute(order) => return self.knows_order(&order.account, &order.order_id),
+            Command::Fence(fence) => return self.knows_order(&fence.account, &fence.order_id),
+            Command::Cancel(cancel) => (&cancel.account, &cancel.command_id),
+            Command::Replace(replace) => (&replace.account, &replace.command_id),
+            Command::CancelAll(cancel) => (&cancel.account, &cancel.command_id),
+            Command::SetTradingState(set) => (&set.account, &set.command_id),
+            Command::PublishQuotes(publish) => (&publish.account, &publish.command_id),
+        };
+        self.account(account_name(account)).is_some_and(|account| account.commands.contains_key(&**id))
+    }
+
+    fn knows_order(&self, account: &str, order_id: &str) -> bool {
+        self.account(account_name(account)).is_some_and(|account| account.ids.contains_key(order_id))
     }
 
     /// The account's last update.

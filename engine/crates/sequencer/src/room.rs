@@ -15,12 +15,25 @@ impl<D: Disk> Sequencer<D> {
     /// Makes sure that the record of `input` will have room: what cannot be journaled must not be executed.
     ///
     /// # Errors
-    /// `JOURNAL_FAILED`, as a refusal. With a full disk the engine goes on, and takes orders when there is room again.
+    /// `BUSY`, as a refusal, while the disk is full: the engine takes orders when there is room again.
+    /// `JOURNAL_FAILED` for good.
     pub(crate) fn make_room(&mut self, input: &Input) -> Result<(), Rejection> {
         self.reserve(self.bytes_for(input))
     }
 
-    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), Rejection> {
+    /// As [`Sequencer::make_room`], for a command of a client: what is answered from memory leaves no record and
+    /// needs no room, so that a resend is answered on a full disk too.
+    pub(crate) fn make_room_unless_known(&mut self, input: &Input) -> Result<(), Rejection> {
+        let made = self.make_room(input);
+        if made.is_err() && self.is_answered_from_memory(input) { Ok(()) } else { made }
+    }
+
+    fn is_answered_from_memory(&self, input: &Input) -> bool {
+        let known = matches!(input, Input::Command(command) if self.state.core.knows(command));
+        known && self.failed().is_none()
+    }
+
+    fn reserve(&mut self, bytes: usize) -> Result<(), Rejection> {
         match self.journal.reserve(bytes) {
             Ok(()) => {
                 self.short_of_space = None;
@@ -28,10 +41,12 @@ impl<D: Disk> Sequencer<D> {
             }
             Err(error) => {
                 let reason = error.to_string();
-                match error {
-                    Error::NoSpace { .. } | Error::RecordTooLarge { .. } => self.short_of_space = Some(reason.clone()),
-                    _ => self.fail(reason.clone()),
+                if matches!(error, Error::NoSpace { .. } | Error::RecordTooLarge { .. }) {
+                    let message = format!("{reason}; nothing was done: send the same again when there is room");
+                    self.short_of_space = Some(reason);
+                    return Err(Rejection::new(ReasonCode::Busy, "", message));
                 }
+                self.fail(reason.clone());
                 Err(Rejection::new(ReasonCode::JournalFailed, "", reason))
             }
         }
@@ -47,7 +62,9 @@ impl<D: Disk> Sequencer<D> {
     /// Room for a whole batch at once, as far as one reservation goes.
     pub(crate) fn make_room_for_all(&mut self, inputs: &[Input]) -> Result<(), Rejection> {
         let bytes = inputs.iter().fold(0_usize, |sum, input| sum.saturating_add(self.bytes_for(input)));
-        self.reserve(bytes.min(RESERVED_BYTES_MAX))
+        let made = self.reserve(bytes.min(RESERVED_BYTES_MAX));
+        let all_known = made.is_err() && inputs.iter().all(|input| self.is_answered_from_memory(input));
+        if all_known { Ok(()) } else { made }
     }
 }
 

@@ -87,7 +87,7 @@ impl<D: Disk> Sequencer<D> {
     fn take_command(&mut self, token: Token, origin: &Origin, command: Command) -> Result<(), Rejection> {
         self.state.core.admit(&command)?;
         let input = Input::Command(command);
-        self.make_room(&input)?;
+        self.make_room_unless_known(&input)?;
         self.run(&input, origin, Some(Slot::Single(token)));
         Ok(())
     }
@@ -103,7 +103,7 @@ impl<D: Disk> Sequencer<D> {
         let batch = self.waiting.open_batch(token, inputs.len());
         for (index, input) in inputs.iter().enumerate() {
             let Input::Command(command @ Command::Execute(order)) = input else { continue };
-            let admitted = self.state.core.admit(command).and_then(|()| self.make_room(input));
+            let admitted = self.state.core.admit(command).and_then(|()| self.make_room_unless_known(input));
             match admitted {
                 Ok(()) => self.run(input, origin, Some(Slot::InBatch { batch, index })),
                 Err(rejection) => self.answer_in_batch(batch, index, failed_reply(order, rejection)),

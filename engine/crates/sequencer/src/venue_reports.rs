@@ -12,8 +12,8 @@ impl<D: Disk> Sequencer<D> {
     /// nothing.
     ///
     /// # Errors
-    /// `JOURNAL_FAILED`: it could not be recorded. Keep it and give it again when there is room (health says), or
-    /// let the venue tell it again after a restart.
+    /// `BUSY`: the disk is full. Keep it and give it again when there is room (health says). `JOURNAL_FAILED`: let
+    /// the venue tell it again after a restart.
     pub fn venue_report(&mut self, report: VenueReport, now: UtcNanos) -> Result<(), Rejection> {
         self.check_not_failed()?;
         self.clamp(now);

@@ -17,6 +17,8 @@ pub struct VerifyReport {
     pub first_seq: u64,
     /// Last sequence number.
     pub last_seq: u64,
+    /// Bytes of a torn tail behind the last record: what the next start would cut.
+    pub cut_bytes: u64,
     /// Of orders, accounts and book; 32 hexadecimal digits in print.
     pub state_hash: u128,
 }
@@ -83,6 +85,7 @@ pub fn verify<D: Disk>(disk: &D) -> Result<VerifyReport, VerifyError> {
         records: summary.records,
         first_seq: summary.first_seq,
         last_seq: summary.last_seq,
+        cut_bytes: summary.cut_bytes,
         state_hash: twins.map_or_else(|| State::new(true).hash(), |twins| twins.folded.hash()),
     })
 }

@@ -134,10 +134,13 @@ fn a_full_disk_refuses_before_any_effect_and_the_engine_goes_on_with_room() {
         assert_ne!(rig.state_hash(), hash);
     }
     let (id, rejection) = refused.expect("64 KiB are full at some time");
-    assert_eq!(rejection.code, ReasonCode::JournalFailed);
+    assert_eq!(rejection.code, ReasonCode::Busy);
+    assert!(rejection.message.contains("disk is full"), "{}", rejection.message);
     assert!(rig.sequencer.failed().is_none());
     assert_eq!(rig.sequencer.health(rig.now).status, HealthStatus::Degraded);
     assert!(matches!(rig.ask(get(&id, false)), Reply::GetOrder(reply) if !reply.found), "it had no effect");
+    assert!(rig.execute(limit("a0", Side::Buy, "1", "1.00")).duplicate, "a resend needs no room");
+    assert_eq!(rig.sequencer.health(rig.now).status, HealthStatus::Degraded, "and makes none");
     rig.disk.set_capacity(u64::MAX);
     assert!(!rig.execute(limit(&id, Side::Buy, "1", "1.00")).duplicate);
     assert_eq!(rig.sequencer.health(rig.now).status, HealthStatus::Serving);

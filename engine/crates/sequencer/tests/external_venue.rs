@@ -182,7 +182,7 @@ fn a_report_and_a_timer_that_find_no_room_are_not_lost() {
     }
     let reports = venue.receive(&sends(&sent)[0]);
     let refused = rig.sequencer.venue_report(reports[0].clone(), rig.now).unwrap_err();
-    assert_eq!(refused.code, ReasonCode::JournalFailed);
+    assert_eq!(refused.code, ReasonCode::Busy);
     rig.now = rig.sequencer.next_deadline().unwrap() + 1_000 * MS;
     rig.sequencer.on_time(rig.now);
     let retry = rig.sequencer.next_deadline().expect("the time limit still runs");

@@ -20,6 +20,7 @@ pub fn verify(directory: &Path) -> Result<(), Failure> {
         "records": report.records,
         "first_seq": report.first_seq,
         "last_seq": report.last_seq,
+        "cut_bytes": report.cut_bytes,
         "state_hash": format!("{:032x}", report.state_hash),
     });
     print(&mut io::stdout().lock(), &line).map_err(unwritten)
