@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
@@ -23,11 +23,12 @@ from fallback_grpc.channel import ChannelSettings, open_aio_channel, refuse_too_
 from fallback_grpc.failover.asynchronous import ChangeGate, drive
 from fallback_grpc.failover.breaker import NS_PER_MS
 from fallback_grpc.failover.plan import CallPlan, PlanPolicy
-from fallback_grpc.failover.updates import UpdateCursor, is_final
+from fallback_grpc.failover.updates import UpdateCursor, is_final, last_sequence_of
 from fallback_grpc.outcome import Done, Subject, done_or_raise, subject_of_command, subject_of_orders
 from fallback_grpc.path_state import GrpcPathState
 from fallback_grpc.service import Rpc, UpdatesFrom
-from fallback_grpc.status import FailedRpc
+from fallback_grpc.status import FailedRpc, Metadata
+from fallback_grpc.update_stream import UpdateStream
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import ExecutionBridgeError, NetworkError, NotSentError, WrongLoopError, error_for_code
@@ -262,22 +263,27 @@ class GrpcClient(AsyncCalls):
                 self._state.check_alive()
             await asyncio.sleep(self._config.reconnect_min_ms / 1_000)
 
-    async def subscribe_order_updates(
-        self, *, resume_from: int | None = None, accept_gaps: bool = True
-    ) -> AsyncIterator[OrderUpdate | UpdateGap]:
+    def subscribe_order_updates(self, *, resume_from: int | None = None, accept_gaps: bool = True) -> UpdateStream:
         """Every update of the account, once and in order, from now or from after `resume_from`.
 
-        The subscription begins when the first item is awaited. It goes on after a reconnect from the last one seen;
-        one from now that has seen none yet begins anew then: give `resume_from` to miss nothing.
+        The subscription begins when the first item is awaited. It goes on after a reconnect from the last one seen,
+        or from where the engine said that it began: give `resume_from` to miss nothing before that either.
         Raises `StateRegressedError` if the engine has forgotten what this client has seen, and `EngineSystemError`
         (`DATA_LOSS`) for a gap that is not accepted.
         """
         cursor = UpdateCursor(resume_from)
+        return UpdateStream(self._updates(cursor, accept_gaps), cursor)
+
+    async def _updates(self, cursor: UpdateCursor, accept_gaps: bool) -> AsyncGenerator[OrderUpdate | UpdateGap, None]:
         rpc = service.SUBSCRIBE_ORDER_UPDATES
+
+        def begun(headers: Metadata | None) -> None:
+            cursor.began(last_sequence_of(headers))
+
         while True:
             ask = UpdatesFrom(self._config.account, cursor.resume_from, accept_gaps)
             try:
-                async with aclosing(self._stream(rpc, rpc.request(ask))) as messages:
+                async with aclosing(self._stream(rpc, rpc.request(ask), on_headers=begun)) as messages:
                     async for message in messages:
                         item = cursor.accept(rpc.from_pb(message))
                         if item is not None:
@@ -293,7 +299,12 @@ class GrpcClient(AsyncCalls):
             await asyncio.sleep(self._config.reconnect_min_ms / 1_000)
 
     async def _stream(
-        self, rpc: Rpc[Any, Any], request: Any, *, streams_requests: bool = False
+        self,
+        rpc: Rpc[Any, Any],
+        request: Any,
+        *,
+        streams_requests: bool = False,
+        on_headers: Callable[[Metadata | None], None] | None = None,
     ) -> AsyncGenerator[Any, None]:
         self._state.check_alive()
         self._check_loop()
@@ -302,6 +313,8 @@ class GrpcClient(AsyncCalls):
         method: Any = make(rpc.method, request_serializer=rpc.serialise, response_deserializer=rpc.parse)
         call = method(request, metadata=self._state.metadata)
         try:
+            if on_headers is not None:
+                on_headers(await call.initial_metadata())
             async for message in call:
                 yield message
         except grpc.RpcError as failure:

@@ -7,7 +7,7 @@ raises `ForkedProcessError`. An iterator belongs to the thread that reads it.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, Self, TypeVar, cast
 
@@ -19,11 +19,11 @@ from fallback_grpc.channel import ChannelSettings, open_channel, refuse_too_larg
 from fallback_grpc.failover.blocking import ThreadGate, drive
 from fallback_grpc.failover.breaker import NS_PER_MS
 from fallback_grpc.failover.plan import CallPlan, PlanPolicy
-from fallback_grpc.failover.updates import UpdateCursor, is_final
+from fallback_grpc.failover.updates import UpdateCursor, is_final, last_sequence_of
 from fallback_grpc.outcome import Done, Subject, done_or_raise, subject_of_command, subject_of_orders
 from fallback_grpc.path_state import GrpcPathState
 from fallback_grpc.service import Rpc, UpdatesFrom
-from fallback_grpc.status import FailedRpc
+from fallback_grpc.status import FailedRpc, Metadata
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import ExecutionBridgeError, NetworkError, NotSentError, error_for_code
@@ -230,10 +230,14 @@ class BlockingGrpcClient(BlockingCalls):
         """Every update of the account, once and in order; see `GrpcClient.subscribe_order_updates`."""
         cursor = UpdateCursor(resume_from)
         rpc = service.SUBSCRIBE_ORDER_UPDATES
+
+        def begun(headers: Metadata | None) -> None:
+            cursor.began(last_sequence_of(headers))
+
         while True:
             ask = UpdatesFrom(self._config.account, cursor.resume_from, accept_gaps)
             try:
-                with closing(self._stream(rpc, rpc.request(ask))) as messages:
+                with closing(self._stream(rpc, rpc.request(ask), on_headers=begun)) as messages:
                     for message in messages:
                         item = cursor.accept(rpc.from_pb(message))
                         if item is not None:
@@ -248,7 +252,9 @@ class BlockingGrpcClient(BlockingCalls):
             cursor.restarted()
             self._gate.pause(self._config.reconnect_min_ms * NS_PER_MS)
 
-    def _stream(self, rpc: Rpc[Any, Any], request: Any) -> Generator[Any, None, None]:
+    def _stream(
+        self, rpc: Rpc[Any, Any], request: Any, *, on_headers: Callable[[Metadata | None], None] | None = None
+    ) -> Generator[Any, None, None]:
         self._state.check_alive()
         channel: Any = self._channel
         method: Any = channel.unary_stream(
@@ -256,6 +262,8 @@ class BlockingGrpcClient(BlockingCalls):
         )
         call = method(request, metadata=self._state.metadata)
         try:
+            if on_headers is not None:
+                on_headers(call.initial_metadata())
             yield from call
         except grpc.RpcError as failure:
             conclusion = self._state.failed(cast("FailedRpc", failure))

@@ -6,6 +6,8 @@ it has seen, and asks again from the last good number when one is missing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from transport.contract.codes import ReasonCode
 from transport.contract.errors import EngineSystemError, ExecutionBridgeError, ExecutionError
 from transport.contract.replies import OrderUpdate, UpdateGap
@@ -61,11 +63,15 @@ class UpdateCursor:
         self._holes = 0
         return item
 
+    def began(self, at: int | None) -> None:
+        """The engine says that a stream from now began after this number: it is resumed there, whatever it brings."""
+        if self._last is None:
+            self._last = at
+
     def restarted(self, began_at: int | None = None) -> None:
         """A new stream begins at `resume_from`; `began_at`: where the one before began, if nothing came of it."""
         self.has_hole = False
-        if self._last is None:
-            self._last = began_at
+        self.began(began_at)
 
     def _found_hole(self, sequence: int) -> None:
         self.has_hole = True
@@ -74,6 +80,12 @@ class UpdateCursor:
             raise EngineSystemError(
                 f"order updates: {sequence} came after {self._last}, {self._holes} times: the stream has a hole"
             )
+
+
+def last_sequence_of(headers: Iterable[tuple[str, str | bytes]] | None) -> int | None:
+    """Where a stream of updates says that it began; None from an engine that does not say."""
+    value = dict(headers or ()).get("x-last-sequence")
+    return int(value) if isinstance(value, str) and value.isdigit() else None
 
 
 def is_final(problem: ExecutionBridgeError) -> bool:

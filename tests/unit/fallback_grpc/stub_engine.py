@@ -34,6 +34,9 @@ class StubEngine(pb_grpc.ExecutionServiceServicer):
         self.refuse_after_loss: deque[Any] = deque()
         self.break_stream_after: int | None = None
         self.updates: list[pb.OrderResponse] = []
+        # Where a subscription from now begins; None: it is sent all there are, and not told where it began.
+        self.updates_from_now_after: int | None = None
+        self.updates_after_break: list[pb.OrderResponse] = []
         self.end_updates: deque[Any] = deque()
         self.subscriptions: list[pb.OrderSubscriptionRequest] = []
         self.hold = threading.Event()
@@ -93,10 +96,9 @@ class StubEngine(pb_grpc.ExecutionServiceServicer):
             self.refuse.extend(self.refuse_after_loss)
             context.abort(self.lose_replies.popleft(), "the connection broke, as scripted")
 
-    def _headers(self, context: Any, duplicate: bool = False) -> None:
-        context.send_initial_metadata(
-            (("x-journal-id", self.journal_id), ("x-epoch", "1"), *((("x-duplicate", "1"),) if duplicate else ()))
-        )
+    def _headers(self, context: Any, duplicate: bool = False, more: tuple[tuple[str, str], ...] = ()) -> None:
+        stored = (("x-duplicate", "1"),) if duplicate else ()
+        context.send_initial_metadata((("x-journal-id", self.journal_id), ("x-epoch", "1"), *stored, *more))
 
     # ---- the service ----
 
@@ -151,12 +153,17 @@ class StubEngine(pb_grpc.ExecutionServiceServicer):
     def SubscribeOrderUpdates(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._enter(context)
         self.subscriptions.append(request)
-        self._headers(context)
+        after = request.resume_from if request.HasField("resume_from") else self.updates_from_now_after
+        self._headers(context, more=() if after is None else (("x-last-sequence", str(after)),))
         for update in self.updates:
-            if not request.HasField("resume_from") or update.sequence > request.resume_from:
+            if after is None or update.sequence > after:
                 yield update
         if self.end_updates:
             ending = self.end_updates.popleft()
+            if self.updates_after_break:
+                # A status that comes together with the headers hides them from a client of grpc.aio.
+                threading.Event().wait(0.1)
+                self.updates.extend(self.updates_after_break)
             if ending is not None:
                 self._fail(context, ending)
             return

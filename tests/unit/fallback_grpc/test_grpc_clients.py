@@ -238,6 +238,20 @@ def test_updates_go_on_from_the_last_one_after_a_break(client: Any, engine: Stub
     assert engine.subscriptions[-1].resume_from == 3
 
 
+def test_a_subscription_from_now_that_broke_before_its_first_update_misses_none(
+    client: Any, engine: StubEngine
+) -> None:
+    engine.updates = [pb.OrderResponse(order_id="a", sequence=number) for number in range(1, 8)]
+    engine.updates_from_now_after = 7
+    engine.end_updates.extend([(grpc.StatusCode.UNAVAILABLE, ())])
+    updates = client.subscribe_order_updates()
+    engine.updates_after_break = [pb.OrderResponse(order_id="a", sequence=8)]
+    assert next(updates).sequence == 8
+    updates.close()
+    first, second = engine.subscriptions
+    assert (first.HasField("resume_from"), second.resume_from) == (False, 7)
+
+
 def test_an_engine_that_has_forgotten_ends_a_subscription_loudly(client: Any, engine: StubEngine) -> None:
     engine.end_updates.append(STATE_REGRESSED)
     with pytest.raises(StateRegressedError):
