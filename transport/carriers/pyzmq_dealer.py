@@ -39,7 +39,10 @@ class DealerOptions(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_timeout_ms: int
     connect_timeout_ms: int
     queue_messages: int
-    """Bound of libzmq's queues, each way; above, sending is refused, and receiving waits in the kernel."""
+    """Bound of what waits to be sent; above, sending is refused."""
+    inbound_messages: int = 0
+    """Bound of what was received and not taken yet; above, the kernel's buffers fill, and the engine notices. 0: none.
+    A bounded connection has no ZMTP heartbeats (`_configure`): its user must find a silent one out."""
 
 
 class PyzmqDealer:
@@ -111,16 +114,26 @@ def _configure(socket: zmq.Socket[bytes], options: DealerOptions) -> None:
         zmq.IMMEDIATE: 1,
         zmq.RECONNECT_IVL: -1,
         zmq.SNDHWM: options.queue_messages,
-        # None: libzmq 4.3.5 aborts the process when a heartbeat runs out while a socket is stopped at its mark
-        # ("Assertion failed: _input_stopped"). What comes in is bounded by the requests in flight.
-        zmq.RCVHWM: 0,
+        zmq.RCVHWM: options.inbound_messages,
         zmq.SNDTIMEO: 0,
         zmq.RCVTIMEO: 0,
         zmq.MAXMSGSIZE: MAX_MESSAGE_BYTES,
-        zmq.HEARTBEAT_IVL: options.heartbeat_interval_ms,
-        zmq.HEARTBEAT_TIMEOUT: options.heartbeat_timeout_ms,
         zmq.HANDSHAKE_IVL: options.connect_timeout_ms,
         zmq.CONNECT_TIMEOUT: options.connect_timeout_ms,
     }
+    # Never a bound and heartbeats together: libzmq 4.3.5 aborts the process when a heartbeat runs out while a socket is
+    # stopped at its mark ("Assertion failed: _input_stopped").
+    if options.inbound_messages:
+        settings |= {
+            zmq.TCP_KEEPALIVE: 1,
+            zmq.TCP_KEEPALIVE_IDLE: 1,
+            zmq.TCP_KEEPALIVE_INTVL: 1,
+            zmq.TCP_KEEPALIVE_CNT: 2,
+        }
+    else:
+        settings |= {
+            zmq.HEARTBEAT_IVL: options.heartbeat_interval_ms,
+            zmq.HEARTBEAT_TIMEOUT: options.heartbeat_timeout_ms,
+        }
     for option, value in settings.items():
         socket.setsockopt(option, value)

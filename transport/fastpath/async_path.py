@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 import zmq
 
@@ -16,7 +17,6 @@ from transport.contract.commands import AccountCommands
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import (
-    ForkedProcessError,
     NotSentError,
     WrongLoopError,
     error_for_code,
@@ -33,6 +33,7 @@ from transport.fastpath.batches import batch_conclusion
 from transport.fastpath.calls import Call
 from transport.fastpath.core import NEVER_NS, NS_PER_MS, FastPathCore, Phase
 from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.ownership import OwnedStream, check_process
 from transport.wire.choice import choose_codec
 from transport.wire.messages import REPLY_TYPE_OF, BatchReply
 
@@ -57,6 +58,7 @@ class AsyncFastPath:
         self._driver.before_close = self._unwatch
         self._commands = AccountCommands(self.config.account)
         self._encode_order = self._codec.encode_execute_order
+        self._streams: WeakSet[OwnedStream] = WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: tuple[int, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
@@ -100,10 +102,19 @@ class AsyncFastPath:
         self._driver.listeners.append(listener)
 
     async def close(self) -> None:
-        """Close the connection; calls in flight end with an unknown outcome. May be called again."""
+        """Close the connection; calls in flight end with an unknown outcome. May be called again.
+
+        Streams of this client end with `ClientClosedError`. Raises `WrongLoopError`, and closes nothing, in another
+        loop than the client's while that one lives.
+        """
         if os.getpid() != self._pid:
             return
+        loop = self._loop
+        if loop is not None and loop is not asyncio.get_running_loop() and not loop.is_closed():
+            raise WrongLoopError("this client belongs to another event loop: close it there")
         self._core.close()
+        for stream in list(self._streams):
+            stream.end_with_client()
         self._driver.act()
         if self._timer is not None:
             self._timer.cancel()
@@ -111,6 +122,12 @@ class AsyncFastPath:
         self._driver.deliver_told()
         if self._context is not None:
             self._context.term()
+
+    def _own(self, stream: OwnedStream) -> None:
+        """Let a stream end with this client; at once, if that is closed."""
+        self._streams.add(stream)
+        if self._core.phase is Phase.CLOSED:
+            stream.end_with_client()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -198,6 +215,8 @@ class AsyncFastPath:
     # ---- the loop's side ----
 
     def _enter(self) -> asyncio.AbstractEventLoop:
+        # First: a child has another loop as well, and what it must know is that it is a child.
+        check_process(self._pid)
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             if self._loop is not None:
@@ -206,10 +225,6 @@ class AsyncFastPath:
             self._core.start(time.monotonic_ns())
             self._driver.act()
             self._settle()
-        if os.getpid() != self._pid:
-            raise ForkedProcessError(
-                "this client was made before os.fork, in the parent process; make one of its own in the child"
-            )
         return loop
 
     def _on_messages(self) -> None:

@@ -1,12 +1,14 @@
 """Order updates and market data for asyncio: iterators, each with a connection of its own, for one task each.
 
 They read only while somebody waits for the next item: a subscriber that is slow fills bounded queues, and then the
-engine cuts it off (updates; resumed from the last number) or drops whole messages (market data; counted).
+engine cuts it off (updates; resumed from the last number) or drops whole messages (market data; counted). They end
+with their client: what has come is still given, then `ClientClosedError`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -21,8 +23,9 @@ from transport.contract.replies import MarketDataUpdate, OrderUpdate, UpdateGap
 from transport.fastpath.core import NS_PER_MS, FastPathCore
 from transport.fastpath.driver import Driver, dealer_factory
 from transport.fastpath.market_feed import MarketFeed
+from transport.fastpath.ownership import check_process, client_closed
 from transport.fastpath.update_feed import UpdateFeed
-from transport.fastpath.update_link import UpdateLink
+from transport.fastpath.update_link import INBOUND_MESSAGES, UpdateLink
 from transport.wire.codec import Codec
 
 
@@ -57,12 +60,13 @@ class AsyncOrderUpdates:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         if make_carrier is None:
             self._context = zmq.Context()
-            make_carrier = dealer_factory(config, self._context)
+            make_carrier = dealer_factory(config, self._context, inbound_messages=INBOUND_MESSAGES)
         core = FastPathCore(config, codec, last_sequence=feed.last_sequence)
         core.bind_journal(journal_id)
         self._driver = Driver(core, make_carrier)
         self._link = UpdateLink(self._driver, feed)
         self._feed = feed
+        self._pid = os.getpid()
         self._interrupted = asyncio.Event()
         self._ended = False
         self._waiting = False
@@ -70,6 +74,7 @@ class AsyncOrderUpdates:
 
     async def start(self) -> Self:
         """Wait until the engine has confirmed the subscription, within `connect_timeout_ms`."""
+        check_process(self._pid)
         deadline_ns = time.monotonic_ns() + int(self._connect_timeout_ms * NS_PER_MS)
         while not self._feed.started:
             if self._feed.error is not None:
@@ -88,10 +93,16 @@ class AsyncOrderUpdates:
         """Where to resume another subscription."""
         return self._feed.last_sequence
 
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether updates can come just now; False while it connects or comes back from a loss."""
+        return self._link.is_subscribed
+
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> OrderUpdate | UpdateGap:
+        check_process(self._pid)
         while not self._feed.ready:
             if self._feed.error is not None:
                 self._end()
@@ -104,6 +115,14 @@ class AsyncOrderUpdates:
     async def aclose(self) -> None:
         """End the iteration, also of a task that waits in it."""
         self._ended = True
+        self._interrupted.set()
+        if not self._waiting:
+            self._release()
+
+    def end_with_client(self) -> None:
+        """See `OwnedStream`."""
+        if not self._ended and self._feed.error is None:
+            self._feed.error = client_closed()
         self._interrupted.set()
         if not self._waiting:
             self._release()
@@ -140,6 +159,8 @@ class AsyncOrderUpdates:
         self._release()
 
     def _release(self) -> None:
+        if os.getpid() != getattr(self, "_pid", -1):
+            return
         context, self._context = self._context, None
         if getattr(self, "_link", None) is not None:
             self._link.close()
@@ -156,12 +177,17 @@ class AsyncMarketData:
         self._interrupted = asyncio.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._subscriber: PyzmqSubscriber | None = None
+        self._pid = os.getpid()
+        self._client_closed = False
         self._ended = False
         self._waiting = False
 
     async def start(self) -> Self:
         """Begin to subscribe; what is published once the engine knows of it will come."""
-        if self._subscriber is None:
+        check_process(self._pid)
+        if self._client_closed:
+            raise client_closed()
+        if self._subscriber is None and not self._ended:
             endpoint = await self._endpoint()
             self._context = zmq.Context()
             try:
@@ -181,7 +207,7 @@ class AsyncMarketData:
 
     async def __anext__(self) -> MarketDataUpdate:
         await self.start()
-        while not self._ended and self._subscriber is not None:
+        while not self._ended and not self._client_closed and self._subscriber is not None:
             parts = self._subscriber.receive()
             if parts is None:
                 await self._wait(self._subscriber)
@@ -190,7 +216,16 @@ class AsyncMarketData:
             if update is not None:
                 return update
         self._release()
+        if self._client_closed:
+            raise client_closed()
         raise StopAsyncIteration
+
+    def end_with_client(self) -> None:
+        """See `OwnedStream`."""
+        self._client_closed = not self._ended
+        self._interrupted.set()
+        if not self._waiting:
+            self._release()
 
     async def aclose(self) -> None:
         """End the iteration, also of a task that waits in it."""
@@ -218,6 +253,8 @@ class AsyncMarketData:
                 self._release()
 
     def _release(self) -> None:
+        if os.getpid() != self._pid:
+            return
         subscriber, self._subscriber = self._subscriber, None
         context, self._context = self._context, None
         if subscriber is not None:

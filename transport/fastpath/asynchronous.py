@@ -143,11 +143,15 @@ class FastPathClient(AsyncFastPath):
     def subscribe_order_updates(self, *, resume_from: int | None = None, accept_gaps: bool = True) -> AsyncOrderUpdates:
         """The account's updates, from now or after `resume_from`. `await updates.start()` to know that it stands."""
         feed = UpdateFeed(self.config.account, resume_from, accept_gaps=accept_gaps)
-        return AsyncOrderUpdates(self.config, self._codec, feed, journal_id=self._core.journal_id)
+        updates = AsyncOrderUpdates(self.config, self._codec, feed, journal_id=self._core.journal_id)
+        self._own(updates)
+        return updates
 
     def stream_market_data(self, symbols: Sequence[str] = ()) -> AsyncMarketData:
         """Market data of these symbols (none: all), from about the first `await` on."""
-        return AsyncMarketData(self._pub_endpoint, MarketFeed(self._codec, symbols))
+        stream = AsyncMarketData(self._pub_endpoint, MarketFeed(self._codec, symbols))
+        self._own(stream)
+        return stream
 
     async def _pub_endpoint(self) -> str:
         if not self.config.pub_endpoint and self._core.welcome is None:

@@ -8,7 +8,6 @@ After `os.fork` the child must make a client of its own: using the parent's rais
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -31,10 +30,11 @@ from transport.contract.replies import (
 )
 from transport.contract.requests import Command, HealthCheck, command_id_of
 from transport.fastpath.batches import blocking_batch
-from transport.fastpath.blocking_path import BlockingFastPath, forked
+from transport.fastpath.blocking_path import BlockingFastPath
 from transport.fastpath.blocking_streams import BlockingMarketData, BlockingOrderUpdates
 from transport.fastpath.core import NS_PER_MS, Phase
 from transport.fastpath.market_feed import MarketFeed, pub_endpoint_of
+from transport.fastpath.ownership import check_process
 from transport.fastpath.update_feed import UpdateFeed
 
 ReplyT = TypeVar("ReplyT")
@@ -141,25 +141,26 @@ class BlockingFastPathClient(BlockingFastPath):
         self, *, resume_from: int | None = None, accept_gaps: bool = True
     ) -> BlockingOrderUpdates:
         """The account's updates, from now or after `resume_from`; subscribed when this returns."""
-        if os.getpid() != self._pid:
-            raise forked()
+        check_process(self._pid)
         updates = BlockingOrderUpdates(
             self.config,
             self._codec,
             UpdateFeed(self.config.account, resume_from, accept_gaps=accept_gaps),
             journal_id=self._core.journal_id,
         )
+        self._own(updates)
         updates.start()
         return updates
 
     def stream_market_data(self, symbols: Sequence[str] = ()) -> BlockingMarketData:
         """Market data of these symbols (none: all), from about now."""
-        if os.getpid() != self._pid:
-            raise forked()
+        check_process(self._pid)
         if not self.config.pub_endpoint and self._core.welcome is None:
             self.connect()
         endpoint = pub_endpoint_of(self.config.pub_endpoint, self._core.welcome)
-        return BlockingMarketData(endpoint, MarketFeed(self._codec, symbols))
+        stream = BlockingMarketData(endpoint, MarketFeed(self._codec, symbols))
+        self._own(stream)
+        return stream
 
     # ---- retries ----
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 import zmq
 
@@ -15,7 +16,7 @@ from transport.carriers.carrier import CarrierFactory
 from transport.contract.commands import AccountCommands
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
-from transport.contract.errors import ForkedProcessError, NotSentError, error_for_code
+from transport.contract.errors import NotSentError, error_for_code
 from transport.contract.orders import Order
 from transport.contract.path import PathListener
 from transport.contract.replies import (
@@ -28,6 +29,7 @@ from transport.fastpath.batches import batch_conclusion
 from transport.fastpath.calls import Call
 from transport.fastpath.core import NS_PER_MS, FastPathCore, Phase
 from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.ownership import OwnedStream, check_process
 from transport.fastpath.turns import Turns
 from transport.wire.choice import choose_codec
 from transport.wire.messages import REPLY_TYPE_OF, BatchReply
@@ -55,6 +57,7 @@ class BlockingFastPath:
         self._lock = self._turns.lock
         self._commands = AccountCommands(self.config.account)
         self._encode_order = self._codec.encode_execute_order
+        self._streams: WeakSet[OwnedStream] = WeakSet()
 
     # ---- the path ----
 
@@ -73,8 +76,7 @@ class BlockingFastPath:
     @property
     def is_connected(self) -> bool:
         """Whether a request would be sent now, as far as is known."""
-        if os.getpid() != self._pid:
-            raise forked()
+        check_process(self._pid)
         with self._lock:
             self._driver.look()
             connected = self._core.phase is Phase.OPEN
@@ -101,7 +103,10 @@ class BlockingFastPath:
         self._driver.listeners.append(listener)
 
     def close(self) -> None:
-        """Close the connection; calls in flight end with an unknown outcome. May be called again."""
+        """Close the connection; calls in flight end with an unknown outcome. May be called again.
+
+        Streams of this client end with `ClientClosedError`, within half a second where a thread waits in one.
+        """
         if os.getpid() != self._pid:
             return
         self._closed.set()
@@ -109,8 +114,19 @@ class BlockingFastPath:
             self._core.close()
             self._driver.act()
             self._turns.close()
+            streams = list(self._streams)
+        for stream in streams:
+            stream.end_with_client()
         if self._context is not None:
             self._context.term()
+
+    def _own(self, stream: OwnedStream) -> None:
+        """Let a stream end with this client; at once, if that is closed."""
+        with self._lock:
+            self._streams.add(stream)
+            closed = self._core.phase is Phase.CLOSED
+        if closed:
+            stream.end_with_client()
 
     def __enter__(self) -> Self:
         self.connect()
@@ -141,8 +157,7 @@ class BlockingFastPath:
         correlation = core.next_correlation()
         data = self._encode_order(correlation, journal_id, order)
         call = Call(correlation, time.monotonic_ns() + int(timeout_ms * NS_PER_MS), ExecuteReply)
-        if os.getpid() != self._pid:
-            raise forked()
+        check_process(self._pid)
         with self._lock:
             conclusion = core.admit(call, data, journal_id)
             if conclusion is None and not self._driver.send(data):
@@ -196,8 +211,7 @@ class BlockingFastPath:
 
     def _exchange(self, call: Call, data: bytes, journal_id: str) -> Conclusion[Any]:
         """Send and wait. On the way of every order: flat on purpose."""
-        if os.getpid() != self._pid:
-            raise forked()
+        check_process(self._pid)
         core = self._core
         turns = self._turns
         lock = self._lock
@@ -227,8 +241,7 @@ class BlockingFastPath:
         self._driver.look()
 
     def _await_open(self, deadline_ns: int) -> Conclusion[Any]:
-        if os.getpid() != self._pid:
-            raise forked()
+        check_process(self._pid)
         self._lock.acquire()
         held = True
         try:
@@ -243,10 +256,3 @@ class BlockingFastPath:
         if isinstance(watcher.conclusion, Unknown):
             return NotSent(f"not connected in time: {self._core.not_open_reason}")
         return watcher.conclusion or NotSent(self._core.not_open_reason)
-
-
-def forked() -> ForkedProcessError:
-    """The error of a child that uses its parent's client."""
-    return ForkedProcessError(
-        "this client was made before os.fork, in the parent process; make one of its own in the child"
-    )

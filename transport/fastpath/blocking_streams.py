@@ -1,8 +1,13 @@
-"""Order updates and market data for threads: iterators, each with a connection of its own, for one thread each."""
+"""Order updates and market data for threads: iterators, each with a connection of its own, for one thread each.
+
+They end with their client: what has come is still given, then `ClientClosedError`.
+"""
 
 from __future__ import annotations
 
+import os
 import select
+import threading
 import time
 from typing import Final, Self
 
@@ -16,8 +21,9 @@ from transport.contract.replies import MarketDataUpdate, OrderUpdate, UpdateGap
 from transport.fastpath.core import NS_PER_MS, FastPathCore
 from transport.fastpath.driver import Driver, dealer_factory
 from transport.fastpath.market_feed import MarketFeed
+from transport.fastpath.ownership import check_process, client_closed
 from transport.fastpath.update_feed import UpdateFeed
-from transport.fastpath.update_link import UpdateLink
+from transport.fastpath.update_link import INBOUND_MESSAGES, UpdateLink
 from transport.wire.codec import Codec
 
 _LONGEST_WAIT_MS: Final = 500.0
@@ -38,12 +44,14 @@ class BlockingOrderUpdates:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         if make_carrier is None:
             self._context = zmq.Context()
-            make_carrier = dealer_factory(config, self._context)
+            make_carrier = dealer_factory(config, self._context, inbound_messages=INBOUND_MESSAGES)
         core = FastPathCore(config, codec, last_sequence=feed.last_sequence)
         core.bind_journal(journal_id)
         self._driver = Driver(core, make_carrier)
         self._link = UpdateLink(self._driver, feed)
         self._feed = feed
+        self._pid = os.getpid()
+        self._busy = threading.Lock()
         self._closing = False
         self._ended = False
         self._connect_timeout_ms = config.connect_timeout_ms
@@ -51,14 +59,15 @@ class BlockingOrderUpdates:
     def start(self) -> None:
         """Wait until the engine has confirmed the subscription, within `connect_timeout_ms`."""
         deadline_ns = time.monotonic_ns() + int(self._connect_timeout_ms * NS_PER_MS)
-        while not self._feed.started:
-            if self._feed.error is None and time.monotonic_ns() >= deadline_ns:
-                self._end()
-                raise NotSentError(f"order updates: {self._driver.core.not_open_reason}")
-            self._step(20.0)
-            if self._feed.error is not None and not self._feed.started:
-                self._end()
-                raise self._feed.error
+        with self._busy:
+            while not self._feed.started:
+                if self._feed.error is not None:
+                    self._end()
+                    raise self._feed.error
+                if time.monotonic_ns() >= deadline_ns:
+                    self._end()
+                    raise NotSentError(f"order updates: {self._driver.core.not_open_reason}")
+                self._step(20.0)
 
     @property
     def last_sequence(self) -> int | None:
@@ -69,27 +78,43 @@ class BlockingOrderUpdates:
         return self
 
     def __next__(self) -> OrderUpdate | UpdateGap:
-        while not self._feed.ready:
-            if self._feed.error is not None:
-                error: ExecutionBridgeError = self._feed.error
-                self._end()
-                raise error
-            if self._closing or self._ended:
-                self._end()
-                raise StopIteration
-            self._step(_LONGEST_WAIT_MS)
-        return self._feed.ready.popleft()
+        check_process(self._pid)
+        with self._busy:
+            while not self._feed.ready:
+                if self._feed.error is not None:
+                    error: ExecutionBridgeError = self._feed.error
+                    self._end()
+                    raise error
+                if self._closing or self._ended:
+                    self._end()
+                    raise StopIteration
+                self._step(_LONGEST_WAIT_MS)
+            return self._feed.ready.popleft()
 
     def close(self) -> None:
-        """End the iteration: at once in the iterating thread, within half a second where another one waits in it."""
+        """End the iteration: at once, or within half a second where another thread waits in it."""
         self._closing = True
+        self._end_if_idle()
+
+    def end_with_client(self) -> None:
+        """See `OwnedStream`."""
+        if not self._closing and self._feed.error is None:
+            self._feed.error = client_closed()
+        self._end_if_idle()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closing = True
-        self._end()
+        self.close()
+
+    def _end_if_idle(self) -> None:
+        # A thread that waits in the iteration owns the sockets: it ends them when it next looks.
+        if self._busy.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._busy.release()
 
     def __del__(self) -> None:
         if not getattr(self, "_ended", True):
@@ -108,7 +133,7 @@ class BlockingOrderUpdates:
         poll.poll(max(longest_ms, 0.0))
 
     def _end(self) -> None:
-        if self._ended:
+        if self._ended or os.getpid() != self._pid:
             return
         self._ended = True
         self._link.close()
@@ -122,7 +147,10 @@ class BlockingMarketData:
     def __init__(self, endpoint: str, feed: MarketFeed) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._feed = feed
+        self._pid = os.getpid()
+        self._busy = threading.Lock()
         self._closing = False
+        self._client_closed = False
         self._ended = False
         try:
             self._subscriber = PyzmqSubscriber(self._context, endpoint, feed.topics)
@@ -142,34 +170,50 @@ class BlockingMarketData:
         return self
 
     def __next__(self) -> MarketDataUpdate:
-        while not (self._closing or self._ended):
-            parts = self._subscriber.receive()
-            if parts is None:
-                self._poll.poll(_LONGEST_WAIT_MS)
-                continue
-            update = self._feed.take(parts)
-            if update is not None:
-                return update
-        self._end()
+        check_process(self._pid)
+        with self._busy:
+            while not (self._closing or self._client_closed or self._ended):
+                parts = self._subscriber.receive()
+                if parts is None:
+                    self._poll.poll(_LONGEST_WAIT_MS)
+                    continue
+                update = self._feed.take(parts)
+                if update is not None:
+                    return update
+            self._end()
+        if self._client_closed:
+            raise client_closed()
         raise StopIteration
 
     def close(self) -> None:
-        """End the iteration: at once in the iterating thread, within half a second where another one waits in it."""
+        """End the iteration: at once, or within half a second where another thread waits in it."""
         self._closing = True
+        self._end_if_idle()
+
+    def end_with_client(self) -> None:
+        """See `OwnedStream`."""
+        self._client_closed = not self._closing
+        self._end_if_idle()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closing = True
-        self._end()
+        self.close()
+
+    def _end_if_idle(self) -> None:
+        if self._busy.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._busy.release()
 
     def __del__(self) -> None:
         if not getattr(self, "_ended", True):
             self._end()
 
     def _end(self) -> None:
-        if self._ended:
+        if self._ended or os.getpid() != self._pid:
             return
         self._ended = True
         self._subscriber.close()

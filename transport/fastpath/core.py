@@ -11,7 +11,7 @@ shell tells it the time (monotonic nanoseconds), feeds it what a carrier receive
 | OPEN | DRAINING: GoingAway; BACKOFF: lost, or garbage received |
 | DRAINING | BACKOFF: lost |
 | BACKOFF | CONNECTING: the pause is over |
-| HALTED | (none: another engine, or one that has forgotten; loud, and for people to look at) |
+| HALTED | CONNECTING after a pause, where another journal answered (that may pass); else none: for people to look at |
 | any | CLOSED: `close` |
 """
 
@@ -32,7 +32,7 @@ from transport.contract.path import PathConnected, PathGoingAway, PathLost, Path
 from transport.contract.replies import ExecuteReply, OrderReply
 from transport.fastpath.calls import Action, Call, CloseCarrier, OpenCarrier, Send, StreamSink, Tell
 from transport.wire.codec import Codec
-from transport.wire.messages import PROTOCOL_VERSION, EngineMessage, GoingAway, Hello, Refusal, Request, Welcome
+from transport.wire.messages import PROTOCOL_VERSION, EngineMessage, GoingAway, Hello, Refusal, Welcome
 
 NS_PER_MS: Final = 1_000_000
 NEVER_NS: Final = 2**63 - 1
@@ -85,7 +85,7 @@ class FastPathCore:
         """Replies to calls that had been given up."""
         self._config = config
         self._decode = codec.decode
-        self._codec = codec
+        self.encode = codec.encode_request
         self._jitter = jitter
         self._correlations = itertools.count(1)
         self._window = config.max_in_flight
@@ -104,7 +104,8 @@ class FastPathCore:
     def refuse_locally(self) -> Conclusion[Any] | None:
         """Why no request can be sent just now, if so."""
         if self.phase is not Phase.OPEN:
-            return self.halted if self.phase is Phase.HALTED else NotSent(self.not_open_reason)
+            # A path that looks again after a mismatch says so until the engine that is meant has answered.
+            return self.halted if self.halted.code and self.phase is not Phase.CLOSED else NotSent(self.not_open_reason)
         if len(self.in_flight) >= self._window:
             return NotSent(f"{self._window} requests are in flight, which is the limit")
         return None
@@ -147,10 +148,6 @@ class FastPathCore:
             self._watchers.append(watcher)
         return watcher
 
-    def encode(self, correlation: int, journal_id: str, request: Request) -> bytes:
-        """A request's bytes."""
-        return self._codec.encode_request(correlation, journal_id, request)
-
     # ---- lifecycle ----
 
     def start(self, now_ns: int) -> None:
@@ -184,7 +181,7 @@ class FastPathCore:
             account=self._config.account,
         )
         # Without a correlation number of its own a refusal of the Hello could not be told from a stray one.
-        self.actions.append(Send(self._codec.encode_request(self.next_correlation(), "", hello)))
+        self.actions.append(Send(self.encode(self.next_correlation(), "", hello)))
 
     def carrier_lost(self, reason: str, now_ns: int) -> None:
         """The connection went, or could not be made."""
@@ -203,7 +200,7 @@ class FastPathCore:
         if now_ns < self._timer_ns:
             return
         self._timer_ns = NEVER_NS
-        if self.phase is Phase.BACKOFF:
+        if self.phase in (Phase.BACKOFF, Phase.HALTED):
             self._connect(now_ns)
         elif self.phase in (Phase.CONNECTING, Phase.GREETING):
             waited_for = "ZMTP handshake" if self.phase is Phase.CONNECTING else "Welcome"
@@ -239,10 +236,10 @@ class FastPathCore:
             self.carrier_lost(f"an answer of the wrong kind: {kind.__name__}", now_ns())
 
     def _refused(self, call: Call, refusal: Refusal, now_ns: Callable[[], int]) -> None:
-        conclusion = Refused(refusal.code, refusal.message, refusal.field)
+        conclusion = self._other_journal(refusal.journal_id) or Refused(refusal.code, refusal.message, refusal.field)
         call.conclude(conclusion)
-        if refusal.code in (ReasonCode.JOURNAL_ID_MISMATCH, ReasonCode.STATE_REGRESSED):
-            self._halt(conclusion)
+        if conclusion.code in (ReasonCode.JOURNAL_ID_MISMATCH, ReasonCode.STATE_REGRESSED):
+            self._halt(conclusion, now_ns())
         elif refusal.code == ReasonCode.HELLO_REQUIRED:
             self.carrier_lost("the engine does not know this connection's Hello", now_ns())
 
@@ -251,7 +248,7 @@ class FastPathCore:
         if stream is not None:
             stream(body)
         elif isinstance(body, Welcome):
-            self._welcomed(body)
+            self._welcomed(body, now_ns())
         elif isinstance(body, GoingAway):
             self._going_away(body)
         elif isinstance(body, Refusal) and self.phase is Phase.GREETING:
@@ -259,14 +256,15 @@ class FastPathCore:
         elif correlation:
             self.late_replies += 1
 
-    def _welcomed(self, welcome: Welcome) -> None:
+    def _welcomed(self, welcome: Welcome, now_ns: int) -> None:
         if self.phase is not Phase.GREETING:
             return
         fault = self._fault_of(welcome)
         if fault is not None:
-            self._halt(fault)
+            self._halt(fault, now_ns)
             return
         self.phase = Phase.OPEN
+        self.halted = Refused(ReasonCode.NONE)
         self.journal_id = welcome.journal_id
         self.epoch = welcome.epoch
         self.connection += 1
@@ -289,12 +287,9 @@ class FastPathCore:
             )
         if not welcome.journal_id:
             return Refused(ReasonCode.MALFORMED_MESSAGE, "the engine's Welcome names no journal")
-        if self.journal_id and welcome.journal_id != self.journal_id:
-            return Refused(
-                ReasonCode.JOURNAL_ID_MISMATCH,
-                f"{self._config.zmq_endpoint} answers with journal {welcome.journal_id}; this client belongs to "
-                f"{self.journal_id}. Check the endpoint and the engine's data directory",
-            )
+        other = self._other_journal(welcome.journal_id)
+        if other is not None:
+            return other
         if welcome.last_sequence < (self.last_sequence or 0) or welcome.epoch < self.epoch:
             return Refused(
                 ReasonCode.STATE_REGRESSED,
@@ -302,6 +297,16 @@ class FastPathCore:
                 f"update {self.last_sequence or 0} of epoch {self.epoch}. An older copy of its data is running",
             )
         return None
+
+    def _other_journal(self, journal_id: str) -> Refused | None:
+        """The fault, where another journal answers than ours. To be asked first: that one's numbers say nothing."""
+        if not journal_id or not self.journal_id or journal_id == self.journal_id:
+            return None
+        return Refused(
+            ReasonCode.JOURNAL_ID_MISMATCH,
+            f"{self._config.zmq_endpoint} answers with journal {journal_id}; this client belongs to "
+            f"{self.journal_id}. Check the endpoint and the engine's data directory",
+        )
 
     def _going_away(self, notice: GoingAway) -> None:
         if self.phase is Phase.OPEN:
@@ -323,12 +328,15 @@ class FastPathCore:
     )
 
     def _hello_refused(self, refusal: Refusal, now_ns: int) -> None:
-        if refusal.code in self._FINAL_HELLO_REFUSALS:
+        other = self._other_journal(refusal.journal_id)
+        if other is not None:
+            self._halt(other, now_ns)
+        elif refusal.code in self._FINAL_HELLO_REFUSALS:
             message = refusal.message
             if refusal.supported_protocol_versions:
                 versions = ", ".join(map(str, refusal.supported_protocol_versions))
                 message = f"{message} (the engine speaks {versions}; this client {PROTOCOL_VERSION})"
-            self._halt(Refused(refusal.code, message, refusal.field))
+            self._halt(Refused(refusal.code, message, refusal.field), now_ns)
         else:
             self._fail(f"the engine refused the Hello: {refusal.message}", now_ns, refusal.code)
 
@@ -342,15 +350,20 @@ class FastPathCore:
 
     def _fail(self, reason: str, now_ns: int, code: ReasonCode = ReasonCode.NONE) -> None:
         """The connection is of no more use: drop it, and try again after a pause that doubles with each failure."""
+        self._drop(reason, Phase.BACKOFF, code)
+        self._come_back(now_ns)
+
+    def _come_back(self, now_ns: int) -> None:
         pause_ms = min(self._config.reconnect_min_ms * 2.0 ** min(self._failures, 30), self._config.reconnect_max_ms)
         self._failures += 1
-        self._drop(reason, Phase.BACKOFF, code)
         # Up to a quarter less, so that clients of one engine do not come back as one.
         self._timer_ns = now_ns + int(pause_ms * (1.0 - 0.25 * self._jitter()) * NS_PER_MS)
 
-    def _halt(self, fault: Refused) -> None:
+    def _halt(self, fault: Refused, now_ns: int) -> None:
         self.halted = fault
         self._drop(fault.message, Phase.HALTED, fault.code)
+        if fault.code == ReasonCode.JOURNAL_ID_MISMATCH:
+            self._come_back(now_ns)
 
     def _drop(self, reason: str, phase: Phase, code: ReasonCode = ReasonCode.NONE) -> None:
         was, self.phase = self.phase, phase

@@ -121,13 +121,16 @@ class Driver:
         self.carriers_made += 1
 
 
-def dealer_factory(config: BridgeConfig, context: zmq.Context[zmq.Socket[bytes]]) -> CarrierFactory:
-    """Makes pyzmq DEALERs for this configuration."""
+def dealer_factory(
+    config: BridgeConfig, context: zmq.Context[zmq.Socket[bytes]], *, inbound_messages: int = 0
+) -> CarrierFactory:
+    """Makes pyzmq DEALERs for this configuration. `inbound_messages`: see `DealerOptions`."""
     options = DealerOptions(
         endpoint=config.zmq_endpoint,
         heartbeat_interval_ms=config.heartbeat_interval_ms,
         heartbeat_timeout_ms=config.heartbeat_timeout_ms,
         connect_timeout_ms=int(max(1.0, config.connect_timeout_ms)),
         queue_messages=max(1000, 2 * config.max_in_flight),
+        inbound_messages=inbound_messages,
     )
     return lambda: PyzmqDealer(context, options)

@@ -129,6 +129,23 @@ class FakeEngine:
         assert self._socket is not None
         self._socket.send_multipart([identity, data])
 
+    def flood(self, identity: bytes, data: bytes, *, at_most: int) -> int:
+        """Send `data` until the connection takes no more for a second, or `at_most` times; in the engine's thread.
+
+        `data` is no message of the protocol: nobody is to read it.
+        """
+        assert self._socket is not None
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.SNDTIMEO, 1000)
+        sent = 0
+        while sent < at_most:
+            try:
+                self._socket.send_multipart([identity, data])
+            except zmq.Again:
+                break
+            sent += 1
+        return sent
+
     def later(self, action: Callable[[], None]) -> None:
         """Run `action` in the engine's thread."""
         self._commands.append(action)

@@ -253,7 +253,35 @@ def test_an_engine_that_is_not_the_one_halts_the_path_loudly(
     conclusion = opened.send().conclusion
     assert isinstance(conclusion, Refused) and conclusion.code == code
     opened.advance(10_000)
+    looks_again = code == ReasonCode.JOURNAL_ID_MISMATCH
+    assert opened.core.phase is (Phase.CONNECTING if looks_again else Phase.HALTED)
+
+
+def test_a_mismatch_that_passes_is_found_out_and_until_then_is_what_every_request_gets(opened: Rig) -> None:
+    opened.core.carrier_lost("reset", opened.now_ns)
+    opened.advance(10)
+    opened.greet()
+    opened.welcomed(journal_id="another")
     assert opened.core.phase is Phase.HALTED
+    opened.actions()
+    opened.advance(20)
+    assert opened.core.phase is Phase.CONNECTING
+    conclusion = opened.send().conclusion
+    assert isinstance(conclusion, Refused) and conclusion.code == ReasonCode.JOURNAL_ID_MISMATCH
+    opened.greet()
+    opened.welcomed()
+    assert opened.core.phase is Phase.OPEN
+    assert opened.send().conclusion is None
+    opened.core.carrier_lost("reset", opened.now_ns)
+    assert isinstance(opened.send().conclusion, NotSent)
+
+
+def test_another_journal_is_called_that_and_not_a_regression(opened: Rig) -> None:
+    opened.core.carrier_lost("reset", opened.now_ns)
+    opened.advance(10)
+    correlation, _ = opened.greet()
+    opened.engine_says(correlation, Refusal(code=ReasonCode.STATE_REGRESSED, journal_id="another"))
+    assert opened.core.halted.code == ReasonCode.JOURNAL_ID_MISMATCH
 
 
 @pytest.mark.parametrize(

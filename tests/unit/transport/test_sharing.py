@@ -179,3 +179,32 @@ def test_another_loop_is_refused(engine: FakeEngine) -> None:
         asyncio.run(client.execute_order(order()))
     loops.run(client.close())
     loops.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_with_a_loop_of_its_own_is_told_that_it_is_a_child(engine: FakeEngine) -> None:
+    loops = LoopThread()
+    client = loops.run(connect(BridgeConfig(zmq_endpoint=engine.endpoint)))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            asyncio.run(client.execute_order(order()))
+        except ForkedProcessError:
+            code = 42
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 42
+    loops.run(client.close())
+    loops.close()
+
+
+def test_closing_in_another_loop_is_refused_and_closes_nothing(engine: FakeEngine) -> None:
+    loops = LoopThread()
+    client = loops.run(connect(BridgeConfig(zmq_endpoint=engine.endpoint)))
+    with pytest.raises(WrongLoopError):
+        asyncio.run(client.close())
+    assert loops.run(client.execute_order(order())).status == ExecutionStatus.FILLED
+    loops.run(client.close())
+    loops.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from itertools import islice
@@ -10,10 +11,14 @@ from typing import Any
 import pytest
 import zmq
 
-from tests.unit.transport.fake_engine import FakeEngine, filled
+from tests.unit.transport.fake_engine import JOURNAL, FakeEngine, filled
 from tests.unit.transport.test_codec import order
+from tests.waiting import eventually
 from transport import (
+    BridgeConfig,
+    ClientClosedError,
     EngineSystemError,
+    ForkedProcessError,
     MarketDataUpdate,
     NotSentError,
     OrderUpdate,
@@ -22,7 +27,9 @@ from transport import (
     SubscribeOrderUpdates,
     UpdateGap,
     UpdateKind,
+    connect_blocking,
 )
+from transport.fastpath.blocking_streams import BlockingOrderUpdates
 from transport.fastpath.market_feed import MarketFeed
 from transport.fastpath.update_feed import UpdateFeed
 from transport.wire.messages import Refusal, SubscribeReply, SubscriptionEnded, TopicMark
@@ -212,3 +219,126 @@ def test_closing_a_stream_ends_its_iteration(connected: Callable[..., Any], engi
     assert next(iter(updates)).sequence == 1
     updates.close()
     assert list(islice(updates, 1)) == []
+
+
+# ---- streams end with their client ----
+
+
+@pytest.mark.parametrize("stream_of", ["updates", "market data"])
+def test_a_reader_is_told_that_the_client_was_closed(
+    connected: Callable[..., Any], engine: FakeEngine, stream_of: str
+) -> None:
+    engine.pub_endpoint = "tcp://127.0.0.1:1"
+    client = connected()
+    stream = client.subscribe_order_updates() if stream_of == "updates" else client.stream_market_data()
+    ended: list[Any] = []
+
+    def read() -> None:
+        try:
+            ended.append(list(islice(stream, 1)))
+        except ClientClosedError as error:
+            ended.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    if stream_of == "updates":
+        eventually(lambda: any(isinstance(body, SubscribeOrderUpdates) for body in engine.received), "it is read")
+    client.close()
+    reader.join(5)
+    assert [type(each) for each in ended] == [ClientClosedError]
+    with pytest.raises(ClientClosedError):
+        next(iter(stream))
+
+
+def test_what_came_before_the_client_was_closed_is_still_given() -> None:
+    feed = feed_of(resume_from=0)
+    feed.take(update(1))
+    stream = BlockingOrderUpdates(BridgeConfig(), PortableCodec(), feed, journal_id=JOURNAL)
+    stream.end_with_client()
+    assert next(stream).sequence == 1
+    with pytest.raises(ClientClosedError):
+        next(stream)
+
+
+def test_a_closed_client_opens_no_stream(connected: Callable[..., Any]) -> None:
+    client = connected()
+    client.close()
+    with pytest.raises(ClientClosedError):
+        next(iter(client.subscribe_order_updates()))
+    with pytest.raises(NotSentError):
+        next(iter(client.stream_market_data()))
+
+
+# ---- bounds ----
+
+
+def test_a_reader_that_does_not_read_stops_the_engine_and_not_this_process(
+    connected: Callable[..., Any], engine: FakeEngine
+) -> None:
+    subscription: list[tuple[bytes, int]] = []
+
+    def script(identity: bytes, correlation: int, body: Any) -> bool:
+        if isinstance(body, SubscribeOrderUpdates):
+            subscription.append((identity, correlation))
+        return False
+
+    engine.script = script
+    stream = connected().subscribe_order_updates()
+    begun: list[Any] = []
+    reader = threading.Thread(target=lambda: begun.extend(islice(stream, 1)))
+    reader.start()
+    eventually(lambda: subscription, "the engine has the subscription")
+    engine.later(lambda: engine.send(*subscription[0], update(1)))
+    reader.join(10)
+    assert len(begun) == 1
+    sent: list[int] = []
+    stopped = threading.Event()
+
+    def flood() -> None:
+        sent.append(engine.flood(subscription[0][0], b"x" * 10_000, at_most=20_000))
+        stopped.set()
+
+    engine.later(flood)
+    assert stopped.wait(30)
+    assert sent[0] < 20_000
+    stream.close()
+
+
+def test_a_subscription_that_falls_silent_is_made_anew(connected: Callable[..., Any], engine: FakeEngine) -> None:
+    history = [update(1), update(2)]
+    engine.last_sequence = 2
+    silent: list[bytes] = []
+
+    def script(identity: bytes, correlation: int, body: Any) -> bool:
+        if identity in silent:
+            return True
+        if isinstance(body, SubscribeOrderUpdates) and not silent:
+            silent.append(identity)
+            engine.send(identity, correlation, SubscribeReply("default", 2))
+            engine.send(identity, correlation, history[0])
+            return True
+        return replaying(engine, history)(identity, correlation, body)
+
+    engine.script = script
+    updates = connected().subscribe_order_updates(resume_from=0)
+    assert [each.sequence for each in islice(updates, 2)] == [1, 2]
+    updates.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_cannot_read_its_parents_stream(engine: FakeEngine) -> None:
+    with (
+        connect_blocking(BridgeConfig(zmq_endpoint=engine.endpoint)) as client,
+        client.subscribe_order_updates() as updates,
+    ):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                next(updates)
+            except ForkedProcessError:
+                code = 42
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 42
