@@ -14,6 +14,7 @@ from fallback_grpc.blocking import BlockingGrpcClient
 from fallback_grpc.blocking_bridge import BlockingExecutionBridgeClient
 from fallback_grpc.bridge import ExecutionBridgeClient
 from fallback_grpc.bridge_health import BridgeHealth
+from fallback_grpc.bridge_settings import bridge_settings
 from fallback_grpc.failover.events import BridgePathEvent, BridgeStatistics, PathEventKind
 from transport.contract.config import BridgeConfig
 
@@ -37,9 +38,11 @@ async def connect(config: Mapping[str, Any] | BridgeConfig | None = None, **sett
     """A connected client for the running event loop; `async with await connect() as client:` closes it.
 
     `settings` stand over `config`. Without a `BridgeConfig`, environment variables `EXECUTION_BRIDGE_*` fill what is
-    not given. Raises if no path to the engine opens (`ExecutionBridgeClient.connect`).
+    not given. Give `zmq_endpoint` and `grpc_endpoint`; with `grpc_endpoint` (`rust_endpoint`) alone the client uses
+    gRPC alone. Raises if no path to the engine opens, and `JournalMismatchError` if the two endpoints name two engines
+    (`ExecutionBridgeClient.connect`).
     """
-    client = ExecutionBridgeClient(_configuration(config, settings))
+    client = ExecutionBridgeClient(bridge_settings(config, settings))
     await client.connect()
     return client
 
@@ -48,14 +51,14 @@ def connect_blocking(
     config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any
 ) -> BlockingExecutionBridgeClient:
     """A connected client for threads; `with connect_blocking() as client:` closes it. Arguments as for `connect`."""
-    client = BlockingExecutionBridgeClient(_configuration(config, settings))
+    client = BlockingExecutionBridgeClient(bridge_settings(config, settings))
     client.connect()
     return client
 
 
 async def connect_grpc(config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any) -> GrpcClient:
     """A connected client that speaks gRPC alone. Arguments as for `connect`."""
-    client = GrpcClient(_configuration(config, settings))
+    client = GrpcClient(bridge_settings(config, settings).config)
     try:
         await client.connect()
     except BaseException:
@@ -68,19 +71,10 @@ def connect_grpc_blocking(
     config: Mapping[str, Any] | BridgeConfig | None = None, **settings: Any
 ) -> BlockingGrpcClient:
     """A connected client for threads that speaks gRPC alone. Arguments as for `connect`."""
-    client = BlockingGrpcClient(_configuration(config, settings))
+    client = BlockingGrpcClient(bridge_settings(config, settings).config)
     try:
         client.connect()
     except BaseException:
         client.close()
         raise
     return client
-
-
-def _configuration(config: Mapping[str, Any] | BridgeConfig | None, settings: Mapping[str, Any]) -> BridgeConfig:
-    if isinstance(config, BridgeConfig):
-        if not settings:
-            return config
-        config = {name: getattr(config, name) for name in BridgeConfig.__struct_fields__}
-        return BridgeConfig.from_mapping(config | dict(settings))
-    return BridgeConfig.load(**(dict(config or {}) | dict(settings)))

@@ -59,7 +59,7 @@ class GrpcClient(AsyncCalls):
 
     def __init__(self, config: BridgeConfig, *, channel_settings: ChannelSettings | None = None) -> None:
         self._config = config
-        self._channel_settings = channel_settings
+        self._channel_settings = channel_settings or ChannelSettings.of(config)
         self._state = GrpcPathState(config)
         self._policy = PlanPolicy(retries=config.retries)
         self._gate = ChangeGate()
@@ -100,6 +100,7 @@ class GrpcClient(AsyncCalls):
         """Closes the channel; calls in flight end as unknown. In a child process it does nothing."""
         if not self._state.is_closed and not self._state.is_inherited:
             self._state.is_closed = True
+            self._gate.wake()
             channel, self._channel = self._channel, None
             if channel is not None:
                 await channel.close(None)
@@ -164,17 +165,25 @@ class GrpcClient(AsyncCalls):
             return NotSent("the client is closed")
         if not self._state.journal_id and rpc.name != "HealthCheck":
             return NotSent("the engine at the other end is not known yet: connect first")
+        refusal = self._state.refusal()
+        if refusal is not None:
+            return refusal
         if timeout_ms <= 0:
             return NotSent("the deadline had passed before anything was sent")
+        if self._state.must_ask and rpc.name != "HealthCheck":
+            unknown = await self._ask_again(timeout_ms)
+            if unknown is not None:
+                return unknown
         too_large = refuse_too_large(request.ByteSize(), self._channel_settings)
         if too_large is not None:
             return too_large
         state = self._state
+        mark = state.mark()
         state.in_flight += 1
         try:
             call = self._methods[rpc.name](request, timeout=timeout_ms / 1_000, metadata=state.metadata)
             reply = await call
-            duplicate = state.replied(await call.initial_metadata())
+            duplicate = state.replied(await call.initial_metadata(), mark)
         except grpc.RpcError as failure:
             return state.failed(cast("FailedRpc", failure))
         except asyncio.CancelledError:
@@ -184,9 +193,16 @@ class GrpcClient(AsyncCalls):
         finally:
             state.in_flight -= 1
         answer = rpc.from_pb(reply)
-        if isinstance(answer, Health):
-            state.identified(answer.journal_id, answer.epoch)
-        return Replied(answer, duplicate)
+        state.check_answer(answer, mark, duplicate=duplicate)
+        refusal = state.refusal() if isinstance(answer, Health) else None
+        return refusal or Replied(answer, duplicate)
+
+    async def _ask_again(self, timeout_ms: float) -> Refused | NotSent | None:
+        """After a loss, no order goes out before the engine has said again who it is; None: it has."""
+        conclusion = await self.attempt(HealthCheck(), timeout_ms)
+        if isinstance(conclusion, Replied):
+            return None
+        return NotSent(conclusion.reason) if isinstance(conclusion, Unknown) else conclusion
 
     def _check_loop(self) -> None:
         self._state.check_process()
@@ -233,8 +249,11 @@ class GrpcClient(AsyncCalls):
             self._state.check_alive()
         deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
         plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
-        end, conclusion = await drive(plan, attempt, lambda: _ONLY_PATH, self._gate, lambda _path, _conclusion: None)
-        return done_or_raise(plan, end, conclusion, subject)
+        state = self._state
+        end, conclusion = await drive(
+            plan, attempt, lambda: _ONLY_PATH, self._gate, _unheard, stopped=lambda: state.stopped is not None
+        )
+        return done_or_raise(plan, end, conclusion, subject, state.stopped)
 
     async def health_check(self, *, timeout_ms: float | None = None) -> Health:
         """How the engine is."""
@@ -311,11 +330,16 @@ class GrpcClient(AsyncCalls):
         channel: Any = self._channel
         make = channel.stream_stream if streams_requests else channel.unary_stream
         method: Any = make(rpc.method, request_serializer=rpc.serialise, response_deserializer=rpc.parse)
+        mark = self._state.mark()
         call = method(request, metadata=self._state.metadata)
+        heard = False
         try:
             if on_headers is not None:
                 on_headers(await call.initial_metadata())
             async for message in call:
+                if not heard:
+                    heard = True
+                    self._state.replied(await call.initial_metadata(), mark)
                 yield message
         except grpc.RpcError as failure:
             conclusion = self._state.failed(cast("FailedRpc", failure))
@@ -328,6 +352,10 @@ class GrpcClient(AsyncCalls):
             raise NetworkError(f"{rpc.name}: the channel was closed under the stream") from None
         finally:
             call.cancel()
+
+
+def _unheard(_path: Path, _conclusion: Conclusion[Any]) -> None:
+    """With one path, nobody else needs to know how a copy ended."""
 
 
 def _is_being_cancelled() -> bool:

@@ -93,7 +93,8 @@ class AsyncCalls(ABC):
         """Streams orders one by one, `batch_window` in flight; replies in the order of the orders.
 
         One that is refused is answered by a reply with status FAILED and its code; the others go on. If any ended
-        in `OutcomeUnknownError`, `NotSentError` or another error, that is raised after the last reply.
+        in `OutcomeUnknownError`, `NotSentError` or another error, or the source raised, that is raised after the last
+        reply.
         """
         results = StreamResults()
         async with aclosing(windowed(as_async(orders), self.execute_order, self._config.batch_window, results)) as all_:
@@ -200,7 +201,7 @@ async def windowed(
                 awaited.add(coming)
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
             if coming is not None and coming in awaited and coming.done():
-                order = coming.result()
+                order = _next_order(coming, results)
                 coming = None if order is None else asyncio.ensure_future(_next_or_none(orders))
                 if order is not None:
                     window.append((order, asyncio.ensure_future(execute(order))))
@@ -211,6 +212,17 @@ async def windowed(
     finally:
         for abandoned in [task for _, task in window] + ([] if coming is None else [coming]):
             abandoned.cancel()
+
+
+def _next_order(coming: asyncio.Future[Order | None], results: StreamResults) -> Order | None:
+    """The source's next order; None at its end, which is also where it raised."""
+    problem = coming.exception()
+    if problem is None:
+        return coming.result()
+    if not isinstance(problem, Exception):
+        raise problem
+    results.source_failed(problem)
+    return None
 
 
 def _result(order: Order, task: asyncio.Future[OrderReply], results: StreamResults) -> OrderReply | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fallback_grpc.bridge import ExecutionBridgeClient
-from transport.contract.config import BridgeConfig
+from fallback_grpc.bridge_settings import BridgeSettings
 from transport.contract.errors import ClientClosedError, JournalMismatchError
 
 ItemT = TypeVar("ItemT")
@@ -53,8 +53,8 @@ class _Pump(Generic[ItemT]):
 class BackgroundStreams:
     """The background loop of one blocking bridge. Any thread may open streams; each iterator belongs to one."""
 
-    def __init__(self, config: BridgeConfig, journal_id: Callable[[], str]) -> None:
-        self._config = config
+    def __init__(self, settings: BridgeSettings, journal_id: Callable[[], str]) -> None:
+        self._settings = settings
         self._journal_id = journal_id
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,7 +122,7 @@ class BackgroundStreams:
         self._connecting = self._connecting or asyncio.Lock()
         async with self._connecting:
             if self._client is None:
-                client = ExecutionBridgeClient(self._config)
+                client = ExecutionBridgeClient(self._settings)
                 await client.connect()
                 if client.journal_id != self._journal_id():
                     await client.close()

@@ -109,7 +109,10 @@ async def stream_orders(
 
         async for reply in windowed(_rest(queue), one, window_size, results):
             yield reply
-        await feeder
+        try:
+            await feeder
+        except Exception as problem:  # the source's own
+            results.source_failed(problem)
     finally:
         feeder.cancel()
     results.raise_if_failed()

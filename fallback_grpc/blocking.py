@@ -24,7 +24,7 @@ from fallback_grpc.outcome import Done, Subject, done_or_raise, subject_of_comma
 from fallback_grpc.path_state import GrpcPathState
 from fallback_grpc.service import Rpc, UpdatesFrom
 from fallback_grpc.status import FailedRpc, Metadata
-from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied
+from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import ExecutionBridgeError, NetworkError, NotSentError, error_for_code
 from transport.contract.orders import Order
@@ -54,7 +54,7 @@ class BlockingGrpcClient(BlockingCalls):
 
     def __init__(self, config: BridgeConfig, *, channel_settings: ChannelSettings | None = None) -> None:
         self._config = config
-        self._channel_settings = channel_settings
+        self._channel_settings = channel_settings or ChannelSettings.of(config)
         self._state = GrpcPathState(config)
         self._policy = PlanPolicy(retries=config.retries)
         self._gate = ThreadGate()
@@ -78,12 +78,13 @@ class BlockingGrpcClient(BlockingCalls):
                 raise error_for_code(conclusion.code, conclusion.message, conclusion.field)
             if left_ms <= self._config.reconnect_min_ms:
                 raise NotSentError(f"no engine answers over gRPC at {self._config.grpc_endpoint}: {conclusion.reason}")
-            self._gate.pause(self._config.reconnect_min_ms * NS_PER_MS)
+            self._pause_ms(self._config.reconnect_min_ms)
 
     def close(self) -> None:
         """Closes the channel; calls in flight end as unknown. In a child process it does nothing."""
         if not self._state.is_closed and not self._state.is_inherited:
             self._state.is_closed = True
+            self._gate.wake()
             self._channel.close()
 
     def __enter__(self) -> Self:
@@ -147,18 +148,26 @@ class BlockingGrpcClient(BlockingCalls):
             return NotSent("the client is closed")
         if not self._state.journal_id and rpc.name != "HealthCheck":
             return NotSent("the engine at the other end is not known yet: connect first")
+        refusal = self._state.refusal()
+        if refusal is not None:
+            return refusal
         if timeout_ms <= 0:
             return NotSent("the deadline had passed before anything was sent")
+        if self._state.must_ask and rpc.name != "HealthCheck":
+            unknown = self._ask_again(timeout_ms)
+            if unknown is not None:
+                return unknown
         too_large = refuse_too_large(request.ByteSize(), self._channel_settings)
         if too_large is not None:
             return too_large
         state = self._state
+        mark = state.mark()
         state.in_flight += 1
         try:
             reply, call = self._methods[rpc.name].with_call(
                 request, timeout=timeout_ms / 1_000, metadata=state.metadata
             )
-            duplicate = state.replied(call.initial_metadata())
+            duplicate = state.replied(call.initial_metadata(), mark)
         except grpc.RpcError as failure:
             return state.failed(cast("FailedRpc", failure))
         except ValueError as problem:  # what gRPC says of a channel that was closed meanwhile: it sends nothing then
@@ -168,9 +177,16 @@ class BlockingGrpcClient(BlockingCalls):
         finally:
             state.in_flight -= 1
         answer = rpc.from_pb(reply)
-        if isinstance(answer, Health):
-            state.identified(answer.journal_id, answer.epoch)
-        return Replied(answer, duplicate)
+        state.check_answer(answer, mark, duplicate=duplicate)
+        refusal = state.refusal() if isinstance(answer, Health) else None
+        return refusal or Replied(answer, duplicate)
+
+    def _ask_again(self, timeout_ms: float) -> Refused | NotSent | None:
+        """After a loss, no order goes out before the engine has said again who it is; None: it has."""
+        conclusion = self.attempt(HealthCheck(), timeout_ms)
+        if isinstance(conclusion, Replied):
+            return None
+        return NotSent(conclusion.reason) if isinstance(conclusion, Unknown) else conclusion
 
     def _open(self) -> None:
         self._channel: grpc.Channel = open_channel(self._config.grpc_endpoint, self._channel_settings)
@@ -205,8 +221,11 @@ class BlockingGrpcClient(BlockingCalls):
             self._state.check_alive()
         deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
         plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
-        end, conclusion = drive(plan, attempt, lambda: _ONLY_PATH, self._gate, lambda _path, _conclusion: None)
-        return done_or_raise(plan, end, conclusion, subject)
+        state = self._state
+        end, conclusion = drive(
+            plan, attempt, lambda: _ONLY_PATH, self._gate, _unheard, stopped=lambda: state.stopped is not None
+        )
+        return done_or_raise(plan, end, conclusion, subject, state.stopped)
 
     def health_check(self, *, timeout_ms: float | None = None) -> Health:
         """How the engine is."""
@@ -222,7 +241,7 @@ class BlockingGrpcClient(BlockingCalls):
                         yield rpc.from_pb(message)
             except NetworkError:
                 self._state.check_alive()
-            self._gate.pause(self._config.reconnect_min_ms * NS_PER_MS)
+            self._pause_ms(self._config.reconnect_min_ms)
 
     def subscribe_order_updates(
         self, *, resume_from: int | None = None, accept_gaps: bool = True
@@ -250,7 +269,10 @@ class BlockingGrpcClient(BlockingCalls):
                 if is_final(problem):
                     raise
             cursor.restarted()
-            self._gate.pause(self._config.reconnect_min_ms * NS_PER_MS)
+            self._pause_ms(self._config.reconnect_min_ms)
+
+    def _pause_ms(self, pause_ms: float) -> None:
+        self._gate.pause(time.monotonic_ns() + int(pause_ms * NS_PER_MS), lambda: self._state.is_closed)
 
     def _stream(
         self, rpc: Rpc[Any, Any], request: Any, *, on_headers: Callable[[Metadata | None], None] | None = None
@@ -260,11 +282,17 @@ class BlockingGrpcClient(BlockingCalls):
         method: Any = channel.unary_stream(
             rpc.method, request_serializer=rpc.serialise, response_deserializer=rpc.parse
         )
+        mark = self._state.mark()
         call = method(request, metadata=self._state.metadata)
+        heard = False
         try:
             if on_headers is not None:
                 on_headers(call.initial_metadata())
-            yield from call
+            for message in call:
+                if not heard:
+                    heard = True
+                    self._state.replied(call.initial_metadata(), mark)
+                yield message
         except grpc.RpcError as failure:
             conclusion = self._state.failed(cast("FailedRpc", failure))
             if isinstance(conclusion, Refused):
@@ -272,3 +300,7 @@ class BlockingGrpcClient(BlockingCalls):
             raise NetworkError(f"{rpc.name}: the stream broke: {conclusion.reason}") from failure
         finally:
             call.cancel()
+
+
+def _unheard(_path: Path, _conclusion: Conclusion[Any]) -> None:
+    """With one path, nobody else needs to know how a copy ended."""

@@ -17,8 +17,16 @@ from typing import Any, Self, TypeVar, cast
 from fallback_grpc.background import BackgroundStreams
 from fallback_grpc.blocking import BlockingGrpcClient
 from fallback_grpc.blocking_calls import BlockingCalls
-from fallback_grpc.bridge_health import BridgeHealth, bridge_health
-from fallback_grpc.bridge_settings import plan_policy, probe_timeout_ms, switchboard_settings, why_nothing_connected
+from fallback_grpc.bridge_health import BridgeHealth, bridge_health, stopped_health
+from fallback_grpc.bridge_settings import (
+    BridgeSettings,
+    bridge_settings,
+    check_one_engine,
+    plan_policy,
+    probe_timeout_ms,
+    switchboard_settings,
+    why_nothing_connected,
+)
 from fallback_grpc.failover.blocking import BlockingFailover
 from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
 from fallback_grpc.failover.switchboard import Switchboard
@@ -61,16 +69,23 @@ class BlockingExecutionBridgeClient(BlockingCalls):
     """`ExecutionBridgeClient`, for threads; see `transport.contract.client` for the contract."""
 
     def __init__(
-        self, config: Mapping[str, Any] | BridgeConfig, *, paths: Mapping[Path, BlockingPath] | None = None
+        self,
+        config: Mapping[str, Any] | BridgeConfig | BridgeSettings,
+        *,
+        paths: Mapping[Path, BlockingPath] | None = None,
     ) -> None:
-        """`paths` replaces the clients of the two paths, in order of preference; tests do that."""
-        self._config = config if isinstance(config, BridgeConfig) else BridgeConfig.from_mapping(config)
+        """As for `ExecutionBridgeClient`."""
+        self._settings = bridge_settings(config)
+        self._config = self._settings.config
+        make: dict[Path, Callable[[BridgeConfig], BlockingPath]] = {
+            "zmq": BlockingFastPathClient, "grpc": BlockingGrpcClient
+        }  # fmt: skip
         if paths is None:
-            paths = {"zmq": BlockingFastPathClient(self._config), "grpc": BlockingGrpcClient(self._config)}
+            paths = {name: make[name](self._config) for name in self._settings.paths}
         self._paths: dict[Path, BlockingPath] = dict(paths)
         self._board = Switchboard(tuple(self._paths), switchboard_settings(self._config))
         self._failover = BlockingFailover(self._board, plan_policy(self._config))
-        self._streams = BackgroundStreams(self._config, lambda: self._board.journal_id)
+        self._streams = BackgroundStreams(self._settings, lambda: self._board.journal_id)
         self._grpc_room = threading.BoundedSemaphore(_MOST_ON_GRPC)
         self._process = os.getpid()
         self._connected = self._closed = False
@@ -82,9 +97,22 @@ class BlockingExecutionBridgeClient(BlockingCalls):
     def connect(self) -> None:
         """Connects both paths and checks the engine's health. Succeeds if at least one path is up.
 
-        Raises what the better path failed with. A second path whose engine has another journal is not used.
+        Raises what the better path failed with, and `JournalMismatchError` if both endpoints were given and two
+        engines answer there. A client that did not connect is closed.
         """
         self._check_alive(connecting=True)
+        if self._connected:
+            return
+        try:
+            self._open_paths()
+            self._connected = True
+            self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
+            self._command(HealthCheck(), self._config.call_timeout_ms)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_paths(self) -> None:
         with ThreadPoolExecutor(len(self._paths), "bridge-connect") as pool:
             running = [pool.submit(client.connect) for client in self._paths.values()]
         failures = dict(zip(self._paths, (attempt.exception() for attempt in running), strict=True))
@@ -94,25 +122,20 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             if failure is not None:
                 _log.warning("path %s did not connect: %s", path, failure)
         self._board.settle(time.monotonic_ns())
+        check_one_engine(self._settings, self.path_states())
         if not self._board.usable:
-            self.close()
+            self._board.raise_if_stopped()
             raise why_nothing_connected(failures)
         self._bind_journal()
-        self._connected = True
-        self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
-        try:
-            self.health_check()
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
-        """Ends probing and streams, and closes both paths. Calls in flight end as unknown."""
+        """Ends probing and streams, and closes both paths. Calls in flight end as unknown, at once."""
         if self._closed:
             return
         self._closed = True
         if os.getpid() != self._process:
             return  # what is open belongs to the parent
+        self._board.stop(ClientClosedError("the client is closed"), time.monotonic_ns())
         self._streams.close()
         self._failover.stop(probe_timeout_ms(self._config) / 1_000)
         for client in self._paths.values():
@@ -140,7 +163,13 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             yield reply_to_dict(reply)
 
     def health_check(self, *, timeout_ms: float | None = None) -> BridgeHealth:
-        """The engine's health by the best path, and the state of each path in `checks`."""
+        """The engine's health by the best path, and the state of each path in `checks`.
+
+        Once the engine's state went back it is not asked any more: NOT_SERVING, and `message` says why.
+        """
+        self._check_alive()
+        if self._board.stopped is not None:
+            return stopped_health(self._board.stopped, self._board.journal_id, self.path_states())
         done = self._command(HealthCheck(), self._timeout(timeout_ms))
         return bridge_health(cast("Health", done.reply), self.path_states(), done.path)
 

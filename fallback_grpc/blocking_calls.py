@@ -82,10 +82,10 @@ class BlockingCalls(ABC):
 
         They travel as batches of that size. One that is refused is answered by a reply with status FAILED and its
         code; the others go on. If any ended in `OutcomeUnknownError`, `NotSentError` or another error, that is
-        raised after the last reply.
+        raised after the last reply; so is what the source raised.
         """
         results = StreamResults()
-        source = iter(orders)
+        source = _until_it_fails(orders, results)
         while window := list(islice(source, self._config.batch_window)):
             yield from self._window(window, results)
         results.raise_if_failed()
@@ -195,3 +195,11 @@ class BlockingCalls(ABC):
 
     def _engine_health(self, timeout_ms: float | None) -> Health:
         return cast("Health", self._command(HealthCheck(), self._timeout(timeout_ms)).reply)
+
+
+def _until_it_fails(orders: Iterable[Order], results: StreamResults) -> Iterator[Order]:
+    """The source's orders; what it raises ends them, and is kept for the end of the stream."""
+    try:
+        yield from orders
+    except Exception as problem:  # the user's code
+        results.source_failed(problem)

@@ -13,13 +13,21 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from fallback_grpc.asynchronous import GrpcClient
 from fallback_grpc.asynchronous_calls import AsyncCalls, as_async
-from fallback_grpc.bridge_health import BridgeHealth, bridge_health
-from fallback_grpc.bridge_settings import plan_policy, probe_timeout_ms, switchboard_settings, why_nothing_connected
+from fallback_grpc.bridge_health import BridgeHealth, bridge_health, stopped_health
+from fallback_grpc.bridge_settings import (
+    BridgeSettings,
+    bridge_settings,
+    check_one_engine,
+    plan_policy,
+    probe_timeout_ms,
+    switchboard_settings,
+    why_nothing_connected,
+)
 from fallback_grpc.failover.asynchronous import AsyncFailover
 from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
 from fallback_grpc.failover.funnel import OrderFunnel
@@ -61,18 +69,24 @@ class ExecutionBridgeClient(AsyncCalls):
 
     def __init__(
         self,
-        config: Mapping[str, Any] | BridgeConfig,
+        config: Mapping[str, Any] | BridgeConfig | BridgeSettings,
         *,
         paths: Mapping[Path, AsyncPath] | None = None,
     ) -> None:
-        """`paths` replaces the clients of the two paths, in order of preference; tests do that."""
-        self._config = config if isinstance(config, BridgeConfig) else BridgeConfig.from_mapping(config)
+        """A client that is not connected yet. A mapping that names `grpc_endpoint` (`rust_endpoint`) and no
+        `zmq_endpoint` means gRPC alone; see `bridge_settings.bridge_settings`.
+
+        `paths` replaces the clients of the two paths, in order of preference; tests do that.
+        """
+        self._settings = bridge_settings(config)
+        self._config = self._settings.config
+        make: dict[Path, Callable[[BridgeConfig], AsyncPath]] = {"zmq": FastPathClient, "grpc": GrpcClient}
         if paths is None:
-            paths = {"zmq": FastPathClient(self._config), "grpc": GrpcClient(self._config)}
+            paths = {name: make[name](self._config) for name in self._settings.paths}
         self._paths: dict[Path, AsyncPath] = dict(paths)
         self._board = Switchboard(tuple(self._paths), switchboard_settings(self._config))
         self._failover = AsyncFailover(self._board, plan_policy(self._config))
-        self._streams = AsyncStreams(self._board, self._failover.gate, self._paths)
+        self._streams = AsyncStreams(self._board, self._failover.gate, self._paths, self._config.connect_timeout_ms)
         self._funnels = {path: OrderFunnel(client) for path, client in self._paths.items() if path == "grpc"}
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -85,10 +99,23 @@ class ExecutionBridgeClient(AsyncCalls):
     async def connect(self) -> None:
         """Connects both paths and checks the engine's health. Succeeds if at least one path is up.
 
-        Raises what the better path failed with. A second path whose engine has another journal is not used.
+        Raises what the better path failed with, and `JournalMismatchError` if both endpoints were given and two
+        engines answer there. A client that did not connect is closed, also when this is cancelled.
         """
         self._check_alive(connecting=True)
+        if self._loop is not None:
+            self._check_alive()
+            return
         self._loop = asyncio.get_running_loop()
+        try:
+            await self._open_paths()
+            self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
+            await self._command(HealthCheck(), self._config.call_timeout_ms)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open_paths(self) -> None:
         results = await asyncio.gather(*(client.connect() for client in self._paths.values()), return_exceptions=True)
         failures = dict(zip(self._paths, results, strict=True))
         for path, failure in failures.items():
@@ -97,22 +124,24 @@ class ExecutionBridgeClient(AsyncCalls):
             if failure is not None:
                 _log.warning("path %s did not connect: %s", path, failure)
         self._board.settle(time.monotonic_ns())
+        check_one_engine(self._settings, self.path_states())
         if not self._board.usable:
-            await self.close()
+            self._board.raise_if_stopped()
             raise why_nothing_connected(failures)
         self._bind_journal()
-        self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
-        try:
-            await self.health_check()
-        except BaseException:
-            await self.close()
-            raise
 
     async def close(self) -> None:
-        """Ends probing and closes both paths. Calls in flight end as unknown. In a child process it does nothing."""
+        """Ends probing and streams and closes both paths. Calls in flight end as unknown, at once.
+
+        Readers of streams get `ClientClosedError`. In a child process it does nothing. Raises `WrongLoopError` in
+        another loop than the one it was connected in, and leaves the client as it was.
+        """
         if self._closed or os.getpid() != self._process:
             return
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise WrongLoopError("this client belongs to another event loop: close it there")
         self._closed = True
+        self._board.stop(ClientClosedError("the client is closed"), time.monotonic_ns())
         await self._failover.stop()
         await asyncio.gather(*(client.close() for client in self._paths.values()), return_exceptions=True)
 
@@ -145,7 +174,13 @@ class ExecutionBridgeClient(AsyncCalls):
             yield reply_to_dict(reply)
 
     async def health_check(self, *, timeout_ms: float | None = None) -> BridgeHealth:
-        """The engine's health by the best path, and the state of each path in `checks`."""
+        """The engine's health by the best path, and the state of each path in `checks`.
+
+        Once the engine's state went back it is not asked any more: NOT_SERVING, and `message` says why.
+        """
+        self._check_alive()
+        if self._board.stopped is not None:
+            return stopped_health(self._board.stopped, self._board.journal_id, self.path_states())
         done = await self._command(HealthCheck(), self._timeout(timeout_ms))
         return bridge_health(cast("Health", done.reply), self.path_states(), done.path)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from transport.contract.codes import ServingStatus
+from transport.contract.errors import ExecutionBridgeError
 from transport.contract.replies import Health, Path
 
 
@@ -24,6 +26,17 @@ class BridgeHealth(Health, frozen=True, kw_only=True):
     def healthy(self) -> bool:
         """The original's verdict: the engine takes orders, and every path is well."""
         return self.is_serving and all(self.checks.values())
+
+
+def stopped_health(why: ExecutionBridgeError, journal_id: str, states: Mapping[str, dict[str, Any]]) -> BridgeHealth:
+    """The health of a bridge that uses no path any more (`why`): nobody was asked."""
+    return BridgeHealth(
+        status=ServingStatus.NOT_SERVING,
+        message=str(why),
+        journal_id=journal_id,
+        checks=dict.fromkeys(states, False),
+        paths=dict(states),
+    )
 
 
 def bridge_health(engine: Health, states: Mapping[str, dict[str, Any]], path: Path) -> BridgeHealth:

@@ -6,9 +6,10 @@ same (WIRE.md section 2.1 rejects an order whose two spellings differ, so a doub
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from math import isfinite
+from typing import cast
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -45,40 +46,53 @@ _ZERO = Decimal(0)
 
 
 def order_to_pb(order: Order) -> pb.TradeOrder:
-    """The message of an order. Raises `ValidationError` naming the field for what cannot be encoded."""
+    """The message of an order. What is None is absent: the engine rejects an order that lacks it, or has a default.
+
+    Raises `ValidationError` naming the field for what has no form on the wire.
+    """
     message = pb.TradeOrder()
     field = "order_id"
     try:
-        message.order_id = order.order_id
-        field = "symbol"
-        message.symbol = order.symbol
-        field = "order_type"
-        message.order_type = int(order.order_type)  # pyright: ignore[reportAttributeAccessIssue] (open enum)
-        message.order_type_given = int(order.order_type)  # pyright: ignore[reportAttributeAccessIssue]
-        field = "side"
-        message.side = int(order.side)  # pyright: ignore[reportAttributeAccessIssue]
-        message.side_given = int(order.side)  # pyright: ignore[reportAttributeAccessIssue]
+        for field in ("order_id", "symbol", "account", "trace_context"):
+            text: object = getattr(order, field)
+            if text is not None:
+                if not isinstance(text, str):
+                    raise TypeError(f"{text!r} is no text")
+                setattr(message, field, text)
+        for field in ("order_type", "side"):
+            number = _enum_number(getattr(order, field))
+            if number is not None:
+                setattr(message, field, number)
+                setattr(message, f"{field}_given", number)
         field = "time_in_force"
-        message.time_in_force = int(order.time_in_force)  # pyright: ignore[reportAttributeAccessIssue]
+        message.time_in_force = _enum_number(order.time_in_force) or 0  # pyright: ignore[reportAttributeAccessIssue]
         field = "metadata"
-        message.metadata.update(order.metadata)
-        field = "account"
-        message.account = order.account
+        _set_metadata(message, order.metadata)
         field = "contract_version"
         message.contract_version = order.contract_version
-        field = "trace_context"
-        message.trace_context = order.trace_context
         field = "timestamp"
         _set_time(message.timestamp, order.timestamp_ns)
         field = "expires_at"
         _set_time(message.expires_at, order.expires_at_ns)
-    except (TypeError, ValueError) as problem:
+    except (TypeError, ValueError, AttributeError) as problem:
         raise ValidationError(f"{field}: {problem}", field=field) from problem
-    _set_number(message, "quantity", order.quantity)
-    _set_number(message, "price", order.price)
-    _set_number(message, "stop_loss", order.stop_loss)
-    _set_number(message, "take_profit", order.take_profit)
+    for field in ("quantity", "price", "stop_loss", "take_profit"):
+        _set_number(message, field, getattr(order, field))
     return message
+
+
+def _enum_number(value: object) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise TypeError(f"{value!r} is no member of its enum")
+    return value
+
+
+def _set_metadata(message: pb.TradeOrder, metadata: object) -> None:
+    if metadata is None:
+        return
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"{metadata!r} is no mapping of texts")
+    message.metadata.update(cast("Mapping[str, str]", metadata))
 
 
 def quote_to_pb(quote: Quote) -> pb.Quote:
@@ -108,6 +122,8 @@ def set_decimal(target: pb.Decimal, value: Decimal, field: str) -> None:
 def _set_number(message: pb.TradeOrder, field: str, value: Decimal | None) -> None:
     if value is None:
         return
+    if not isinstance(value, Decimal):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValidationError(f"{field}: {value!r} is no Decimal", field=field)
     set_decimal(getattr(message, f"{field}_exact"), value, field)
     double = float(value)
     if double and isfinite(double) and Decimal(repr(double)) == value:

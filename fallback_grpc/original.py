@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from transport.contract.codes import OpenEnum, OrderSide, OrderType, ReasonCode, TimeInForce
+from transport.contract.codes import OpenEnum, OrderSide, OrderType, TimeInForce
 from transport.contract.errors import ValidationError
 from transport.contract.ids import new_order_id
 from transport.contract.orders import Order, ns_from_datetime
@@ -18,6 +18,7 @@ EnumT = TypeVar("EnumT", bound=OpenEnum)
 _NUMBERS = ("quantity", "price", "stop_loss", "take_profit")
 _TIMES = {"timestamp": "timestamp_ns", "expires_at": "expires_at_ns"}
 _TEXTS = ("order_id", "symbol", "account", "trace_context")
+_ENUMS: dict[str, type[OpenEnum]] = {"order_type": OrderType, "side": OrderSide, "time_in_force": TimeInForce}
 _KNOWN = frozenset((*_NUMBERS, *_TIMES, *_TIMES.values(), *_TEXTS, "order_type", "side", "time_in_force", "metadata"))
 
 
@@ -27,25 +28,24 @@ def order_from_dict(fields: Mapping[str, Any], default_account: str = "default")
     `order_type`, `side` and `time_in_force` may be an enum member, its name in any case, or its number. Numbers may
     be Decimal, int, text, or float (taken by its shortest text: 0.1 is 0.1); absent, None, and 0 for an optional
     number mean not given. `timestamp` may be an aware datetime or UTC nanoseconds. An absent `order_id` is made up:
-    give your own if you mean to send the order again. Raises `ValidationError` naming the field.
+    give your own if you mean to send the order again (an empty one is not made up, but rejected). A field that every
+    order needs may be absent too: the engine's reply is then REJECTED and names it. Raises `ValidationError`, naming
+    the field, for what cannot be sent: unknown names, texts that are no number or no member of an enum.
     """
     unknown = sorted(set(fields) - _KNOWN)
     if unknown:
         known = ", ".join(sorted(_KNOWN))
         raise ValidationError(f"{unknown[0]}: no field of an order; known are {known}", field=unknown[0])
     given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-    for name in ("symbol", "order_type", "side", "quantity"):
-        if name not in given:
-            raise ValidationError(f"{name}: must be given", field=name, code=ReasonCode.MISSING_FIELD)
-    order: dict[str, Any] = {"account": default_account}
+    # What every order needs and this one lacks is sent as absent: the engine's rejection names the field.
+    order: dict[str, Any] = {"account": default_account, "symbol": None, "order_type": None, "side": None}
     for name in _TEXTS:
         if name in given:
             order[name] = _typed(given[name], str, name)
-    order["order_id"] = order.get("order_id") or new_order_id()
-    order["order_type"] = _member(OrderType, given["order_type"], "order_type")
-    order["side"] = _member(OrderSide, given["side"], "side")
-    if "time_in_force" in given:
-        order["time_in_force"] = _member(TimeInForce, given["time_in_force"], "time_in_force")
+    order.setdefault("order_id", new_order_id())
+    for name, enum in _ENUMS.items():
+        if name in given:
+            order[name] = _member(enum, given[name], name)
     for name in _NUMBERS:
         number = _decimal(given.get(name), name)
         order[name] = number if number or name == "quantity" else None

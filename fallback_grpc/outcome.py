@@ -77,11 +77,25 @@ def error_of(
 
 
 def done_or_raise(
-    plan: CallPlan, end: Conclude, conclusion: Conclusion[ReplyT] | None, subject: Subject
+    plan: CallPlan,
+    end: Conclude,
+    conclusion: Conclusion[ReplyT] | None,
+    subject: Subject,
+    stopped: ExecutionBridgeError | None = None,
 ) -> Done[ReplyT]:
-    """The reply of a call that has one; raises what any other ended in."""
+    """The reply of a call that has one; raises what any other ended in.
+
+    `stopped`: why no path is used any more, if so; it ends what is not in doubt, and is the cause where doubt remains.
+    """
     if end.ending is not Ending.REPLIED or end.copy is None or not isinstance(conclusion, Replied):
-        raise error_of(end.ending, conclusion, subject, plan.attempts)
+        problem = error_of(end.ending, conclusion, subject, plan.attempts)
+        if stopped is None:
+            raise problem
+        if not isinstance(problem, OutcomeUnknownError):
+            raise type(stopped)(f"{stopped} ({problem})") from problem
+        raise OutcomeUnknownError(
+            f"{problem} ({stopped})", order_ids=problem.order_ids, command_id=problem.command_id
+        ) from stopped
     return Done(
         conclusion.reply,
         plan.path_of(end.copy),

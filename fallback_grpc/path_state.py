@@ -6,19 +6,36 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 from fallback_grpc.status import FailedRpc, Metadata, conclude_failure, is_connection_failure
 from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import NotSent, Refused, Unknown
 from transport.contract.config import BridgeConfig
-from transport.contract.errors import ClientClosedError, ForkedProcessError
+from transport.contract.errors import ClientClosedError, ExecutionBridgeError, ForkedProcessError, StateRegressedError
 from transport.contract.path import PathConnected, PathEvent, PathListener, PathLost, PathRefused
+from transport.contract.replies import ExecuteReply, Health, OrderReply
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What had been seen of the engine when a request was sent: its answer may be late, but never from before that."""
+
+    epoch: int
+    journal_seq: int
+    sequences: dict[str, int]
+    """Of each account, its highest update."""
+
+
 class GrpcPathState:
-    """Connection state as the RPCs' ends show it. gRPC connects by itself; a reply is the proof that it has."""
+    """Connection state as the RPCs' ends show it. gRPC connects by itself; a reply is the proof that it has.
+
+    gRPC has no handshake that says how far the client has come. So the answers are compared with what was seen before
+    their requests went out: an epoch, a journal or an order's number below that comes from an engine that forgot.
+    """
 
     def __init__(self, config: BridgeConfig) -> None:
         self._session_id = config.session_id
@@ -32,6 +49,10 @@ class GrpcPathState:
         self.is_closed = False
         self.journal_id = ""
         self.epoch = 0
+        self.regressed = ""
+        """How the engine's state was seen to have gone back; empty: it was not. Nothing is sent any more then."""
+        self._journal_seq = 0
+        self._sequences: dict[str, int] = {}
         self.in_flight = 0
         self.metadata: Sequence[tuple[str, str]] = (("x-session-id", config.session_id),)
         """What every request carries."""
@@ -64,7 +85,64 @@ class GrpcPathState:
         self._expected_journal = self.journal_id = journal_id
         self.metadata = (("x-session-id", self._session_id), ("x-journal-id", journal_id))
 
-    def replied(self, headers: Metadata | None) -> bool:
+    @property
+    def stopped(self) -> ExecutionBridgeError | None:
+        """Why nothing is sent any more, if so."""
+        if self.regressed:
+            return StateRegressedError(self.regressed)
+        return ClientClosedError("the client is closed") if self.is_closed else None
+
+    @property
+    def must_ask(self) -> bool:
+        """Whether a connection was lost since the engine last said who it is: ask for its health before all else."""
+        return not self.is_connected and self._connections > 0
+
+    def mark(self) -> Mark:
+        """What has been seen so far."""
+        return Mark(self.epoch, self._journal_seq, dict(self._sequences))
+
+    def refusal(self) -> Refused | None:
+        """The refusal of everything, once the engine's state went back."""
+        return Refused(ReasonCode.STATE_REGRESSED, self.regressed) if self.regressed else None
+
+    def check_answer(self, answer: object, mark: Mark, *, duplicate: bool = False) -> None:
+        """Compares an answer with what had been seen when its request was sent."""
+        if isinstance(answer, Health):
+            if answer.epoch < mark.epoch or answer.journal_seq < mark.journal_seq:
+                self._regress(
+                    f"it is at record {answer.journal_seq} of epoch {answer.epoch}; this client has seen "
+                    f"record {mark.journal_seq} of epoch {mark.epoch}"
+                )
+                return
+            self._journal_seq = max(self._journal_seq, answer.journal_seq)
+            self.identified(answer.journal_id, answer.epoch, mark)
+        elif isinstance(answer, OrderReply):
+            self._check_reply(answer, mark, duplicate)
+        elif isinstance(answer, list):
+            for each in cast("list[object]", answer):
+                if isinstance(each, ExecuteReply):
+                    self._check_reply(each.reply, mark, each.duplicate)
+
+    def _check_reply(self, reply: OrderReply, mark: Mark, duplicate: bool) -> None:
+        if not reply.sequence or duplicate:
+            return  # the stored reply to an earlier copy carries the number of its time
+        seen = mark.sequences.get(reply.account, 0)
+        if reply.sequence <= seen:
+            self._regress(f"update {reply.sequence} of account {reply.account} is new; this client has seen {seen}")
+            return
+        self._sequences[reply.account] = max(self._sequences.get(reply.account, 0), reply.sequence)
+
+    def _regress(self, how: str) -> None:
+        with self._lock:
+            if self.regressed:
+                return
+            self.regressed = (
+                f"the engine of journal {self.journal_id} has forgotten: {how}. An older copy of its data is running"
+            )
+            self.is_connected = False
+        self._tell(PathRefused(reason=self.regressed, code=ReasonCode.STATE_REGRESSED))
+
+    def replied(self, headers: Metadata | None, mark: Mark) -> bool:
         """Takes the headers of a reply; returns whether it was the stored reply to an earlier copy."""
         duplicate = False
         journal_id, epoch = self.journal_id, self.epoch
@@ -76,20 +154,23 @@ class GrpcPathState:
             elif key == "x-epoch" and isinstance(value, str) and value.isdigit():
                 epoch = int(value)
         if not self.is_connected or epoch != self.epoch or journal_id != self.journal_id:
-            self.identified(journal_id, epoch)
+            self.identified(journal_id, epoch, mark)
         return duplicate
 
-    def identified(self, journal_id: str, epoch: int) -> None:
+    def identified(self, journal_id: str, epoch: int, mark: Mark) -> None:
         """The engine has said who it is: binds to it at first, and refuses any other later."""
+        expected = self._expected_journal
+        if expected and journal_id and journal_id != expected:
+            self._mismatch(f"journal {journal_id} answers where {expected} was expected")
+            return
+        if epoch < mark.epoch:
+            self._regress(f"it is in epoch {epoch}; this client has seen epoch {mark.epoch}")
+            return
         with self._lock:
-            expected = self._expected_journal
-            if expected and journal_id and journal_id != expected:
-                self._mismatch(journal_id)
-                return
-            if journal_id and not expected:
+            if journal_id and not self._expected_journal:
                 self.bind_journal(journal_id)
-            self.epoch = epoch
-            if self.is_connected:
+            self.epoch = max(epoch, self.epoch)  # an answer may be late
+            if self.is_connected or self.regressed:
                 return
             self.is_connected = True
             self._refused_journal = False
@@ -101,8 +182,7 @@ class GrpcPathState:
         """Takes the end of an RPC that failed; returns what it came to."""
         conclusion = conclude_failure(failure)
         if isinstance(conclusion, Refused) and conclusion.code == ReasonCode.JOURNAL_ID_MISMATCH:
-            with self._lock:
-                self._mismatch("another one", conclusion.message)
+            self._mismatch(conclusion.message)
         elif is_connection_failure(failure):
             assert not isinstance(conclusion, Refused)
             self.lost(conclusion.reason)
@@ -117,12 +197,12 @@ class GrpcPathState:
         else:
             self._tell(PathRefused(reason=reason))
 
-    def _mismatch(self, found: str, message: str = "") -> None:
-        self.is_connected = False
-        if self._refused_journal:
-            return
-        self._refused_journal = True
-        reason = message or f"journal {found} answers where {self._expected_journal} was expected"
+    def _mismatch(self, reason: str) -> None:
+        with self._lock:
+            self.is_connected = False
+            if self._refused_journal:
+                return
+            self._refused_journal = True
         self._tell(PathRefused(reason=reason, code=ReasonCode.JOURNAL_ID_MISMATCH))
 
     def _tell(self, event: PathEvent) -> None:

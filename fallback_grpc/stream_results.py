@@ -27,6 +27,10 @@ class StreamResults:
         self._first_problem = self._first_problem or problem
         return None
 
+    def source_failed(self, problem: Exception) -> None:
+        """The source of orders raised: what was sent before is concluded first, and this is raised last."""
+        self._first_problem = self._first_problem or problem
+
     @staticmethod
     def is_about_each(problem: Exception) -> bool:
         """Whether a batch's problem holds for each of its orders, so that sending them singly would tell no more."""

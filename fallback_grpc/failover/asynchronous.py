@@ -68,6 +68,11 @@ class ChangeGate:
         finally:
             self._waiters.discard(waiter)
 
+    async def pause(self, until_ns: int, stopped: Callable[[], bool]) -> None:
+        """Returns at `until_ns` whatever the paths do; earlier only if everything has stopped."""
+        while not stopped() and time.monotonic_ns() < until_ns:
+            await self.wait(until_ns)
+
 
 async def drive(
     plan: CallPlan,
@@ -76,10 +81,12 @@ async def drive(
     gate: ChangeGate,
     ended: Callable[[Path, Conclusion[ReplyT]], None],
     *,
+    stopped: Callable[[], bool],
     first: tuple[int, Conclusion[ReplyT]] | None = None,
 ) -> tuple[Conclude, Conclusion[ReplyT] | None]:
     """Runs a plan to its end: `attempt` sends one copy, `ended` hears how each copy that got no reply ended.
 
+    `stopped`: whether no path will be used any more (the call then ends with what is known).
     `first`: a copy that the plan has adopted, and how it ended.
     """
     conclusions: dict[int, Conclusion[ReplyT]] = {}
@@ -87,6 +94,8 @@ async def drive(
         _take(plan, *first, conclusions, ended)
     while True:
         now_ns = time.monotonic_ns()
+        if stopped():
+            plan.stop(now_ns)
         step = plan.next_step(now_ns, usable())
         if isinstance(step, Send):
             try:
@@ -101,7 +110,7 @@ async def drive(
             if step.for_path:
                 await gate.wait(step.until_ns)
             else:
-                await asyncio.sleep((step.until_ns - now_ns) / _NS_PER_S)
+                await gate.pause(step.until_ns, stopped)
         else:
             return step, None if step.copy is None else conclusions.get(step.copy)
 
@@ -150,6 +159,8 @@ class AsyncFailover:
         `orders`: how many the call executes. `subject` is asked for only where something must be said of the call.
         """
         board = self._board
+        if not in_doubt:
+            board.raise_if_stopped()
         began_ns = time.monotonic_ns()
         deadline_ns = began_ns + int(timeout_ms * NS_PER_MS)
         usable = board.usable
@@ -182,7 +193,9 @@ class AsyncFailover:
         def ended(path: Path, conclusion: Conclusion[ReplyT]) -> None:
             board.copy_ended(path, conclusion, connected(path), time.monotonic_ns())
 
-        end, conclusion = await drive(plan, attempt, lambda: board.usable, self._gate, ended, first=first)
+        end, conclusion = await drive(
+            plan, attempt, lambda: board.usable, self._gate, ended, stopped=board.is_stopped, first=first
+        )
         replied = end.ending is Ending.REPLIED and end.copy is not None
         board.call_ended(
             plan.path_of(end.copy) if replied and end.copy is not None else None,
@@ -191,7 +204,7 @@ class AsyncFailover:
             in_doubt=plan.in_doubt,
             now_ns=time.monotonic_ns(),
         )
-        return done_or_raise(plan, end, conclusion, subject())
+        return done_or_raise(plan, end, conclusion, subject(), board.stopped)
 
     def start_probing(self, paths: Mapping[Path, Probed], timeout_ms: float) -> None:
         """Probes every path from now on: those that failed, to find their return; the others, to keep them warm."""
@@ -207,7 +220,7 @@ class AsyncFailover:
 
     async def _probe(self, path: Path, client: Probed, timeout_ms: float) -> None:
         board = self._board
-        while True:
+        while board.stopped is None:
             now_ns = time.monotonic_ns()
             due_ns = board.next_probe_ns(path)
             if due_ns > now_ns:

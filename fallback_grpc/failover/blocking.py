@@ -34,7 +34,6 @@ class ThreadGate:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._changes = 0
-        self._never = threading.Event()
 
     def wake(self) -> None:
         """Wakes every thread that waits now."""
@@ -42,16 +41,25 @@ class ThreadGate:
             self._changes += 1
             self._changed.notify_all()
 
-    def wait(self, until_ns: int) -> None:
-        """Returns at `until_ns` (monotonic), or earlier if something changed."""
+    @property
+    def changes(self) -> int:
+        """Counts the changes. Take it before looking at the paths and give it to `wait`: none is slept through."""
         with self._changed:
-            seen = self._changes
+            return self._changes
+
+    def wait(self, until_ns: int, seen: int) -> None:
+        """Returns at `until_ns` (monotonic), or at once when there were changes since `seen`."""
+        with self._changed:
             left_s = (until_ns - time.monotonic_ns()) / _NS_PER_S
             self._changed.wait_for(lambda: self._changes != seen, max(left_s, 0))
 
-    def pause(self, pause_ns: float) -> None:
-        """Lets a time pass, whatever the paths do."""
-        self._never.wait(max(pause_ns, 0) / _NS_PER_S)
+    def pause(self, until_ns: int, stopped: Callable[[], bool]) -> None:
+        """Returns at `until_ns` whatever the paths do; earlier only if everything has stopped."""
+        while time.monotonic_ns() < until_ns:
+            seen = self.changes
+            if stopped():
+                return
+            self.wait(until_ns, seen)
 
 
 def drive(
@@ -61,10 +69,12 @@ def drive(
     gate: ThreadGate,
     ended: Callable[[Path, Conclusion[ReplyT]], None],
     *,
+    stopped: Callable[[], bool],
     first: tuple[int, Conclusion[ReplyT]] | None = None,
 ) -> tuple[Conclude, Conclusion[ReplyT] | None]:
     """Runs a plan to its end: `attempt` sends one copy, `ended` hears how each copy that got no reply ended.
 
+    `stopped`: whether no path will be used any more (the call then ends with what is known).
     `first`: a copy that the plan has adopted, and how it ended.
     """
     conclusions: dict[int, Conclusion[ReplyT]] = {}
@@ -72,6 +82,9 @@ def drive(
         _take(plan, *first, conclusions, ended)
     while True:
         now_ns = time.monotonic_ns()
+        seen = gate.changes  # before the paths are looked at: a change after that ends the wait
+        if stopped():
+            plan.stop(now_ns)
         step = plan.next_step(now_ns, usable())
         if isinstance(step, Send):
             try:
@@ -84,9 +97,9 @@ def drive(
             _take(plan, step.copy, conclusion, conclusions, ended)
         elif isinstance(step, Wait):
             if step.for_path:
-                gate.wait(step.until_ns)
+                gate.wait(step.until_ns, seen)
             else:
-                gate.pause(step.until_ns - now_ns)
+                gate.pause(step.until_ns, stopped)
         else:
             return step, None if step.copy is None else conclusions.get(step.copy)
 
@@ -131,6 +144,8 @@ class BlockingFailover:
         `orders`: how many the call executes. `subject` is asked for only where something must be said of the call.
         """
         board = self._board
+        if not in_doubt:
+            board.raise_if_stopped()
         began_ns = time.monotonic_ns()
         deadline_ns = began_ns + int(timeout_ms * NS_PER_MS)
         usable = board.usable
@@ -163,7 +178,9 @@ class BlockingFailover:
         def ended(path: Path, conclusion: Conclusion[ReplyT]) -> None:
             board.copy_ended(path, conclusion, connected(path), time.monotonic_ns())
 
-        end, conclusion = drive(plan, attempt, lambda: board.usable, self._gate, ended, first=first)
+        end, conclusion = drive(
+            plan, attempt, lambda: board.usable, self._gate, ended, stopped=board.is_stopped, first=first
+        )
         replied = end.ending is Ending.REPLIED and end.copy is not None
         board.call_ended(
             plan.path_of(end.copy) if replied and end.copy is not None else None,
@@ -172,7 +189,7 @@ class BlockingFailover:
             in_doubt=plan.in_doubt,
             now_ns=time.monotonic_ns(),
         )
-        return done_or_raise(plan, end, conclusion, subject())
+        return done_or_raise(plan, end, conclusion, subject(), board.stopped)
 
     def start_probing(self, paths: Mapping[Path, Probed], timeout_ms: float) -> None:
         """Probes every path from now on: those that failed, to find their return; the others, to keep them warm."""
@@ -193,11 +210,12 @@ class BlockingFailover:
 
     def _probe(self, path: Path, client: Probed, timeout_ms: float) -> None:
         board = self._board
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and board.stopped is None:
+            seen = self._gate.changes
             now_ns = time.monotonic_ns()
             due_ns = board.next_probe_ns(path)
             if due_ns > now_ns:
-                self._gate.wait(due_ns)
+                self._gate.wait(due_ns, seen)
                 continue
             board.probe_started(path, now_ns)
             try:

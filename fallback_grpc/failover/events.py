@@ -21,6 +21,8 @@ class PathEventKind(Enum):
     """The engine announced its shutdown."""
     JOURNAL_MISMATCH = "journal_mismatch"
     """Another engine answers there: the path is not used, however well it works. Check endpoints and volumes."""
+    STATE_REGRESSED = "state_regressed"
+    """The engine has forgotten what this client has seen (an older disk). Every path stops, for good: call somebody."""
 
 
 class BridgePathEvent(msgspec.Struct, frozen=True, kw_only=True):

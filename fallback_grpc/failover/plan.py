@@ -128,6 +128,10 @@ class CallPlan:
         self._copies.append(_Copy(path, sent_at_ns))
         return len(self._copies) - 1
 
+    def stop(self, now_ns: int) -> None:
+        """No path will be used any more: whatever is open now ends as far as it is known."""
+        self._deadline_ns = min(self._deadline_ns, now_ns)
+
     def path_of(self, copy: int) -> Path:
         """The path that copy was sent on."""
         return self._copies[copy].path

@@ -34,7 +34,8 @@ from fallback_grpc.failover.events import (
     PathEventKind,
 )
 from transport.contract.codes import ReasonCode
-from transport.contract.conclusions import Conclusion
+from transport.contract.conclusions import Conclusion, NotSent, Refused
+from transport.contract.errors import ClientClosedError, ExecutionBridgeError, StateRegressedError
 from transport.contract.path import PathConnected, PathEvent, PathGoingAway, PathLost, PathRefused
 from transport.contract.replies import Path
 
@@ -51,7 +52,7 @@ class SwitchboardSettings:
 
 
 class _PathRecord:
-    __slots__ = ("breaker", "connected", "journal_id", "mismatched", "next_probe_ns", "reason")
+    __slots__ = ("breaker", "connected", "journal_id", "mismatched", "next_probe_ns", "reason", "refusal")
 
     def __init__(self, settings: BreakerSettings) -> None:
         self.breaker = CircuitBreaker(settings)
@@ -60,6 +61,8 @@ class _PathRecord:
         self.mismatched = False
         self.next_probe_ns = 0
         self.reason = "not connected yet"
+        self.refusal = ReasonCode.NONE
+        """The code by which the engine refused the path as such; its reason stands until the path connects."""
 
     @property
     def usable(self) -> bool:
@@ -84,6 +87,8 @@ class Switchboard:
         self.journal_id = ""
         self.usable: tuple[Path, ...] = ()
         """The paths that may carry orders now, best first. Replaced as a whole: read it without a lock."""
+        self.stopped: ExecutionBridgeError | None = None
+        """Why no path is used any more, ever: the client was closed, or its engine's state went back."""
 
     # ---- listeners ----
 
@@ -95,6 +100,24 @@ class Switchboard:
         """Calls `wake` whenever `usable` has changed or a probe has become due."""
         self._on_change.append(wake)
 
+    # ---- the end ----
+
+    def stop(self, why: ExecutionBridgeError, now_ns: int) -> None:
+        """No path is used from now on; who waits for one is woken. The first reason stands."""
+        notices: list[BridgePathEvent] = []
+        with self._lock:
+            self._stop(why, notices, now_ns)
+        self._publish(notices, wake=True)
+
+    def is_stopped(self) -> bool:
+        """Whether no path is used any more."""
+        return self.stopped is not None
+
+    def raise_if_stopped(self) -> None:
+        """Raises the reason why no path is used any more, if there is one."""
+        if self.stopped is not None:
+            raise type(self.stopped)(str(self.stopped))
+
     # ---- what happened ----
 
     def path_event(self, path: Path, event: PathEvent, now_ns: int) -> None:
@@ -104,6 +127,7 @@ class Switchboard:
             record = self._records[path]
             if isinstance(event, PathConnected):
                 record.connected, record.journal_id = True, event.journal_id
+                record.refusal = ReasonCode.NONE
                 record.breaker.hasten(now_ns)
                 record.next_probe_ns = now_ns
                 self._check_journal(path, notices, now_ns)
@@ -126,8 +150,10 @@ class Switchboard:
                 self._signal(record, signal, now_ns)
             if suspect:
                 record.next_probe_ns = min(record.next_probe_ns, now_ns)
-            if signal is Signal.TRIP or signal is Signal.FAILURE:
-                record.reason = str(conclusion)
+            if isinstance(conclusion, Refused) and conclusion.code == ReasonCode.STATE_REGRESSED:
+                self._regressed(path, conclusion.message, notices, now_ns)
+            elif signal is Signal.TRIP or signal is Signal.FAILURE:
+                self._take_reason(record, conclusion)
             self._refresh(notices, now_ns)
         self._publish(notices, wake=suspect)
 
@@ -187,7 +213,7 @@ class Switchboard:
         signal = signal_of_probe(answered, took_ms, self._settings.slow_probe_ms)
         with self._lock:
             record = self._records[path]
-            if not answered:
+            if not answered and record.refusal == ReasonCode.NONE:
                 record.reason = "a probe got no answer"
             record.breaker.record(signal, now_ns)
             if record.breaker.state is BreakerState.HALF_OPEN or not answered:
@@ -202,12 +228,13 @@ class Switchboard:
         with self._lock:
             record = self._records[path]
             return {
-                "usable": record.usable,
+                "usable": record.usable and self.stopped is None,
                 "connected": record.connected,
                 "breaker": record.breaker.state.value,
                 "journal_id": record.journal_id,
                 "journal_mismatch": record.mismatched,
-                "reason": "" if record.usable else record.reason,
+                "refused": "" if record.refusal == ReasonCode.NONE else record.refusal.name,
+                "reason": self._why_unusable(record),
             }
 
     def statistics(self) -> BridgeStatistics:
@@ -233,9 +260,41 @@ class Switchboard:
     ) -> None:
         record = self._records[path]
         record.connected, record.reason = False, event.reason
-        if isinstance(event, PathRefused) and event.code == ReasonCode.JOURNAL_ID_MISMATCH and not record.mismatched:
+        record.refusal = event.code if isinstance(event, PathRefused) else ReasonCode.NONE
+        if record.refusal == ReasonCode.STATE_REGRESSED:
+            self._regressed(path, event.reason, notices, now_ns)
+        elif record.refusal == ReasonCode.JOURNAL_ID_MISMATCH:
+            self._mismatched(path, event.reason, notices, now_ns)
+
+    def _take_reason(self, record: _PathRecord, conclusion: Conclusion[Any]) -> None:
+        if isinstance(conclusion, Refused):
+            record.refusal, record.reason = conclusion.code, conclusion.message
+        elif isinstance(conclusion, NotSent) and record.refusal == ReasonCode.NONE:
+            record.reason = conclusion.reason
+
+    def _mismatched(self, path: Path, reason: str, notices: list[BridgePathEvent], now_ns: int) -> None:
+        record = self._records[path]
+        record.reason, record.refusal = reason, ReasonCode.JOURNAL_ID_MISMATCH
+        if not record.mismatched:
             record.mismatched = True
-            notices.append(_notice(path, PathEventKind.JOURNAL_MISMATCH, event.reason, now_ns))
+            notices.append(_notice(path, PathEventKind.JOURNAL_MISMATCH, reason, now_ns))
+
+    def _regressed(self, path: Path, reason: str, notices: list[BridgePathEvent], now_ns: int) -> None:
+        """One path's engine is every path's engine: none may go on with one that forgot orders."""
+        record = self._records[path]
+        record.reason, record.refusal = reason, ReasonCode.STATE_REGRESSED
+        if self.stopped is None:
+            notices.append(_notice(path, PathEventKind.STATE_REGRESSED, reason, now_ns))
+            why = StateRegressedError(f"the engine's state went back, seen on path {path}: {reason}")
+            self._stop(why, notices, now_ns)
+
+    def _stop(self, why: ExecutionBridgeError, notices: list[BridgePathEvent], now_ns: int) -> None:
+        if self.stopped is None:
+            self.stopped = why
+            if isinstance(why, ClientClosedError):
+                self.usable = ()  # what the user did is no news
+            else:
+                self._refresh(notices, now_ns)
 
     def _check_journal(self, path: Path, notices: list[BridgePathEvent], now_ns: int) -> None:
         record = self._records[path]
@@ -244,16 +303,19 @@ class Switchboard:
         if not self.journal_id:
             self.journal_id = record.journal_id
         differs = record.journal_id != self.journal_id
-        if differs and not record.mismatched:
-            record.reason = f"journal {record.journal_id} answers where {self.journal_id} was expected"
-            notices.append(_notice(path, PathEventKind.JOURNAL_MISMATCH, record.reason, now_ns))
-        record.mismatched = differs
+        if differs:
+            reason = f"journal {record.journal_id} answers where {self.journal_id} was expected"
+            self._mismatched(path, reason, notices, now_ns)
+        else:
+            record.mismatched = False
 
     def _refresh(self, notices: list[BridgePathEvent], now_ns: int) -> None:
         if not self._settled:
             return
         before = self.usable
-        now_usable: tuple[Path, ...] = tuple(path for path in self._paths if self._records[path].usable)
+        now_usable: tuple[Path, ...] = tuple(
+            path for path in self._paths if self.stopped is None and self._records[path].usable
+        )
         if now_usable == before:
             return
         self.usable = now_usable
@@ -263,8 +325,17 @@ class Switchboard:
         for path in self._paths:
             if (path in before) != (path in now_usable):
                 kind = PathEventKind.UP if path in now_usable else PathEventKind.DOWN
-                reason = "" if kind is PathEventKind.UP else self._records[path].reason
+                reason = "" if kind is PathEventKind.UP else self._why_down(self._records[path])
                 notices.append(_notice(path, kind, reason, now_ns))
+
+    def _why_unusable(self, record: _PathRecord) -> str:
+        if record.usable:
+            return "" if self.stopped is None else str(self.stopped)
+        return record.reason
+
+    def _why_down(self, record: _PathRecord) -> str:
+        reason = record.reason if self.stopped is None else str(self.stopped)
+        return reason if record.refusal == ReasonCode.NONE else f"{record.refusal.name}: {reason}"
 
     # ---- outside the lock ----
 
@@ -287,7 +358,9 @@ def _notice(path: Path, kind: PathEventKind, reason: str, now_ns: int) -> Bridge
 
 def _log_notice(notice: BridgePathEvent) -> None:
     level = logging.INFO
-    if notice.kind is PathEventKind.JOURNAL_MISMATCH:
+    if notice.kind is PathEventKind.STATE_REGRESSED:
+        level = logging.CRITICAL
+    elif notice.kind is PathEventKind.JOURNAL_MISMATCH:
         level = logging.ERROR
     elif notice.kind is PathEventKind.DOWN:
         level = logging.WARNING

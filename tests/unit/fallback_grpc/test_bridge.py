@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fallback_grpc import BlockingExecutionBridgeClient, ExecutionBridgeClient, PathEventKind
+from fallback_grpc.bridge_settings import bridge_settings
 from tests.conformance.drivers import BlockingFace, LoopThread
 from tests.unit.fallback_grpc.fake_paths import FakeAsyncPath, FakeBlockingPath, FakeEngine, FakePath
 from tests.waiting import eventually
@@ -18,21 +19,23 @@ from transport.contract.config import BridgeConfig
 from transport.contract.errors import (
     ClientClosedError,
     ExecutionError,
+    JournalMismatchError,
     NotSentError,
     OutcomeUnknownError,
+    StateRegressedError,
     ValidationError,
 )
 from transport.contract.orders import Order
 from transport.contract.path import PathRefused
 
 MakeOrder = Callable[..., Order]
-CONFIG = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=1_000.0)
+CONFIG: Any = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=1_000.0)
 
 
 class Rig:
     """A bridge with its two scripted paths."""
 
-    def __init__(self, flavour: str) -> None:
+    def __init__(self, flavour: str, config: Any = CONFIG) -> None:
         self.engine = FakeEngine()
         self.loop = LoopThread()
         self.flavour = flavour
@@ -42,9 +45,9 @@ class Rig:
         self.events: list[Any] = []
         paths: Any = {"zmq": self.zmq, "grpc": self.grpc}
         if flavour == "async":
-            self.client: Any = BlockingFace(ExecutionBridgeClient(CONFIG, paths=paths), self.loop)
+            self.client: Any = BlockingFace(ExecutionBridgeClient(config, paths=paths), self.loop)
         else:
-            self.client = BlockingExecutionBridgeClient(CONFIG, paths=paths)
+            self.client = BlockingExecutionBridgeClient(config, paths=paths)
         self.client.on_path_event(self.events.append)
 
     def do(self, action: Callable[[], Any]) -> Any:
@@ -183,18 +186,119 @@ def test_a_stream_of_orders_survives_the_loss_of_a_path(rig: Rig, order: MakeOrd
     assert rig.grpc.orders
 
 
-def test_a_second_path_with_another_journal_is_refused_loudly(unconnected: Rig, order: MakeOrder) -> None:
-    rig = unconnected
-    rig.grpc.journal_id = "journal-b"
+def test_two_endpoints_of_two_engines_are_refused_at_once(unconnected: Rig) -> None:
+    unconnected.grpc.journal_id = "journal-b"
+    with pytest.raises(JournalMismatchError, match=r"journal-a.*journal-b"):
+        unconnected.client.connect()
+    assert unconnected.zmq.closed and unconnected.grpc.closed
+
+
+def test_an_engine_at_the_default_of_grpc_that_is_not_ours_is_not_used(request: Any, order: MakeOrder) -> None:
+    for flavour in ("async", "blocking"):
+        rig = Rig(flavour, bridge_settings({"zmq_endpoint": "tcp://127.0.0.1:5555", "breaker_open_ms": 10.0}))
+        request.addfinalizer(rig.close)
+        rig.grpc.journal_id = "journal-b"
+        rig.client.connect()
+        kinds = [event.kind for event in rig.events if event.path == "grpc"]
+        assert kinds == [PathEventKind.JOURNAL_MISMATCH]
+        rig.do(rig.zmq.cut)
+        with pytest.raises(NotSentError):
+            rig.client.execute_order(order())
+        assert rig.grpc.orders == []
+
+
+def test_a_regressed_engine_stops_every_path(rig: Rig, order: MakeOrder) -> None:
+    refused = PathRefused(reason="an older copy", code=ReasonCode.STATE_REGRESSED)
+    rig.do(lambda: rig.zmq.tell(refused))
+    with pytest.raises(StateRegressedError, match="an older copy"):
+        rig.client.deliver_order(order())
+    assert rig.engine.arrivals == []
+    assert rig.client.usable_paths == ()
+    assert [event.kind for event in rig.events].count(PathEventKind.STATE_REGRESSED) == 1
+    health = rig.client.health_check()
+    assert not health.is_serving and not health.healthy and "an older copy" in health.message
+    assert health.paths["zmq"]["refused"] == "STATE_REGRESSED"
+
+
+def test_a_regression_that_a_call_finds_stops_the_others(rig: Rig, order: MakeOrder) -> None:
+    rig.zmq.refusal = ReasonCode.STATE_REGRESSED
+    for _ in range(2):
+        with pytest.raises(StateRegressedError):
+            rig.client.deliver_order(order())
+    assert rig.engine.arrivals == []
+
+
+def test_an_order_in_doubt_when_the_state_went_back_is_unknown_at_once(rig: Rig, order: MakeOrder) -> None:
+    rig.zmq.mode = rig.grpc.mode = "hangs"
+    placed = order()
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(rig.client.deliver_order, placed, timeout_ms=15_000)
+        eventually(lambda: rig.zmq.orders, "the order is in flight")
+        rig.do(lambda: rig.grpc.tell(PathRefused(reason="older", code=ReasonCode.STATE_REGRESSED)))
+        rig.do(rig.zmq.cut)
+        with pytest.raises(OutcomeUnknownError) as unknown:
+            call.result(5)
+    assert unknown.value.order_id == placed.order_id
+    assert isinstance(unknown.value.__cause__, StateRegressedError)
+
+
+def test_close_ends_calls_in_flight_as_unknown_at_once(rig: Rig, order: MakeOrder) -> None:
+    rig.do(rig.grpc.cut)
+    rig.zmq.mode = "hangs"
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(rig.client.deliver_order, order(), timeout_ms=15_000)
+        eventually(lambda: rig.zmq.orders, "the order is in flight")
+        rig.do(rig.zmq.cut)
+        rig.client.close()
+        with pytest.raises(OutcomeUnknownError):
+            call.result(5)
+
+
+def test_a_path_that_the_engine_refused_keeps_its_reason(rig: Rig) -> None:
+    refused = PathRefused(reason="version 7 only", code=ReasonCode.UNSUPPORTED_PROTOCOL_VERSION)
+    rig.zmq.is_connected = False
+    rig.do(lambda: rig.zmq.tell(refused))
+    probes = rig.zmq.probes
+    eventually(lambda: rig.zmq.probes > probes + 1, "probes went on")
+    state = rig.client.path_states()["zmq"]
+    assert (state["refused"], state["reason"]) == ("UNSUPPORTED_PROTOCOL_VERSION", "version 7 only")
+    down = [event for event in rig.events if event.kind is PathEventKind.DOWN]
+    assert "UNSUPPORTED_PROTOCOL_VERSION" in down[-1].reason
+
+
+def test_a_second_connect_changes_nothing(rig: Rig) -> None:
     rig.client.connect()
-    assert rig.client.usable_paths == ("zmq",)
-    assert rig.client.journal_id == "journal-a"
-    assert ("grpc", PathEventKind.JOURNAL_MISMATCH) in [(event.path, event.kind) for event in rig.events]
-    assert rig.client.health_check().checks == {"zmq": True, "grpc": False}
-    rig.do(rig.zmq.cut)
-    with pytest.raises(NotSentError):
-        rig.client.execute_order(order())
-    assert rig.grpc.orders == []
+    assert (rig.zmq.connections, rig.grpc.connections) == (1, 1)
+
+
+def drained(replies: Iterator[Any]) -> tuple[list[Any], Exception | None]:
+    """What a stream gave, and what it ended with."""
+    seen: list[Any] = []
+    try:
+        for reply in replies:
+            seen.append(reply)
+    except Exception as problem:
+        return seen, problem
+    return seen, None
+
+
+def test_a_source_that_fails_gives_the_replies_to_what_was_sent_first(rig: Rig, order: MakeOrder) -> None:
+    orders = [order() for _ in range(3)]
+
+    def source() -> Iterator[Order]:
+        yield from orders
+        raise LookupError("no more")
+
+    seen, problem = drained(rig.client.execute_batch_orders(source()))
+    assert isinstance(problem, LookupError)
+    assert [reply.order_id for reply in seen] == [each.order_id for each in orders]
+
+
+def test_a_bad_dictionary_in_a_stream_gives_the_replies_to_what_was_sent_first(rig: Rig) -> None:
+    good = {"symbol": "S", "order_type": "MARKET", "side": "BUY", "quantity": 1}
+    seen, problem = drained(rig.client.execute_orders_batch([good, good, good | {"side": "LEFT"}]))
+    assert isinstance(problem, ValidationError)
+    assert [answer["status"] for answer in seen] == ["FILLED", "FILLED"]
 
 
 def test_a_path_that_refuses_the_journal_later_is_reported_once(rig: Rig) -> None:
@@ -242,7 +346,7 @@ def test_the_originals_dictionaries_work(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"side": "LEFT"}, "side"), ({"quantity": "many"}, "quantity"), ({"symbol": None}, "symbol"),
+        ({"side": "LEFT"}, "side"), ({"quantity": "many"}, "quantity"),
         ({"colour": "red"}, "colour"), ({"metadata": {"a": 1}}, "metadata"), ({"timestamp": "today"}, "timestamp"),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,8 +16,15 @@ from tests.unit.fallback_grpc.fake_paths import FakeAsyncPath, FakeEngine, updat
 from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
-from transport.contract.errors import EngineSystemError, ValidationError
+from transport.contract.errors import (
+    ClientClosedError,
+    EngineSystemError,
+    StateRegressedError,
+    ValidationError,
+    WrongLoopError,
+)
 from transport.contract.orders import Order
+from transport.contract.path import PathRefused
 from transport.contract.replies import OrderUpdate, UpdateGap
 
 CONFIG = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=5_000.0)
@@ -68,6 +76,94 @@ def test_market_data_changes_path_and_returns_to_the_fast_one() -> None:
         await market.aclose()
 
     play(scene)
+
+
+def test_a_subscription_without_a_connection_of_its_own_moves_to_the_other_path() -> None:
+    class Refused(FakeAsyncPath):
+        def subscribe_order_updates(self, *, resume_from: int | None = None, accept_gaps: bool = True) -> Any:
+            return Unconfirmed()
+
+    class Unconfirmed:
+        is_subscribed = False
+
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> Any:
+            await asyncio.Event().wait()
+
+    async def scene() -> None:
+        engine = FakeEngine()
+        zmq, grpc = Refused(engine), FakeAsyncPath(engine)
+        grpc.updates = [update(1)]
+        config = BridgeConfig(connect_timeout_ms=100.0)
+        async with ExecutionBridgeClient(config, paths={"zmq": zmq, "grpc": grpc}) as client, asyncio.timeout(10):
+            assert client.usable_paths == ("zmq", "grpc")
+            assert (await anext(client.subscribe_order_updates(resume_from=0))).sequence == 1  # pyright: ignore[reportAttributeAccessIssue]
+
+    asyncio.run(scene())
+
+
+def test_close_ends_streams_with_an_error_that_says_so() -> None:
+    async def scene(client: Any, zmq: FakeAsyncPath, grpc: FakeAsyncPath, _: FakeEngine) -> None:
+        updates, market = client.subscribe_order_updates(resume_from=0), client.stream_market_data(["S"])
+        await anext(market)
+        waiting = asyncio.create_task(anext(updates))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises(ClientClosedError):
+            await waiting
+        with pytest.raises(ClientClosedError):
+            await anext(market)
+
+    play(scene)
+
+
+def test_a_regressed_engine_ends_streams_with_its_error() -> None:
+    async def scene(client: Any, zmq: FakeAsyncPath, grpc: FakeAsyncPath, _: FakeEngine) -> None:
+        updates = client.subscribe_order_updates(resume_from=0)
+        waiting = asyncio.create_task(anext(updates))
+        await asyncio.sleep(0)
+        grpc.tell(PathRefused(reason="an older copy", code=ReasonCode.STATE_REGRESSED))
+        with pytest.raises(StateRegressedError):
+            await waiting
+
+    play(scene)
+
+
+def test_a_connect_that_is_cancelled_leaves_nothing_open() -> None:
+    class Slow(FakeAsyncPath):
+        async def connect(self) -> None:
+            self.open()
+            await asyncio.Event().wait()
+
+    async def scene() -> None:
+        zmq, grpc = FakeAsyncPath(FakeEngine()), Slow(FakeEngine())
+        client = ExecutionBridgeClient(CONFIG, paths={"zmq": zmq, "grpc": grpc})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await client.connect()
+        assert zmq.closed and grpc.closed
+
+    asyncio.run(scene())
+
+
+def test_a_client_is_closed_in_its_own_loop_alone() -> None:
+    engine = FakeEngine()
+
+    async def connected() -> ExecutionBridgeClient:
+        zmq, grpc = FakeAsyncPath(engine), FakeAsyncPath(engine)
+        client = ExecutionBridgeClient(CONFIG, paths={"zmq": zmq, "grpc": grpc})
+        await client.connect()
+        return client
+
+    with asyncio.Runner() as runner:
+        client = runner.run(connected())
+        with ThreadPoolExecutor(1) as elsewhere, pytest.raises(WrongLoopError):
+            elsewhere.submit(lambda: asyncio.run(client.close())).result(10)
+        runner.run(client.close())
+        paths: Any = client._paths  # pyright: ignore[reportPrivateUsage]
+        assert all(path.closed for path in paths.values())
 
 
 def test_a_crowd_of_orders_moves_to_grpc_in_batches(order: Callable[..., Order]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from fallback_grpc.conversion import (
     update_from_pb,
 )
 from fallback_grpc.generated import execution_pb2 as pb
+from fallback_grpc.original import order_from_dict
 from transport.contract.codes import (
     ExecutionStatus,
     OrderSide,
@@ -186,3 +188,42 @@ def test_quotes_and_market_data_and_health_keep_their_values() -> None:
         pb.HealthCheckResponse(status=pb.HealthCheckResponse.DEGRADED, epoch=2, counters={"orders": 3})
     )
     assert (health.status, health.epoch, health.counters) == (ServingStatus.DEGRADED, 2, {"orders": 3})
+
+
+def test_what_is_none_is_absent_and_left_to_the_engine_or_its_defaults() -> None:
+    nothing: Any = dict.fromkeys(
+        (
+            "order_id",
+            "symbol",
+            "order_type",
+            "side",
+            "quantity",
+            "account",
+            "time_in_force",
+            "metadata",
+            "trace_context",
+        )
+    )
+    assert order_to_pb(Order(**nothing)) == pb.TradeOrder(contract_version=1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("order_id", 7), ("symbol", b"S"), ("order_type", "MARKET"), ("side", True), ("time_in_force", "GTC"),
+        ("metadata", [("a", "b")]), ("metadata", {"a": 1}), ("quantity", 1), ("price", "9.5"), ("account", 1),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_refused_by_the_name_of_its_field(field: str, value: Any) -> None:
+    content: dict[str, Any] = {
+        "symbol": "S", "order_type": OrderType.MARKET, "side": OrderSide.BUY, "quantity": Decimal(1)
+    }  # fmt: skip
+    with pytest.raises(ValidationError) as refused:
+        order_to_pb(Order(**(content | {field: value})))
+    assert refused.value.field == field
+
+
+def test_a_dictionary_may_lack_what_the_engine_will_ask_for() -> None:
+    order = order_from_dict({"order_id": ""})
+    assert (order.order_id, order.symbol, order.order_type, order.side, order.quantity) == ("", None, None, None, None)
+    assert order_from_dict({"order_id": None}).order_id
