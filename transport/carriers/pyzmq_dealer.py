@@ -18,9 +18,10 @@ from transport.carriers.carrier import CarrierEvent, CarrierState
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 """Bound of what is received; the engine's largest answer (a batch's) is far below."""
 
-_EVENTS: Final = zmq.EVENTS
-_POLLIN: Final = zmq.POLLIN
-_NOBLOCK: Final = zmq.NOBLOCK
+# Plain integers: an enum's `&` costs more than the system calls around it.
+_EVENTS: Final = int(zmq.EVENTS)
+_POLLIN: Final = int(zmq.POLLIN)
+_NOBLOCK: Final = int(zmq.NOBLOCK)
 _LOSSES: Final = {
     int(zmq.EVENT_DISCONNECTED): "the connection was closed or fell silent",
     int(zmq.EVENT_CLOSED): "nobody answers at the endpoint",
@@ -62,7 +63,8 @@ class PyzmqDealer:
                 raise
             raise OSError(error.errno, f"{options.endpoint}: {error.strerror}") from error
         self._filenos = (int(socket.getsockopt(zmq.FD)), int(self._monitor.getsockopt(zmq.FD)))
-        self._send = socket.send
+        # pyzmq's own function, below its Python wrapper for routing ids and groups.
+        self._send = super(zmq.Socket, socket).send
         self._recv = socket.recv
         self._get = socket.getsockopt
 

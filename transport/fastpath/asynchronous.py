@@ -32,6 +32,7 @@ from transport.contract.replies import (
     OrderReply,
 )
 from transport.contract.requests import Command, HealthCheck, command_id_of
+from transport.contract.timeouts import call_timeout_ms
 from transport.fastpath.async_path import AsyncFastPath
 from transport.fastpath.async_streams import AsyncMarketData, AsyncOrderUpdates
 from transport.fastpath.batches import async_batch
@@ -49,7 +50,7 @@ class FastPathClient(AsyncFastPath):
 
     async def execute_order(self, order: Order, *, timeout_ms: float | None = None) -> OrderReply:
         """Execute one order; see `transport.contract.client` for how a call ends."""
-        call = self.start_order(order, self.config.call_timeout_ms if timeout_ms is None else timeout_ms)
+        call = self.start_order(order, call_timeout_ms(timeout_ms, self.config.call_timeout_ms))
         if call.conclusion is None:
             await call.waiter
         conclusion = call.conclusion or Unknown("interrupted")
@@ -59,7 +60,7 @@ class FastPathClient(AsyncFastPath):
 
     async def deliver_order(self, order: Order, *, timeout_ms: float | None = None) -> Delivery:
         """As `execute_order`, with the envelope: path, correlation, attempts, and whether it was a duplicate."""
-        call = self.start_order(order, self.config.call_timeout_ms if timeout_ms is None else timeout_ms)
+        call = self.start_order(order, call_timeout_ms(timeout_ms, self.config.call_timeout_ms))
         return await self.persist_order(order, await self.finish(call), call.deadline_ns)
 
     async def execute_batch(self, orders: Sequence[Order], *, timeout_ms: float | None = None) -> list[OrderReply]:
@@ -161,7 +162,7 @@ class FastPathClient(AsyncFastPath):
     # ---- retries ----
 
     def _deadline_ns(self, timeout_ms: float | None) -> int:
-        timeout_ms = self.config.call_timeout_ms if timeout_ms is None else timeout_ms
+        timeout_ms = call_timeout_ms(timeout_ms, self.config.call_timeout_ms)
         return time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
 
     async def persist_order(self, order: Order, first: Conclusion[OrderReply], deadline_ns: int) -> Delivery:

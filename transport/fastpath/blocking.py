@@ -29,6 +29,7 @@ from transport.contract.replies import (
     OrderReply,
 )
 from transport.contract.requests import Command, HealthCheck, command_id_of
+from transport.contract.timeouts import call_timeout_ms
 from transport.fastpath.batches import blocking_batch
 from transport.fastpath.blocking_path import BlockingFastPath
 from transport.fastpath.blocking_streams import BlockingMarketData, BlockingOrderUpdates
@@ -177,9 +178,7 @@ class BlockingFastPathClient(BlockingFastPath):
         return Delivery(replied.reply, "zmq", replied.correlation, attempts.count + 1, replied.duplicate)
 
     def _deadline_ns(self, timeout_ms: float | None) -> int:
-        return time.monotonic_ns() + int(
-            (self.config.call_timeout_ms if timeout_ms is None else timeout_ms) * NS_PER_MS
-        )
+        return time.monotonic_ns() + int(call_timeout_ms(timeout_ms, self.config.call_timeout_ms) * NS_PER_MS)
 
     def _persist(
         self,

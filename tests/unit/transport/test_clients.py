@@ -290,3 +290,25 @@ def test_a_closed_client_says_so(connected: Connect) -> None:
 
 def test_both_codecs_speak_to_the_engine(connected: Connect) -> None:
     assert connected(codec="portable").execute_order(order()).status == ExecutionStatus.FILLED
+
+
+@pytest.mark.parametrize("timeout_ms", [float("inf"), float("nan"), -1, "x", True])
+def test_a_timeout_that_is_no_time_is_named(connected: Connect, engine: FakeEngine, timeout_ms: Any) -> None:
+    client = connected()
+    for call in (
+        lambda: client.execute_order(order(), timeout_ms=timeout_ms),
+        lambda: client.deliver_order(order(), timeout_ms=timeout_ms),
+        lambda: client.execute_batch([order()], timeout_ms=timeout_ms),
+        lambda: client.health_check(timeout_ms=timeout_ms),
+    ):
+        with pytest.raises(ValidationError) as raised:
+            call()
+        assert raised.value.field == "timeout_ms"
+
+
+def test_no_time_at_all_sends_nothing(connected: Connect, engine: FakeEngine) -> None:
+    client = connected()
+    for call in (client.execute_order, client.deliver_order):
+        with pytest.raises(NotSentError):
+            call(order(), timeout_ms=0)
+    assert {type(body) for body in engine.received} == {Hello}
