@@ -23,7 +23,7 @@ from tests.unit.fallback_grpc.stub_engine import (
     StubEngine,
 )
 from tests.waiting import eventually
-from transport.contract.codes import ExecutionStatus, ReasonCode
+from transport.contract.codes import ExecutionStatus, ReasonCode, ServingStatus
 from transport.contract.conclusions import NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import (
@@ -39,6 +39,7 @@ from transport.contract.errors import (
 )
 from transport.contract.orders import Order
 from transport.contract.path import PathConnected, PathLost, PathRefused
+from transport.contract.replies import Health
 
 MakeOrder = Callable[..., Order]
 
@@ -324,3 +325,20 @@ def test_a_client_of_another_loop_is_refused(engine: StubEngine, order: MakeOrde
 def test_a_wrong_journal_is_named_in_the_refusal(client: Any, engine: StubEngine, order: MakeOrder) -> None:
     engine.refuse.append(WRONG_JOURNAL)
     assert isinstance(client.attempt_order(order(), 1_000), Refused)
+
+
+def test_a_client_that_receives_updates_is_connected(client: Any, engine: StubEngine) -> None:
+    engine.updates = [pb.OrderResponse(order_id="a", status=pb.PENDING, sequence=1)]
+    client._state.lost("as if reset")
+    next(iter(client.subscribe_order_updates(resume_from=0)))
+    assert client.is_connected
+
+
+def test_after_a_loss_the_engine_says_who_it_is_before_it_gets_an_order(
+    client: Any, engine: StubEngine, order: MakeOrder
+) -> None:
+    client._state.check_answer(Health(status=ServingStatus.SERVING, epoch=2), client._state.mark())
+    client._state.lost("the engine was killed")  # and one of an older epoch came back
+    with pytest.raises(StateRegressedError):
+        client.execute_order(order())
+    assert engine.received == []
