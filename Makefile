@@ -34,7 +34,8 @@ $(VENV)/.packages: requirements-dev.lock | check-tools
 
 $(VENV)/.built: $(VENV)/.packages pyproject.toml $(ENGINE_SOURCES)
 	@echo "setup: engine and native parts (the first build takes a few minutes)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps -e . \
+		> $(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 2; }
 	@touch $@
 
 setup: $(VENV)/.built
