@@ -85,13 +85,15 @@ def _add_later(fbs: ModuleType, builder: Any, table: str, text: int) -> None:
         add(builder, text)
 
 
-def _hello(fbs: ModuleType, protocol_version: int = 1) -> bytes:
+def _hello(fbs: ModuleType, protocol_version: int = 1, resume_from: int | None = None) -> bytes:
     builder = flatbuffers.Builder(256)
     client, later = (builder.CreateString(text) for text in ("raw client", "later"))
     fbs.HelloStart(builder)
     _add_later(fbs, builder, "Hello", later)
     fbs.HelloAddProtocolVersion(builder, protocol_version)
     fbs.HelloAddClient(builder, client)
+    if resume_from is not None:
+        fbs.HelloAddResumeFrom(builder, resume_from)
     return _envelope(fbs, builder, 1, fbs.Body.Hello, fbs.HelloEnd(builder))
 
 
@@ -146,6 +148,16 @@ def test_an_unknown_version_is_answered_with_those_that_are_known(fbs: ModuleTyp
     assert refusal.Code() == fbs.ReasonCode.UNSUPPORTED_PROTOCOL_VERSION
     assert [refusal.SupportedProtocolVersions(n) for n in range(refusal.SupportedProtocolVersionsLength())] == [1]
     _answer(fbs, socket, _hello(fbs), "Welcome")
+
+
+def test_a_client_that_has_seen_more_than_the_engine_is_told_so_and_by_whom(
+    fbs: ModuleType, socket: zmq.Socket[bytes]
+) -> None:
+    _, refusal = _answer(fbs, socket, _hello(fbs, resume_from=1_000), "Refusal")
+    assert refusal.Code() == fbs.ReasonCode.STATE_REGRESSED
+    named = refusal.JournalId()
+    _, welcome = _answer(fbs, socket, _hello(fbs), "Welcome")
+    assert named == welcome.JournalId()
 
 
 @pytest.mark.parametrize("journal_id", ["", "00000000-0000-4000-8000-000000000000"])

@@ -84,7 +84,9 @@ impl Reactor {
             return self.refuse_with(key, correlation, &rejection, &[PROTOCOL_VERSION], "");
         }
         if let Err(rejection) = self.check_hello(hello) {
-            return self.refuse(key, correlation, &rejection);
+            // Whose refusal it is comes first: another journal has not regressed, it is another journal.
+            let journal_id = self.journal_id.clone();
+            return self.refuse_with(key, correlation, &rejection, &[], &journal_id);
         }
         let welcome = self.welcome(&hello.account);
         if let Some(client) = self.peers.get_mut(key).and_then(Peer::client) {
