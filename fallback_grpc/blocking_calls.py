@@ -36,6 +36,7 @@ from transport.contract.requests import (
     ReplaceOrder,
     SetTradingState,
 )
+from transport.contract.timeouts import call_timeout_ms
 
 
 class BlockingCalls(ABC):
@@ -53,7 +54,7 @@ class BlockingCalls(ABC):
     def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]: ...
 
     def _timeout(self, timeout_ms: float | None) -> float:
-        return self._config.call_timeout_ms if timeout_ms is None else timeout_ms
+        return call_timeout_ms(timeout_ms, self._config.call_timeout_ms)
 
     def execute_order(self, order: Order, *, timeout_ms: float | None = None) -> OrderReply:
         """Executes one order. A rejection is a reply; see `transport.contract.errors` for what is raised."""

@@ -83,22 +83,28 @@ class Ending:
         ) from self._error
 
 
+def _fill_window(
+    client: FastPathClient | BlockingFastPathClient, source: Iterator[Order], pending: Pending, ending: Ending
+) -> None:
+    """Sends orders of the source until the window is full or the source has ended, one way or the other."""
+    while not ending.begun and len(pending) < client.config.batch_window:
+        try:
+            order: Any = next(source, _END)
+            if order is _END:
+                ending.exhausted()
+            else:
+                pending.append((order, client.start_order(order, client.config.call_timeout_ms)))
+        except Exception as error:
+            ending.broken(error)
+
+
 def blocking_batch(client: BlockingFastPathClient, orders: Iterable[Order]) -> Iterator[OrderReply]:
     """Stream orders, `batch_window` in flight, with retries for each; replies in the order of the orders."""
-    timeout_ms = client.config.call_timeout_ms
     pending: Pending = deque()
     source = iter(orders)
     ending = Ending()
     while pending or not ending.begun:
-        while not ending.begun and len(pending) < client.config.batch_window:
-            try:
-                order: Any = next(source, _END)
-                if order is _END:
-                    ending.exhausted()
-                else:
-                    pending.append((order, client.start_order(order, timeout_ms)))
-            except Exception as error:
-                ending.broken(error)
+        _fill_window(client, source, pending, ending)
         if pending:
             oldest, call = pending.popleft()
             reply = _settle_blocking(client, oldest, call, ending)
@@ -123,20 +129,11 @@ def async_batch(client: FastPathClient, orders: Iterable[Order] | AsyncIterable[
 
 
 async def _from_source(client: FastPathClient, orders: Iterable[Order]) -> AsyncIterator[OrderReply]:
-    timeout_ms = client.config.call_timeout_ms
     pending: Pending = deque()
     source = iter(orders)
     ending = Ending()
     while pending or not ending.begun:
-        while not ending.begun and len(pending) < client.config.batch_window:
-            try:
-                order: Any = next(source, _END)
-                if order is _END:
-                    ending.exhausted()
-                else:
-                    pending.append((order, client.start_order(order, timeout_ms)))
-            except Exception as error:
-                ending.broken(error)
+        _fill_window(client, source, pending, ending)
         if pending:
             oldest, call = pending.popleft()
             reply = await _settle(client, oldest, call, ending)
