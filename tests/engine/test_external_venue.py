@@ -44,7 +44,9 @@ class VenueProcess:
         return self.directory / "venue.jsonl"
 
     def orders(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+        # The venue may be writing just now: a line counts once its newline is there.
+        whole_lines = self.log.read_text().rpartition("\n")[0] if self.log.exists() else ""
+        return [json.loads(line) for line in whole_lines.splitlines()]
 
     def config(self, ack_timeout_ms: int = 5_000) -> str:
         return f'[venue]\nkind = "external"\nendpoint = "ipc://{self.socket}"\nack_timeout_ms = {ack_timeout_ms}\n'
