@@ -46,7 +46,15 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_in_flight: int = 4096
     """Requests without a reply per connection; above, a call is not sent (the engine's own limit applies as well)."""
     codec: Literal["auto", "native", "portable"] = "auto"
-    carrier: Literal["auto", "pyzmq"] = "auto"
+    """`native`: the PyO3 module; `portable`: pure Python, twenty times slower; `auto`: native where it is built."""
+    carrier: Literal["auto", "native", "pyzmq"] = "auto"
+    """How the fast path's bytes travel. `native`: without a thread of its own, by the PyO3 module and its codec;
+    `pyzmq`: by libzmq; `auto`: native where it is built and the codec is not `portable`, else pyzmq. Market data comes
+    by pyzmq in any case."""
+    spin_us: int = 0
+    """How long a blocking call of the native carrier looks for its reply again and again before it sleeps; 0: never.
+    It spares two wake-ups of some 10 us and burns a core for as long as calls wait: only where a core is to spare.
+    Asyncio clients do not spin, whatever this says: the event loop does the waiting, for other tasks as well."""
     retries: RetryTable = RetryTable()
     batch_window: int = 64
     """Orders in flight of one `execute_batch_orders`."""
@@ -68,6 +76,10 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for name in _POSITIVE:
             if not 0 < getattr(self, name) < _ENDLESS:
                 raise _bad(name, getattr(self, name), "must be above 0, and finite")
+        if self.spin_us < 0:
+            raise _bad("spin_us", self.spin_us, "must be 0 or above")
+        if self.carrier == "native" and self.codec == "portable":
+            raise _bad("carrier", self.carrier, "decodes by itself: it does not go with codec = 'portable'")
         for name, largest in _LARGEST.items():
             if getattr(self, name) > largest:
                 raise _bad(name, getattr(self, name), f"must be at most {largest}")
@@ -79,6 +91,9 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise _bad("reconnect_max_ms", self.reconnect_max_ms, "must not be below reconnect_min_ms")
         if self.heartbeat_timeout_ms < self.heartbeat_interval_ms:
             raise _bad("heartbeat_timeout_ms", self.heartbeat_timeout_ms, "must not be below heartbeat_interval_ms")
+        self._check_endpoints()
+
+    def _check_endpoints(self) -> None:
         for name in ("zmq_endpoint", "pub_endpoint"):
             endpoint: str = getattr(self, name)
             if not endpoint.startswith(("tcp://", "ipc://")) and not (name == "pub_endpoint" and not endpoint):
@@ -163,6 +178,8 @@ _LARGEST: Final = {
     "heartbeat_interval_ms": _INT32_MAX,
     "heartbeat_timeout_ms": _INT32_MAX,
     "max_in_flight": _INT32_MAX // 2,
+    # A second: longer is a mistake in the unit.
+    "spin_us": 1_000_000,
 }
 _TYPES: Final = {field.name: field.type for field in msgspec.structs.fields(BridgeConfig)}
 

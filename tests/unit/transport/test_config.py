@@ -65,6 +65,11 @@ def test_retries_come_from_the_environment_as_json() -> None:
         ({"zmq_endpoint": "127.0.0.1:5555"}, "zmq_endpoint"),
         ({"pub_endpoint": "nowhere"}, "pub_endpoint"),
         ({"codec": "fast"}, "codec"),
+        ({"carrier": "pigeon"}, "carrier"),
+        ({"carrier": "native", "codec": "portable"}, "carrier"),
+        ({"spin_us": -1}, "spin_us"),
+        ({"spin_us": 1.5}, "spin_us"),
+        ({"spin_us": 2_000_000}, "spin_us"),
         ({"max_in_flight": 0}, "max_in_flight"),
         ({"max_in_flight": "many"}, "max_in_flight"),
         ({"call_timeout_ms": -1}, "call_timeout_ms"),
@@ -88,6 +93,14 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError, match=field) as raised:
         BridgeConfig.load(environment=NO_ENVIRONMENT, **settings)
     assert raised.value.field == field
+
+
+def test_carrier_and_spinning_come_from_the_environment() -> None:
+    environment = {"EXECUTION_BRIDGE_CARRIER": "pyzmq", "EXECUTION_BRIDGE_SPIN_US": "50"}
+    config = BridgeConfig.load(environment=environment)
+    assert (config.carrier, config.spin_us) == ("pyzmq", 50)
+    with pytest.raises(ValidationError, match="EXECUTION_BRIDGE_SPIN_US"):
+        BridgeConfig.load(environment={"EXECUTION_BRIDGE_SPIN_US": "long"})
 
 
 def test_a_number_that_is_none_is_named_with_its_variable() -> None:
