@@ -209,13 +209,16 @@ class FastPathCore:
     # ---- what comes from the engine ----
 
     def received(self, data: bytes, now_ns: Callable[[], int]) -> None:
-        """Take one message. `now_ns` is asked only where time matters (a reply's does not)."""
-        body: Any
+        """Take one message, as bytes. `now_ns` is asked only where time matters (a reply's does not)."""
         try:
             correlation, body = self._decode(data)
         except WireDecodeError as error:
             self.carrier_lost(f"the engine sent what is no message: {error}", now_ns())
             return
+        self.take(correlation, body, now_ns)
+
+    def take(self, correlation: int, body: Any, now_ns: Callable[[], int]) -> None:
+        """As `received`, for a message that its carrier has decoded."""
         call = self.in_flight.pop(correlation, None)
         if call is None:
             self._received_unasked(correlation, body, now_ns)
