@@ -1,0 +1,118 @@
+"""The clocks of all rows: one place, so that no row is timed in another way than its neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter_ns
+
+from bench.orders import fresh_orders, read_fields
+from bench.rows.row import Timed
+from transport import ExecutionStatus, Order, OrderReply
+
+
+class WrongReplyError(RuntimeError):
+    """A reply was not what a benchmark may count: the order was not filled."""
+
+
+def time_orders(call: Callable[[Order], OrderReply]) -> Timed:
+    """One order after the other; each call's clock ends when every field of its reply has been read."""
+
+    def timed(calls: int) -> list[int]:
+        taken_ns: list[int] = []
+        for order in fresh_orders(calls):
+            began = perf_counter_ns()
+            reply = call(order)
+            read_fields(reply)
+            taken_ns.append(perf_counter_ns() - began)
+            _check(reply)
+        return taken_ns
+
+    return timed
+
+
+def time_orders_in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[Order], Awaitable[OrderReply]]) -> Timed:
+    """As `time_orders`, in one coroutine of `loop`; starting the loop is outside the clocks."""
+
+    async def measure(orders: list[Order]) -> list[int]:
+        taken_ns: list[int] = []
+        for order in orders:
+            began = perf_counter_ns()
+            reply = await call(order)
+            read_fields(reply)
+            taken_ns.append(perf_counter_ns() - began)
+            _check(reply)
+        return taken_ns
+
+    def timed(calls: int) -> list[int]:
+        return loop.run_until_complete(measure(fresh_orders(calls)))
+
+    return timed
+
+
+def time_batches(call: Callable[[list[Order]], Sequence[OrderReply]], orders_per_call: int) -> Timed:
+    """Many orders a call; its clock ends when every field of every reply has been read."""
+
+    def timed(calls: int) -> list[int]:
+        taken_ns: list[int] = []
+        for _ in range(calls):
+            orders = fresh_orders(orders_per_call)
+            began = perf_counter_ns()
+            replies = call(orders)
+            for reply in replies:
+                read_fields(reply)
+            taken_ns.append(perf_counter_ns() - began)
+            _check_all(orders, replies)
+        return taken_ns
+
+    return timed
+
+
+def time_batches_in_loop(
+    loop: asyncio.AbstractEventLoop,
+    call: Callable[[list[Order]], Awaitable[Sequence[OrderReply]]],
+    orders_per_call: int,
+) -> Timed:
+    """As `time_batches`, each batch awaited in a coroutine of `loop`; starting the loop is outside the clocks."""
+
+    async def measure(orders: list[Order]) -> int:
+        began = perf_counter_ns()
+        replies = await call(orders)
+        for reply in replies:
+            read_fields(reply)
+        taken_ns = perf_counter_ns() - began
+        _check_all(orders, replies)
+        return taken_ns
+
+    def timed(calls: int) -> list[int]:
+        return [loop.run_until_complete(measure(fresh_orders(orders_per_call))) for _ in range(calls)]
+
+    return timed
+
+
+def time_exchanges(exchange: Callable[[bytes], bytes], request: bytes, reply_bytes: int) -> Timed:
+    """Bytes out and as many as asked for back: what the floors do in place of an order."""
+
+    def timed(calls: int) -> list[int]:
+        taken_ns: list[int] = []
+        for _ in range(calls):
+            began = perf_counter_ns()
+            reply = exchange(request)
+            taken_ns.append(perf_counter_ns() - began)
+            if len(reply) != reply_bytes:
+                raise WrongReplyError(f"{len(reply)} bytes came back, not {reply_bytes}")
+        return taken_ns
+
+    return timed
+
+
+def _check(reply: OrderReply) -> None:
+    if reply.status != ExecutionStatus.FILLED:
+        raise WrongReplyError(f"not filled: {reply}")
+
+
+def _check_all(orders: list[Order], replies: Sequence[OrderReply]) -> None:
+    if [order.order_id for order in orders] != [reply.order_id for reply in replies]:
+        raise WrongReplyError(f"{len(orders)} orders and {len(replies)} replies, or in another order")
+    for reply in replies:
+        _check(reply)
