@@ -10,8 +10,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
-import zmq
-
 from transport.carriers.carrier import CarrierFactory
 from transport.contract.commands import AccountCommands
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
@@ -29,10 +27,11 @@ from transport.contract.replies import (
     OrderReply,
 )
 from transport.contract.requests import Command, HealthCheck
+from transport.fastpath.async_carriers import AsyncCarriers
 from transport.fastpath.batches import batch_conclusion
 from transport.fastpath.calls import Call
 from transport.fastpath.core import NEVER_NS, NS_PER_MS, FastPathCore, Phase
-from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.driver import Driver
 from transport.fastpath.ownership import OwnedStream, check_process
 from transport.wire.choice import choose_codec
 from transport.wire.messages import REPLY_TYPE_OF, BatchReply
@@ -49,10 +48,10 @@ class AsyncFastPath:
         self.config = BridgeConfig.of(config)
         self._pid = os.getpid()
         self._codec = choose_codec(self.config.codec)
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._carriers: AsyncCarriers | None = None
         if make_carrier is None:
-            self._context = zmq.Context()
-            make_carrier = dealer_factory(self.config, self._context)
+            self._carriers = AsyncCarriers(self.config, self._on_delivery, self._on_monitor)
+            make_carrier = self._carriers.make
         self._core = FastPathCore(self.config, self._codec)
         self._driver = Driver(self._core, make_carrier)
         self._driver.before_close = self._unwatch
@@ -120,8 +119,8 @@ class AsyncFastPath:
             self._timer.cancel()
             self._timer = None
         self._driver.deliver_told()
-        if self._context is not None:
-            self._context.term()
+        if self._carriers is not None:
+            self._carriers.close()
 
     def _own(self, stream: OwnedStream) -> None:
         """Let a stream end with this client; at once, if that is closed."""
@@ -142,10 +141,7 @@ class AsyncFastPath:
 
     async def attempt_order(self, order: Order, timeout_ms: float) -> Conclusion[OrderReply]:
         """Send one copy, once, and say how it ended."""
-        call = self.start_order(order, timeout_ms)
-        if call.conclusion is None:
-            await call.waiter
-        return call.conclusion or Unknown("interrupted")
+        return await self.finish(self.start_order(order, timeout_ms))
 
     def start_order(self, order: Order, timeout_ms: float) -> Call:
         """Send one copy and do not wait: for pipelining. `finish` waits."""
@@ -160,8 +156,18 @@ class AsyncFastPath:
     async def finish(self, call: Call) -> Conclusion[Any]:
         """Wait for the conclusion of a call that was started."""
         if call.conclusion is None:
-            await call.waiter
+            await self.waiter_of(call)
         return call.conclusion or Unknown("interrupted")
+
+    def waiter_of(self, call: Call) -> asyncio.Future[None]:
+        """A future that is done once the call is concluded. Made only for calls that are waited for."""
+        waiter: asyncio.Future[None] | None = call.waiter
+        if waiter is None or waiter.done():
+            waiter = call.waiter = asyncio.get_running_loop().create_future()
+            call.wake = _resolve
+            if call.conclusion is not None:
+                waiter.set_result(None)
+        return waiter
 
     async def attempt_batch(self, orders: Sequence[Order], timeout_ms: float) -> Conclusion[list[ExecuteReply]]:
         """Send one copy of a batch, once, and say how it ended."""
@@ -194,16 +200,15 @@ class AsyncFastPath:
         return isinstance(await self.attempt(HealthCheck(), max(remaining_ms, 1.0)), Replied)
 
     def _exchange(self, call: Call, data: bytes, journal_id: str) -> None:
-        """Send; the call's `waiter` is done once it is concluded. On the way of every order: flat on purpose."""
-        loop = self._enter()
+        """Send, and do not wait. On the way of every order: flat on purpose."""
+        self._enter()
         driver = self._driver
-        call.waiter = loop.create_future()
-        call.wake = _resolve
         conclusion = self._core.admit(call, data, journal_id)
         if conclusion is None:
             if driver.send(data):
-                # Sending may have taken the edge of the descriptor that the loop watches: read what is there.
-                self._on_messages()
+                if self._watched:
+                    # Sending may have taken the edge of the descriptor that the loop watches: read what is there.
+                    self._on_messages()
                 if call.deadline_ns < self._timer_ns:
                     self._arm(call.deadline_ns)
                 return
@@ -227,6 +232,12 @@ class AsyncFastPath:
             self._settle()
         return loop
 
+    def _on_delivery(self, messages: list[tuple[int, Any]]) -> None:
+        driver = self._driver
+        driver.bring(messages)
+        if driver.told:
+            self._settle()
+
     def _on_messages(self) -> None:
         driver = self._driver
         complete = driver.drain()
@@ -248,8 +259,8 @@ class AsyncFastPath:
     def _settle(self) -> None:
         """After anything but a plain reply: watch the descriptors there are, set the timer, tell the listeners."""
         loop, carrier = self._loop, self._driver.carrier
-        if loop is not None and carrier is not None and not self._watched:
-            self._watched = carrier.filenos()
+        if loop is not None and carrier is not None and not self._watched and (watched := carrier.filenos()):
+            self._watched = watched
             loop.add_reader(self._watched[0], self._on_messages)
             for fileno in self._watched[1:]:
                 loop.add_reader(fileno, self._on_monitor)

@@ -11,17 +11,19 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from typing import Self
+from typing import Any, Self
 
 import zmq
 
+from transport.carriers.asyncio_dealer import AsyncioDealer
 from transport.carriers.carrier import CarrierFactory
 from transport.carriers.pyzmq_sub import PyzmqSubscriber
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import NotSentError
 from transport.contract.replies import MarketDataUpdate, OrderUpdate, UpdateGap
+from transport.fastpath.async_carriers import AsyncCarriers
 from transport.fastpath.core import NS_PER_MS, FastPathCore
-from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.driver import Driver
 from transport.fastpath.market_feed import MarketFeed
 from transport.fastpath.ownership import check_process, client_closed
 from transport.fastpath.update_feed import UpdateFeed
@@ -45,6 +47,37 @@ async def _readable(filenos: tuple[int, ...], timeout_s: float | None, interrupt
             loop.remove_reader(fileno)
 
 
+class _Intake:
+    """What a native carrier brings to a feed; stops the carrier while the feed's reader is behind.
+
+    It knows nothing of the stream: what the event loop holds must not keep a stream that nobody reads alive.
+    """
+
+    def __init__(self, feed: UpdateFeed, came: asyncio.Event) -> None:
+        self.driver: Driver | None = None
+        self._ready = feed.ready
+        self._came = came
+        self._paused: AsyncioDealer | None = None
+
+    def deliver(self, messages: list[tuple[int, Any]]) -> None:
+        """Take messages, and wake the reader."""
+        driver = self.driver
+        if driver is None:
+            return
+        carrier = driver.carrier
+        driver.bring(messages)
+        if len(self._ready) >= INBOUND_MESSAGES and isinstance(carrier, AsyncioDealer):
+            carrier.pause_reading()
+            self._paused = carrier
+        self._came.set()
+
+    def given(self) -> None:
+        """The reader has taken an update."""
+        if self._paused is not None and len(self._ready) <= INBOUND_MESSAGES // 2:
+            self._paused.resume_reading()
+            self._paused = None
+
+
 class AsyncOrderUpdates:
     """Iterates over an account's updates, across reconnects; `aclose` ends the iteration."""
 
@@ -57,17 +90,20 @@ class AsyncOrderUpdates:
         journal_id: str,
         make_carrier: CarrierFactory | None = None,
     ) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._feed = feed
+        self._interrupted = asyncio.Event()
+        self._intake = _Intake(feed, self._interrupted)
+        self._carriers: AsyncCarriers | None = None
         if make_carrier is None:
-            self._context = zmq.Context()
-            make_carrier = dealer_factory(config, self._context, inbound_messages=INBOUND_MESSAGES)
+            self._carriers = AsyncCarriers(
+                config, self._intake.deliver, self._interrupted.set, inbound_messages=INBOUND_MESSAGES
+            )
+            make_carrier = self._carriers.make
         core = FastPathCore(config, codec, last_sequence=feed.last_sequence)
         core.bind_journal(journal_id)
-        self._driver = Driver(core, make_carrier)
+        self._driver = self._intake.driver = Driver(core, make_carrier)
         self._link = UpdateLink(self._driver, feed)
-        self._feed = feed
         self._pid = os.getpid()
-        self._interrupted = asyncio.Event()
         self._ended = False
         self._waiting = False
         self._connect_timeout_ms = config.connect_timeout_ms
@@ -110,7 +146,9 @@ class AsyncOrderUpdates:
             if self._ended:
                 raise StopAsyncIteration
             await self._step(None)
-        return self._feed.ready.popleft()
+        update = self._feed.ready.popleft()
+        self._intake.given()
+        return update
 
     async def aclose(self) -> None:
         """End the iteration, also of a task that waits in it."""
@@ -161,11 +199,10 @@ class AsyncOrderUpdates:
     def _release(self) -> None:
         if os.getpid() != getattr(self, "_pid", -1):
             return
-        context, self._context = self._context, None
         if getattr(self, "_link", None) is not None:
             self._link.close()
-        if context is not None:
-            context.term()
+            if self._carriers is not None:
+                self._carriers.close()
 
 
 class AsyncMarketData:

@@ -52,7 +52,7 @@ class FastPathClient(AsyncFastPath):
         """Execute one order; see `transport.contract.client` for how a call ends."""
         call = self.start_order(order, call_timeout_ms(timeout_ms, self.config.call_timeout_ms))
         if call.conclusion is None:
-            await call.waiter
+            await self.waiter_of(call)
         conclusion = call.conclusion or Unknown("interrupted")
         if isinstance(conclusion, Replied):
             return conclusion.reply

@@ -152,7 +152,7 @@ async def _from_slow_source(client: FastPathClient, orders: AsyncIterable[Order]
         while pending or not ending.begun:
             if coming is None and not ending.begun and len(pending) < client.config.batch_window:
                 coming = asyncio.ensure_future(_next_of(source))
-            await _first_of(coming, pending)
+            await _first_of(client, coming, pending)
             if coming is not None and coming.done():
                 given, coming = coming, None
                 try:
@@ -187,14 +187,14 @@ async def _settle(client: FastPathClient, order: Order, call: Call, ending: Endi
         return ending.without_reply(order, error)
 
 
-async def _first_of(coming: asyncio.Future[Any] | None, pending: Pending) -> None:
+async def _first_of(client: FastPathClient, coming: asyncio.Future[Any] | None, pending: Pending) -> None:
     waits: set[asyncio.Future[Any]] = set()
     if coming is not None:
         waits.add(coming)
     if pending:
         if pending[0][1].conclusion is not None:
             return
-        waits.add(pending[0][1].waiter)
+        waits.add(client.waiter_of(pending[0][1]))
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
 
 

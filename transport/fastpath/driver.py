@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import zmq
 
@@ -71,6 +71,19 @@ class Driver:
             if self.core.actions:
                 self.act()
         return False
+
+    def bring(self, messages: list[tuple[int, Any]]) -> None:
+        """Feed the core what a carrier that pushes has received and decoded: correlation numbers and bodies."""
+        take = self.core.take
+        actions = self.core.actions
+        carrier = self.carrier
+        for correlation, body in messages:
+            take(correlation, body, time.monotonic_ns)
+            if actions:
+                self.act()
+                # As in `drain`.
+                if carrier is not self.carrier:
+                    return
 
     def look(self) -> bool:
         """Feed the core all there is: messages first, so that what came before a loss still counts; then events.

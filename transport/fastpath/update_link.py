@@ -25,7 +25,7 @@ RESUBSCRIBE_PAUSE_MS: Final = 20
 
 
 INBOUND_MESSAGES: Final = 1000
-"""Messages of libzmq that may wait for a slow reader."""
+"""Messages that may wait for a slow reader (native: and as many as one read of the socket may add)."""
 PROBE_PAUSE_MS: Final = 500
 """After so long without a message the engine is asked for one."""
 SILENCE_MS: Final = 1500
