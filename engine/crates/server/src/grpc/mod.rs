@@ -5,6 +5,7 @@ mod caller;
 mod conversion;
 mod gateway;
 mod health;
+pub mod http2;
 mod refusing;
 mod service;
 mod status;
@@ -21,11 +22,9 @@ use proto::execution_service_server::ExecutionServiceServer;
 use refusing::Refusing;
 use std::{net::TcpListener, thread, time::Duration};
 use tokio::{
-    runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
-use tonic::transport::Server;
 use tonic_health::pb::health_server::HealthServer;
 
 /// What the gRPC thread needs.
@@ -54,7 +53,7 @@ impl GrpcThread {
     /// # Errors
     /// The runtime cannot be made, or the descriptors for reflection cannot be read.
     pub fn start(settings: GrpcSettings, service: Service) -> Result<Self, Failure> {
-        let runtime = runtime()?;
+        let runtime = http2::runtime().map_err(|e| Failure::broken(format!("cannot start the gRPC runtime: {e}")))?;
         let (stop, stopped) = oneshot::channel();
         let signals = {
             let _inside = runtime.enter();
@@ -78,17 +77,6 @@ impl GrpcThread {
         let _ = self.stop.send(());
         let _ = self.thread.join();
     }
-}
-
-/// A runtime of one thread: two cores are shared with the reactor and the clients.
-///
-/// # Errors
-/// The system refuses.
-pub fn runtime() -> Result<Runtime, Failure> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::broken(format!("cannot start the gRPC runtime: {e}")))
 }
 
 async fn forward_signals(mut terminate: Signal, mut interrupt: Signal, gateway: Gateway) {
@@ -116,12 +104,7 @@ async fn serve(
     let health = HealthServer::new(HealthService::new(service));
     let listener = tokio::net::TcpListener::from_std(settings.listener)?;
     let (ending, mut ended) = oneshot::channel::<()>();
-    let server = Server::builder()
-        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+    let server = http2::server()
         .add_service(Refusing(execution))
         .add_service(health)
         .add_service(reflection.build_v1alpha()?)
@@ -142,30 +125,6 @@ async fn serve(
     }
     Ok(())
 }
-
-/// Calls and streams of one connection at a time; more wait at the client.
-const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
-
-// h2 ends a connection (ENHANCE_YOUR_CALM, too_many_data_frames) whose unread DATA frames are many and small: each
-// counts as 256 bytes less its payload, against half of the connection's window. A client that streams small orders
-// while their stream waits for its window of replies has done nothing wrong, and loses all its calls. So the streams'
-// windows are small, which bounds the frames that can be unread, and the connection's is as large as all of them need.
-
-/// Bytes of one stream that may be unread; larger messages are read in several goes.
-const STREAM_WINDOW_BYTES: u32 = 16 << 10;
-/// No message of gRPC is shorter than its prefix.
-const SMALLEST_FRAME_BYTES: u32 = 5;
-/// What h2 counts for a frame of no bytes.
-const FRAME_OVERHEAD_BYTES: u32 = 256;
-/// What the smallest frames that fill a stream's window cost.
-const STREAM_OVERHEAD_BYTES: u32 = STREAM_WINDOW_BYTES.div_ceil(SMALLEST_FRAME_BYTES) * FRAME_OVERHEAD_BYTES;
-/// Twice what all streams of a connection can cost at once. Memory is bounded by the streams' windows.
-const CONNECTION_WINDOW_BYTES: u32 = 2 * MAX_STREAMS_PER_CONNECTION * STREAM_OVERHEAD_BYTES;
-const _: () = assert!(CONNECTION_WINDOW_BYTES < 1 << 31, "HTTP/2 knows no larger window");
-
-/// A peer whose machine has gone is found by a ping that it does not answer.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn reflection_v1() -> Result<
     tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>,
