@@ -24,7 +24,8 @@ pub fn decode<'py>(data: &Bound<'py, PyAny>) -> PyResult<(u64, Bound<'py, PyAny>
     decode_bytes(py, copy.as_bytes())
 }
 
-fn decode_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<(u64, Bound<'py, PyAny>)> {
+/// As [`decode`], of what is known to stay as it is.
+pub fn decode_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<(u64, Bound<'py, PyAny>)> {
     let envelope =
         open(bytes, &DecodeLimits::OF_A_CLIENT).map_err(|error| wire_decode_error(py, &error.rejection.message))?;
     let reader = Reader { py, types: contract(py)? };

@@ -36,12 +36,21 @@ pub fn encode_execute_order<'py>(
     journal_id: Bound<'py, PyAny>,
     order: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyBytes>> {
+    with_order_message(correlation, journal_id, order, |bytes| Ok(PyBytes::new(order.py(), bytes)))
+}
+
+/// Makes the message of one order and shows it to `take`.
+pub fn with_order_message<'py, T>(
+    correlation: Bound<'py, PyAny>,
+    journal_id: Bound<'py, PyAny>,
+    order: &Bound<'py, PyAny>,
+    take: impl FnOnce(&[u8]) -> PyResult<T>,
+) -> PyResult<T> {
     let address = Address::read(correlation, journal_id)?;
     with_encoder(|encoder| {
         with_order(order, Place::Top, |fields| {
-            let bytes = encoder.execute_order(address.correlation, address.journal_id.as_str(), fields);
-            PyBytes::new(order.py(), bytes)
-        })
+            take(encoder.execute_order(address.correlation, address.journal_id.as_str(), fields))
+        })?
     })
 }
 

@@ -1,8 +1,9 @@
-//! `transport._native`: the fast path's codec for Python, on the engine's own wire crate.
+//! `transport._native`: the fast path's codec and carriers for Python, on the engine's own wire crate.
 //!
-//! Its functions are those of the seam `transport/wire/codec.py`, by name and meaning; the pure Python codec
+//! Its functions are those of the codec's seam `transport/wire/codec.py`, by name and meaning; the pure Python codec
 //! (`transport/wire/portable.py`) is its oracle in tests.
 
+mod connection;
 mod contract;
 mod decimals;
 mod decode;
@@ -17,7 +18,11 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
+    use crate::connection::Connection;
+    #[pymodule_export]
     use crate::decode::decode;
     #[pymodule_export]
     use crate::encode::{encode_execute_batch, encode_execute_order, encode_request};
+    #[pymodule_export]
+    use crate::refusals::ZmtpError;
 }

@@ -6,10 +6,16 @@
 //! A turn: [`ServerConnection::receive`] what was read, [`ServerConnection::poll`] until `None`, then write
 //! [`ServerConnection::output`] and say how much of it went with [`ServerConnection::advance`].
 
+mod client;
+mod client_frames;
+mod client_heartbeat;
+mod client_mechanism;
 mod connection;
 mod error;
 mod subscriptions;
 
+pub use client::{ClientConnection, ClientOptions, Step};
+pub use client_heartbeat::HeartbeatTimes;
 pub use connection::{Event, Parts, ServerConnection, SocketRole, ZmtpLimits};
 pub use error::ZmtpError;
 pub use subscriptions::{SubscriptionError, Subscriptions};
