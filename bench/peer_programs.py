@@ -45,14 +45,14 @@ def release_file(name: str) -> Path:
 @contextmanager
 def start_peer(arguments: tuple[str, ...]) -> Generator[Peer]:
     """`bench-peers <arguments>`, once it has said that it is ready; killed when the context ends."""
-    with _started([str(release_file("bench-peers")), *arguments]) as peer:
+    with started([str(release_file("bench-peers")), *arguments]) as peer:
         yield peer
 
 
 @contextmanager
 def start_grpc_echo() -> Generator[Peer]:
     """`execution-engine bench-echo`: bare tonic with the engine's settings, and a canned reply (`ready["grpc"]`)."""
-    with _started([str(engine_binary()), "bench-echo", "--grpc", "127.0.0.1:0"]) as peer:
+    with started([str(engine_binary()), "bench-echo", "--grpc", "127.0.0.1:0"]) as peer:
         yield peer
 
 
@@ -68,7 +68,8 @@ def run_peer(*arguments: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _started(command: list[str]) -> Generator[Peer]:
+def started(command: list[str]) -> Generator[Peer]:
+    """A server that prints one JSON line when it is ready; killed when the context ends."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
