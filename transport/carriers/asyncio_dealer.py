@@ -13,7 +13,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from transport.carriers.carrier import CarrierEvent, CarrierState
 
@@ -32,6 +32,10 @@ class DealerConnection(Protocol):
 
     def feed(self, data: bytes, now_ns: int) -> list[tuple[int, Any]]:
         """Take bytes; give the messages that are whole, decoded, with their correlation numbers."""
+        ...
+
+    def failure(self) -> str | None:
+        """How the peer broke the protocol, if it did: after the messages that `feed` gave."""
         ...
 
     def is_ready(self) -> bool:
@@ -141,32 +145,31 @@ class AsyncioDealer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports have the methods, and are no subclass.
+        self._transport = made = cast(asyncio.Transport, transport)
         if self._notice is _nobody:
-            transport.abort()
+            self._abort()
             return
-        self._transport = transport
-        transport.set_write_buffer_limits(OUTPUT_BYTES)
-        connected: socket.socket = transport.get_extra_info("socket")
+        made.set_write_buffer_limits(OUTPUT_BYTES)
+        connected: socket.socket = made.get_extra_info("socket")
         if connected.family != socket.AF_UNIX:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport.write(self._connection.take_output())
+        made.write(self._connection.take_output())
 
     def data_received(self, data: bytes) -> None:
         """Decode and deliver. On the way of every order."""
         self._answered = True
-        try:
-            messages = self._connection.feed(data, time.monotonic_ns())
-        except Exception as error:
-            self._lost(f"the engine broke the protocol: {error}")
-            return
-        if not self._ready and self._connection.is_ready():
+        connection = self._connection
+        messages = connection.feed(data, time.monotonic_ns())
+        if not self._ready and connection.is_ready():
             self._begin()
         if messages:
             self._deliver(messages)
         elif not self._unwritten_bytes:
             # A PONG, or the handshake's next step.
             self._write()
+        if (failure := connection.failure()) is not None:
+            self._lost(failure)
 
     def pause_writing(self) -> None:
         """The kernel does not take what is written."""

@@ -127,3 +127,5 @@ class UpdateLink:
         core.streams[correlation] = self._take
         if self._driver.send(core.encode(correlation, core.journal_id, self._feed.request())):
             self._subscribed_on = core.connection
+            # Silence of the connection before says nothing of this one.
+            self._heard = True

@@ -130,10 +130,7 @@ class FakeEngine:
         self._socket.send_multipart([identity, data])
 
     def flood(self, identity: bytes, data: bytes, *, at_most: int) -> int:
-        """Send `data` until the connection takes no more for a second, or `at_most` times; in the engine's thread.
-
-        `data` is no message of the protocol: nobody is to read it.
-        """
+        """Send `data` until the connection takes no more for a second, or `at_most` times; in the engine's thread."""
         assert self._socket is not None
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.SNDTIMEO, 1000)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import zmq
+from msgspec import structs
 
 from tests.unit.transport.fake_engine import JOURNAL, FakeEngine, filled
 from tests.unit.transport.test_codec import order
@@ -293,9 +294,13 @@ def test_a_reader_that_does_not_read_stops_the_engine_and_not_this_process(
     assert len(begun) == 1
     sent: list[int] = []
     stopped = threading.Event()
+    # What is of a snapshot is kept, whatever its number.
+    kept = update(1, snapshot=True)
+    large = structs.replace(kept, order=structs.replace(kept.order, error_message="x" * 10_000))
 
     def flood() -> None:
-        sent.append(engine.flood(subscription[0][0], b"x" * 10_000, at_most=20_000))
+        identity, correlation = subscription[0]
+        sent.append(engine.flood(identity, encode_message(correlation, "", large), at_most=20_000))
         stopped.set()
 
     engine.later(flood)
