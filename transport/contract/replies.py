@@ -24,7 +24,7 @@ Path = Literal["zmq", "grpc"]
 _ZERO = Decimal(0)
 
 
-class OrderReply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OrderReply(msgspec.Struct, frozen=True, gc=False):
     """State of one order as the engine knows it; fields as in `schemas/execution.fbs`, table OrderReply."""
 
     order_id: str
@@ -152,7 +152,7 @@ class GetOrderReply(msgspec.Struct, frozen=True, kw_only=True):
     field: str = ""
 
 
-class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OrderUpdate(msgspec.Struct, frozen=True, gc=False):
     """A change of one order, with the account's next sequence number (invariant 7)."""
 
     sequence: int

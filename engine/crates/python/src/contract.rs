@@ -35,6 +35,53 @@ impl EnumMembers {
     }
 }
 
+/// Fields of the classes that are read and made by position, as `__struct_fields__` must name them.
+pub const ORDER_FIELDS: [&str; 15] = [
+    "symbol",
+    "order_type",
+    "side",
+    "quantity",
+    "price",
+    "stop_loss",
+    "take_profit",
+    "order_id",
+    "account",
+    "time_in_force",
+    "timestamp_ns",
+    "metadata",
+    "expires_at_ns",
+    "contract_version",
+    "trace_context",
+];
+const ORDER_REPLY_FIELDS: [&str; 19] = [
+    "order_id",
+    "status",
+    "exchange_order_id",
+    "executed_quantity",
+    "executed_price",
+    "execution_time_ns",
+    "error_message",
+    "code",
+    "field",
+    "account",
+    "order_version",
+    "sequence",
+    "remaining_quantity",
+    "symbol",
+    "order_type",
+    "side",
+    "quantity",
+    "price",
+    "parent_order_id",
+];
+const ORDER_UPDATE_FIELDS: [&str; 8] =
+    ["sequence", "kind", "order", "execution_id", "last_quantity", "last_price", "event_time_ns", "snapshot"];
+
+fn check_fields(py: Python<'_>, class: &Py<PyAny>, expected: &[&str]) -> PyResult<()> {
+    let fields: Vec<String> = class.bind(py).getattr("__struct_fields__")?.extract()?;
+    if fields == expected { Ok(()) } else { Err(PyImportError::new_err(format!("{class} has the fields {fields:?}"))) }
+}
+
 macro_rules! contract {
     ($($module:literal { $($(#[$doc:meta])* $field:ident: $name:literal,)* })*) => {
         /// Every Python type that messages are made of.
@@ -52,7 +99,7 @@ macro_rules! contract {
         impl Contract {
             fn load(py: Python<'_>) -> PyResult<Self> {
                 let codes = py.import("transport.contract.codes")?;
-                Ok(Self {
+                let loaded = Self {
                     $($($field: py.import($module)?.getattr($name)?.unbind(),)*)*
                     execution_status: EnumMembers::load(&codes, "ExecutionStatus")?,
                     order_side: EnumMembers::load(&codes, "OrderSide")?,
@@ -60,7 +107,11 @@ macro_rules! contract {
                     reason_code: EnumMembers::load(&codes, "ReasonCode")?,
                     serving_status: EnumMembers::load(&codes, "ServingStatus")?,
                     update_kind: EnumMembers::load(&codes, "UpdateKind")?,
-                })
+                };
+                check_fields(py, &loaded.order, &ORDER_FIELDS)?;
+                check_fields(py, &loaded.order_reply, &ORDER_REPLY_FIELDS)?;
+                check_fields(py, &loaded.order_update, &ORDER_UPDATE_FIELDS)?;
+                Ok(loaded)
             }
         }
     };
@@ -68,6 +119,8 @@ macro_rules! contract {
 
 contract! {
     "decimal" { decimal: "Decimal", }
+    "msgspec.structs" { astuple: "astuple", }
+    "transport.contract.orders" { order: "Order", }
     "transport.contract.errors" {
         validation_error: "ValidationError",
         wire_decode_error: "WireDecodeError",

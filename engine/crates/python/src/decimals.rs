@@ -11,6 +11,9 @@ const MAX_DIGITS: usize = 256;
 /// Numbers that are remembered. Prices of a few instruments repeat; making a `Decimal` costs ten times as much.
 const CACHE_SLOTS: usize = 4096;
 
+/// Digits and a point that cannot overflow 64 bits.
+const MAX_PLAIN_BYTES: usize = 18;
+
 /// Why a `Decimal` has no form on the wire.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoForm(pub &'static str);
@@ -26,6 +29,40 @@ const NO_EXACT_FORM: NoForm = NoForm("has no exact form on the wire (a signed 64
 
 /// The number that `str(Decimal)` spells. The spelling (1.50 or 1.5) is kept where it fits.
 pub fn parse(text: &str) -> Result<Decimal, NoForm> {
+    match plain(text.as_bytes()) {
+        Some(number) => Ok(number),
+        None => parse_any(text),
+    }
+}
+
+/// The usual spelling: up to 18 digits, perhaps a point; not zero with a sign.
+fn plain(text: &[u8]) -> Option<Decimal> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        all => (false, all),
+    };
+    if digits.len() > MAX_PLAIN_BYTES {
+        return None;
+    }
+    let (mut mantissa, mut point, mut count) = (0_i64, None, 0_usize);
+    for (index, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => {
+                mantissa = mantissa * 10 + i64::from(byte - b'0');
+                count += 1;
+            }
+            b'.' if point.is_none() => point = Some(index),
+            _ => return None,
+        }
+    }
+    if count == 0 || (negative && mantissa == 0) {
+        return None;
+    }
+    let fraction = point.map_or(0, |index| digits.len() - index - 1) as i8;
+    Some(Decimal { mantissa: if negative { -mantissa } else { mantissa }, exponent: -fraction })
+}
+
+fn parse_any(text: &str) -> Result<Decimal, NoForm> {
     let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (digits, exponent) = match unsigned.split_once(['E', 'e']) {
         Some((digits, exponent)) => (digits, exponent.parse::<i64>().map_err(|_| NO_EXACT_FORM)?),
@@ -87,6 +124,32 @@ fn fit(mantissa: i128, zeros: u32, exponent: i64) -> Result<Decimal, NoForm> {
     // What has zeros of its own may still be too small an exponent to say: 10E-129 is 1E-128.
     let exponent = i8::try_from(exponent).map_err(|_| NO_EXACT_FORM)?;
     Ok(Decimal { mantissa, exponent })
+}
+
+/// Numbers that were read, by the object they were read from: it is kept, so nothing else can have its address.
+static READ: PyOnceLock<Mutex<Vec<Option<(Py<PyAny>, Decimal)>>>> = PyOnceLock::new();
+
+/// The value of an object whose class is exactly `Decimal` (which is immutable). Clients use constants again, and send
+/// prices that they were sent; reading a new one costs ten times as much as finding a known one.
+pub fn read(number: &Bound<'_, PyAny>) -> PyResult<Result<Decimal, NoForm>> {
+    let py = number.py();
+    let slot =
+        ((number.as_ptr() as usize as u64 >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52) as usize % CACHE_SLOTS;
+    let cache = READ.get_or_init(py, || Mutex::new((0..CACHE_SLOTS).map(|_| None).collect()));
+    if let Ok(slots) = cache.lock()
+        && let Some((known, value)) = &slots[slot]
+        && known.is(number)
+    {
+        return Ok(Ok(*value));
+    }
+    let value = match parse(number.str()?.to_str()?) {
+        Ok(value) => value,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let fresh = Some((number.clone().unbind(), value));
+    let displaced = cache.lock().ok().and_then(|mut slots| std::mem::replace(&mut slots[slot], fresh));
+    drop(displaced);
+    Ok(Ok(value))
 }
 
 type Slot = Option<(Decimal, Py<PyAny>)>;

@@ -1,7 +1,7 @@
 //! Requests: from the contract's objects to bytes.
 
-use crate::contract::{contract, is_exactly};
-use crate::fields::{Place, Text, as_integer, as_text, decimal, flag, integer, text};
+use crate::contract::{ORDER_FIELDS, contract, is_exactly};
+use crate::fields::{Place, Text, as_decimal, as_integer, as_text, decimal, flag, integer, text};
 use crate::refusals::validation_error;
 use bridge_core::{CancelAllOrders, CancelOrder, Quote, ReplaceOrder};
 use bridge_wire::CONTRACT_VERSION;
@@ -9,7 +9,7 @@ use bridge_wire::codec::{Encoder, GetOrder, Hello, OrderFields, Subscribe};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::cell::Cell;
 
 thread_local! {
@@ -103,41 +103,54 @@ fn with_order<'py, T>(
     place: Place,
     write: impl FnOnce(&OrderFields<'_>) -> T,
 ) -> PyResult<T> {
-    let py = order.py();
-    let order_id = text(order, intern!(py, "order_id"), place)?;
-    let symbol = text(order, intern!(py, "symbol"), place)?;
-    let account = text(order, intern!(py, "account"), place)?;
-    let trace_context = text(order, intern!(py, "trace_context"), place)?;
-    let entries = metadata(order, place)?;
+    let fields = fields_of(order)?;
+    let field = |index: usize| fields.get_item(index).map(|value| (value, ORDER_FIELDS[index]));
+    let read_text = |index| field(index).and_then(|(value, name)| as_text(value, name, place));
+    let read_decimal = |index| field(index).and_then(|(value, name)| as_decimal(&value, name, place));
+    let read_time = |index| field(index).and_then(|(value, name)| as_integer::<i64>(value, name, place));
+    let read_member = |index| field(index).and_then(|(value, name)| as_integer::<u8>(value, name, place));
+    let (symbol, order_id, account, trace_context) = (read_text(0)?, read_text(7)?, read_text(8)?, read_text(14)?);
+    let entries = metadata(&field(11)?.0, place)?;
     let metadata: Vec<(&str, &str)> = entries.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let (version, version_name) = field(13)?;
     Ok(write(&OrderFields {
         order_id: order_id.as_str(),
         symbol: symbol.as_str(),
-        order_type: integer(order, intern!(py, "order_type"), place)?,
-        side: integer(order, intern!(py, "side"), place)?,
-        quantity: decimal(order, intern!(py, "quantity"), place)?,
-        price: decimal(order, intern!(py, "price"), place)?,
-        stop_loss: decimal(order, intern!(py, "stop_loss"), place)?,
-        take_profit: decimal(order, intern!(py, "take_profit"), place)?,
-        timestamp_ns: integer(order, intern!(py, "timestamp_ns"), place)?,
+        order_type: read_member(1)?,
+        side: read_member(2)?,
+        quantity: read_decimal(3)?,
+        price: read_decimal(4)?,
+        stop_loss: read_decimal(5)?,
+        take_profit: read_decimal(6)?,
+        timestamp_ns: read_time(10)?,
         metadata: &metadata,
         account: account.as_str(),
-        time_in_force: integer(order, intern!(py, "time_in_force"), place)?,
-        expires_at_ns: integer(order, intern!(py, "expires_at_ns"), place)?,
-        contract_version: integer(order, intern!(py, "contract_version"), place)?.unwrap_or(CONTRACT_VERSION),
+        time_in_force: read_member(9)?,
+        expires_at_ns: read_time(12)?,
+        contract_version: as_integer(version, version_name, place)?.unwrap_or(CONTRACT_VERSION),
         trace_context: trace_context.as_str(),
     }))
 }
 
-fn metadata<'py>(order: &Bound<'py, PyAny>, place: Place) -> PyResult<Vec<(Text<'py>, Text<'py>)>> {
+/// All fields at once, in the order of `ORDER_FIELDS`: one call instead of fifteen.
+fn fields_of<'py>(order: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     let py = order.py();
-    let given = order.getattr(intern!(py, "metadata"))?;
+    let types = contract(py)?;
+    if is_exactly(&order.get_type(), &types.order) {
+        return Ok(types.astuple.bind(py).call1((order,))?.cast_into::<PyTuple>()?);
+    }
+    // A subclass, or something that looks like an order.
+    let fields: Vec<_> = ORDER_FIELDS.iter().map(|name| order.getattr(*name)).collect::<PyResult<_>>()?;
+    PyTuple::new(py, fields)
+}
+
+fn metadata<'py>(given: &Bound<'py, PyAny>, place: Place) -> PyResult<Vec<(Text<'py>, Text<'py>)>> {
     let Ok(entries) = given.cast::<PyDict>() else {
         if given.is_none() {
             return Ok(Vec::new());
         }
         let problem = format!("a {} is no dictionary", given.get_type().name()?);
-        return Err(validation_error(py, &place.name("metadata"), &problem, None));
+        return Err(validation_error(given.py(), &place.name("metadata"), &problem, None));
     };
     entries
         .iter()

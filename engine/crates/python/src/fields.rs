@@ -1,7 +1,7 @@
 //! Attributes of the contract's objects, checked while they are read.
 
 use crate::contract::contract;
-use crate::decimals::{NoForm, parse};
+use crate::decimals::{NoForm, parse, read};
 use crate::refusals::validation_error;
 use bridge_core::Decimal;
 use pyo3::prelude::*;
@@ -68,20 +68,29 @@ pub fn decimal<'py>(
     name: &Bound<'py, PyString>,
     place: Place,
 ) -> PyResult<Option<Decimal>> {
-    let value = object.getattr(name)?;
+    as_decimal(&object.getattr(name)?, name.to_str()?, place)
+}
+
+/// A decimal that is given already.
+pub fn as_decimal(value: &Bound<'_, PyAny>, field: &str, place: Place) -> PyResult<Option<Decimal>> {
     if value.is_none() {
         return Ok(None);
     }
-    let py = object.py();
-    let refuse = |problem: &str, code| Err(validation_error(py, &place.name(name.to_str()?), problem, code));
-    if !value.is_instance(contract(py)?.decimal.bind(py))? {
+    let py = value.py();
+    let refuse = |problem: &str, code| Err(validation_error(py, &place.name(field), problem, code));
+    let class = contract(py)?.decimal.bind(py);
+    let number = if value.get_type().is(class) {
+        read(value)?
+    } else if value.is_instance(class)? {
+        parse(value.str()?.to_str()?)
+    } else {
         let kind = value.get_type().name()?.to_string();
-        let problem = format!("{} is a {kind}; give a Decimal, made from text: Decimal('1.23')", described(&value));
+        let problem = format!("{} is a {kind}; give a Decimal, made from text: Decimal('1.23')", described(value));
         return refuse(&problem, None);
-    }
-    match parse(value.str()?.to_str()?) {
+    };
+    match number {
         Ok(number) => Ok(Some(number)),
-        Err(NoForm(problem)) => refuse(&format!("{} {problem}", described(&value)), Some(NoForm::CODE)),
+        Err(NoForm(problem)) => refuse(&format!("{} {problem}", described(value)), Some(NoForm::CODE)),
     }
 }
 

@@ -3,8 +3,12 @@
 use crate::contract::EnumMembers;
 use crate::decimals::make;
 use bridge_wire::schema as fb;
+use pyo3::IntoPyObjectExt;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyDict, PyString};
+use std::sync::Mutex;
 
 /// Keyword arguments of a constructor. What is absent on the wire and has the same default in Python is left out.
 pub struct Keywords<'py>(Bound<'py, PyDict>);
@@ -65,4 +69,53 @@ impl<'py> Keywords<'py> {
     pub fn member_unless_zero(self, name: &Bound<'py, PyString>, members: &EnumMembers, number: u16) -> PyResult<Self> {
         if number == 0 { Ok(self) } else { self.member(name, members, number) }
     }
+}
+
+/// A text, empty where it is absent.
+pub fn text<'py>(py: Python<'py>, given: Option<&str>) -> Bound<'py, PyAny> {
+    match given {
+        Some(text) if !text.is_empty() => PyString::new(py, text).into_any(),
+        _ => intern!(py, "").clone().into_any(),
+    }
+}
+
+/// Texts that come again and again (symbols, accounts) are made once.
+const REPEATED_TEXTS: usize = 256;
+const MAX_REPEATED_BYTES: usize = 32;
+static REPEATED: PyOnceLock<Mutex<Vec<Option<(String, Py<PyString>)>>>> = PyOnceLock::new();
+
+/// As [`text`], of a text that many messages share.
+pub fn repeated_text<'py>(py: Python<'py>, given: Option<&str>) -> Bound<'py, PyAny> {
+    let text = match given {
+        Some(given) if !given.is_empty() && given.len() <= MAX_REPEATED_BYTES => given,
+        other => return text(py, other),
+    };
+    let mixed = text.bytes().fold(0_u32, |hash, byte| hash.rotate_left(5).wrapping_add(u32::from(byte)));
+    let slot = (mixed.wrapping_mul(0x9E37_79B9) >> 24) as usize % REPEATED_TEXTS;
+    let cache = REPEATED.get_or_init(py, || Mutex::new((0..REPEATED_TEXTS).map(|_| None).collect()));
+    let Ok(mut texts) = cache.lock() else { return PyString::new(py, text).into_any() };
+    if let Some((known, made)) = &texts[slot]
+        && known == text
+    {
+        return made.bind(py).clone().into_any();
+    }
+    let made = PyString::new(py, text);
+    // Dropping a text runs no Python code, so it may happen under the lock.
+    texts[slot] = Some((text.to_owned(), made.clone().unbind()));
+    made.into_any()
+}
+
+/// A whole number.
+pub fn number<'py, T: IntoPyObject<'py>>(py: Python<'py>, value: T) -> PyResult<Bound<'py, PyAny>> {
+    value.into_bound_py_any(py)
+}
+
+/// True or False.
+pub fn flag(py: Python<'_>, value: bool) -> Bound<'_, PyAny> {
+    PyBool::new(py, value).to_owned().into_any()
+}
+
+/// None where there is nothing.
+pub fn or_none<'py>(py: Python<'py>, value: Option<Bound<'py, PyAny>>) -> Bound<'py, PyAny> {
+    value.unwrap_or_else(|| py.None().into_bound(py))
 }
