@@ -36,19 +36,18 @@ Action = OpenCarrier | CloseCarrier | Send | Tell
 StreamSink = Callable[[EngineMessage], None]
 
 
-class Call:
-    """One copy of a request in flight, until its conclusion. `wake` is called once, when the conclusion stands."""
+class Call(msgspec.Struct, eq=False):
+    """One copy of a request in flight, until its conclusion. A struct: one is made for every order."""
 
-    __slots__ = ("conclusion", "correlation", "deadline_ns", "expects", "waiter", "wake")
-
-    def __init__(self, correlation: int, deadline_ns: int, expects: type[Any]) -> None:
-        self.correlation = correlation
-        self.deadline_ns = deadline_ns
-        self.expects = expects
-        self.conclusion: Conclusion[Any] | None = None
-        self.wake: Callable[[Call], None] | None = None
-        self.waiter: Any = None
-        """For the shell's use: what `wake` wakes."""
+    correlation: int
+    deadline_ns: int
+    expects: type[Any]
+    """Kind of message that answers it."""
+    conclusion: Conclusion[Any] | None = None
+    wake: Callable[[Call], None] | None = None
+    """Called once, when the conclusion stands."""
+    waiter: Any = None
+    """For the shell's use: what `wake` wakes."""
 
     def conclude(self, conclusion: Conclusion[Any]) -> None:
         """Settle the call, and wake who waits for it; the first conclusion stands."""

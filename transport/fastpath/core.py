@@ -225,13 +225,17 @@ class FastPathCore:
             return
         kind: type[Any] = body.__class__
         if kind is call.expects:
+            # `conclude`, written out: what is in flight has no conclusion yet.
             if kind is ExecuteReply:
                 reply: OrderReply = body.reply
                 if reply.sequence > (self.last_sequence or 0):
                     self.last_sequence = reply.sequence
-                call.conclude(Replied(reply, body.duplicate, correlation))
+                call.conclusion = Replied(reply, body.duplicate, correlation)
             else:
-                call.conclude(Replied(body, getattr(body, "duplicate", False), correlation))
+                call.conclusion = Replied(body, getattr(body, "duplicate", False), correlation)
+            wake = call.wake
+            if wake is not None:
+                wake(call)
         elif kind is Refusal:
             self._refused(call, body, now_ns)
         else:
