@@ -1,72 +1,119 @@
-"""One engine for the whole run, a bare tonic echo beside it, and clients of both paths."""
+"""The run behind the tests: rows take their turns first, and pytest-benchmark is told each row's rounds from tape."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from decimal import Decimal
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-import uvloop
 
-from bench.echo import EchoServer
-from bench.ratios import Ratios
-from examples.rig.engine_process import EngineProcess
-from transport import BlockingFastPathClient, BridgeConfig, Quote
+from bench.context import Context
+from bench.interleave import Measured
+from bench.machine import BusyMachineError, CpuTimes, cpu_times, look_at_machine
+from bench.registry import rows as declared_rows
+from bench.report import write_report
+from bench.rows.row import Group, Row
+from bench.run import Run
 
-BOOK_SIZE = Decimal(1_000_000_000)
-"""The feed's size: more than a run can trade, so that every order of it is filled at one price."""
-
-
-@pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    folder: Path = tmp_path_factory.mktemp("bench")
-    with EngineProcess(folder / "journal", durability="os") as process:
-        yield process
-        process.stop()
+_RUN = pytest.StashKey[Run]()
+_CPU = pytest.StashKey[CpuTimes]()
+_REPORTED = pytest.StashKey[list[str]]()
 
 
-@pytest.fixture(scope="session")
-def config(engine: EngineProcess) -> BridgeConfig:
-    settings = BridgeConfig(
-        zmq_endpoint=engine.zmq, pub_endpoint=engine.pub, grpc_endpoint=engine.grpc, codec="native", carrier="pyzmq"
-    )
-    feed = BlockingFastPathClient(settings)
-    feed.connect()
-    quote = Quote(symbol="NASDAQ", bid=Decimal(100), ask=Decimal("100.01"), bid_size=BOOK_SIZE, ask_size=BOOK_SIZE)
-    feed.publish_quotes([quote]).raise_for_rejection()
-    feed.close()
-    return settings
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of `make bench`."""
+    group = parser.getgroup("bench")
+    group.addoption("--bench-full", action="store_true", help="the long form")
+    group.addoption("--bench-out", default="", help="folder of JSON, Markdown and plots; without it nothing is written")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each row and for each section."""
+    if "row" in metafunc.fixturenames:
+        rows = declared_rows()
+        metafunc.parametrize("row", rows, ids=[f"{row.group}/{row.name}" for row in rows])
 
 
 @pytest.fixture(scope="session")
-def echo() -> Iterator[EchoServer]:
-    with EchoServer() as server:
-        yield server
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """The run, with the rows that this session has collected."""
+    config = request.config
+    try:
+        machine = look_at_machine(must_be_quiet=os.environ.get("BENCH_QUIET") == "1")
+    except BusyMachineError as busy:
+        pytest.exit(str(busy), returncode=3)
+    config.stash[_CPU] = cpu_times()
+    for warning in machine.warnings:
+        _say(f"WARNING: {warning}")
+    # Not pytest's folder: paths of Unix sockets are short.
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    context = Context(folder, "full" if config.getoption("--bench-full") else "short", _say)
+    chosen = _rows_of(request.session.items)
+    one = Run(context, machine, chosen, on_turn=_show_turn)
+    config.stash[_RUN] = one
+    yield one
+    context.close()
+    shutil.rmtree(folder, ignore_errors=True)
+    _finish(one, cpu_times().since(config.stash[_CPU])[1])
+    config.stash[_REPORTED] = write_report(one, str(config.getoption("--bench-out") or ""))
 
 
-@pytest.fixture(scope="session")
-def loop() -> Iterator[uvloop.Loop]:
-    running = uvloop.new_event_loop()
-    yield running
-    running.close()
+def _finish(one: Run, steal_share: float) -> None:
+    one.machine.steal_share = round(steal_share, 4)
+    one.machine.duration_s = round(time.monotonic() - one.context.started_s, 1)
+    one.machine.finished = datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@pytest.fixture(scope="session")
-def ratios(request: pytest.FixtureRequest) -> Ratios:
-    """Medians of the run by row, for the comparison at its end."""
-    found = Ratios()
-    request.config.stash[_RATIOS] = found
-    return found
+def _rows_of(items: Sequence[pytest.Item]) -> list[Row]:
+    specs: list[Any] = [getattr(item, "callspec", None) for item in items]
+    return [spec.params["row"] for spec in specs if spec is not None and "row" in spec.params]
 
 
-_RATIOS = pytest.StashKey[Ratios]()
+@pytest.fixture
+def replay(request: pytest.FixtureRequest) -> Callable[[Measured], None]:
+    """Hands the rounds of a row to pytest-benchmark: its clock reads them from tape.
+
+    Each round counts the sum of the calls' own times; lead-in, the building of orders and the checks of replies
+    between two calls are in no figure.
+    """
+
+    def play(measured: Measured) -> None:
+        tape = list(itertools.chain.from_iterable((0.0, sum(one) / 1e9) for one in measured.rounds_ns))
+        request.node.add_marker(pytest.mark.benchmark(timer=iter(tape).__next__, group=measured.row.group))
+        benchmark: Any = request.getfixturevalue("benchmark")
+        calls = len(measured.rounds_ns[0]) * measured.row.orders_per_call
+        benchmark.pedantic(_replayed, rounds=len(measured.rounds_ns), iterations=calls)
+        benchmark.extra_info.update(measured.samples.as_json())
+
+    return play
+
+
+def _replayed() -> None:
+    """What pytest-benchmark calls while it reads the tape; the row's own calls were made before."""
+
+
+def _say(line: str) -> None:
+    sys.__stderr__.write(f"bench: {line}\n")  # pyright: ignore[reportOptionalMemberAccess]
+    sys.__stderr__.flush()  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def _show_turn(group: Group, done: int, of: int) -> None:
+    bar = "#" * (30 * done // of)
+    ending = "\n" if done == of else ""
+    sys.__stderr__.write(f"\rbench: {group.name:16} [{bar:30}] round {done}/{of}{ending}")  # pyright: ignore[reportOptionalMemberAccess]
+    sys.__stderr__.flush()  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints every row against gRPC of the same shape."""
-    found = config.stash.get(_RATIOS, None)
-    if found is not None and found.medians_us:
-        terminalreporter.write_sep("-", "median per order, and times as fast as gRPC of the same shape")
-        for line in found.lines():
+    """The tables of the report, after pytest-benchmark's own."""
+    if _REPORTED in config.stash:
+        for line in config.stash[_REPORTED]:
             terminalreporter.write_line(line)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import zmq
+
 from examples.rig.engine_process import engine_binary
 
 RELEASE = Path(__file__).resolve().parents[1] / "engine" / "target" / "release"
@@ -54,6 +56,18 @@ def start_grpc_echo() -> Generator[Peer]:
     """`execution-engine bench-echo`: bare tonic with the engine's settings, and a canned reply (`ready["grpc"]`)."""
     with started([str(engine_binary()), "bench-echo", "--grpc", "127.0.0.1:0"]) as peer:
         yield peer
+
+
+def zmq_router_arguments(endpoint: str) -> tuple[str, ...]:
+    """Arguments of the libzmq ROUTER with a canned reply, on the very libzmq that pyzmq has loaded.
+
+    Raises:
+        NotBuiltError: pyzmq brings no libzmq of its own here.
+    """
+    bundled = sorted(Path(zmq.__file__).parents[1].glob("pyzmq.libs/libzmq*"))
+    if not bundled:
+        raise NotBuiltError("this pyzmq has no libzmq bundled (pyzmq.libs): install its wheel")
+    return ("zmq-router", "--libzmq", str(bundled[0]), "--endpoint", endpoint)
 
 
 def run_peer(*arguments: str) -> dict[str, Any]:

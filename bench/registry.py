@@ -10,6 +10,7 @@ from bench.rows.row import Group, Row
 from bench.sections import Section
 
 ROW_MODULES = (
+    "bench.rows.groups",
     "bench.rows.floors",
     "bench.rows.fast_path",
     "bench.rows.grpc_paths",
