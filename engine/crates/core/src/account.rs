@@ -2,7 +2,7 @@
 
 use crate::identity::uuid7_ms;
 use crate::state_hash::{Kind, StateHash, entity_hash};
-use crate::{CommandNo, OrderNo, OrderUpdate, TradingState, VenueKey};
+use crate::{CommandNo, OrderNo, OrderUpdate, Text, TradingState, VenueKey};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) enum Slot {
 /// One account.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
-    pub name: Arc<str>,
+    pub name: Text,
     /// Of its last update.
     pub sequence: u64,
     pub state: TradingState,
@@ -25,9 +25,9 @@ pub(crate) struct Account {
     pub foreign_ids: u64,
     pub tombstones: u64,
     /// Order ids. Looked up, never iterated but for a sum; its random seeds keep hostile ids from colliding.
-    pub ids: HashMap<Arc<str>, Slot>,
+    pub ids: HashMap<Text, Slot>,
     /// Command ids, as `ids`.
-    pub commands: HashMap<Arc<str>, CommandNo>,
+    pub commands: HashMap<Text, CommandNo>,
     /// Net quantity steps by instrument; an absent one is 0.
     pub positions: BTreeMap<u32, i128>,
     /// Orders and legs that work.
@@ -42,7 +42,7 @@ impl Account {
     /// An account that nothing happened in.
     pub fn new(name: &str) -> Self {
         Self {
-            name: Arc::from(name),
+            name: Text::from(name),
             sequence: 0,
             state: TradingState::Active,
             foreign_ids: 0,
@@ -92,19 +92,19 @@ impl Account {
     }
 
     /// Remembers an order id.
-    pub fn remember_order(&mut self, id: &Arc<str>, slot: Slot) {
+    pub fn remember_order(&mut self, id: &Text, slot: Slot) {
         if slot != Slot::Fenced {
             self.count_id(id);
         }
-        self.ids.insert(Arc::clone(id), slot);
+        self.ids.insert(id.clone(), slot);
     }
 
     /// Remembers a command id, which takes from the quota or not.
-    pub fn remember_command(&mut self, id: &Arc<str>, command: CommandNo, in_quota: bool) {
+    pub fn remember_command(&mut self, id: &Text, command: CommandNo, in_quota: bool) {
         if in_quota {
             self.count_id(id);
         }
-        self.commands.insert(Arc::clone(id), command);
+        self.commands.insert(id.clone(), command);
     }
 
     fn count_id(&mut self, id: &str) {

@@ -5,7 +5,7 @@
 
 use crate::identity::{is_id, uuid7_ms};
 use crate::queries::{account_name, check_account};
-use crate::{Command, Core, ReasonCode, Rejection};
+use crate::{CommandRef, Core, ReasonCode, Rejection};
 
 /// How many ids that are no UUIDv7 an account has used: of orders and of published quotes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +43,8 @@ impl Core {
     ///
     /// # Errors
     /// BUSY: too many ids are remembered. ID_QUOTA_EXCEEDED: too many of the account's are no UUIDv7.
-    pub fn admit(&self, command: &Command) -> Result<(), Rejection> {
+    pub fn admit<'a>(&self, command: impl Into<CommandRef<'a>>) -> Result<(), Rejection> {
+        let command = command.into();
         let ids = Ids::of(command);
         if check_account(ids.account).is_err() {
             return Ok(()); // nothing is remembered for it
@@ -53,7 +54,7 @@ impl Core {
         let command_id =
             ids.command.filter(|id| is_id(id) && account.is_none_or(|one| !one.commands.contains_key(*id)));
         self.check_room(command, u64::from(order.is_some()) + u64::from(command_id.is_some()))?;
-        if !matches!(command, Command::Execute(_) | Command::PublishQuotes(_)) {
+        if !matches!(command, CommandRef::Execute(_) | CommandRef::PublishQuotes(_)) {
             return Ok(());
         }
         let field = if order.is_some() { "order_id" } else { "command_id" };
@@ -61,12 +62,12 @@ impl Core {
         if is_foreign { self.check_quota(ids.account, field) } else { Ok(()) }
     }
 
-    fn check_room(&self, command: &Command, wanted: u64) -> Result<(), Rejection> {
+    fn check_room(&self, command: CommandRef<'_>, wanted: u64) -> Result<(), Rejection> {
         let RememberedIds { used, limit, .. } = self.remembered_ids();
         // An account can still be closed down when nothing else is possible.
         let closes_down = matches!(
             command,
-            Command::Cancel(_) | Command::CancelAll(_) | Command::SetTradingState(_) | Command::Fence(_)
+            CommandRef::Cancel(_) | CommandRef::CancelAll(_) | CommandRef::SetTradingState(_) | CommandRef::Fence(_)
         );
         let most = if closes_down { limit.saturating_add(limit / 10) } else { limit };
         if wanted == 0 || used.saturating_add(wanted) <= most {
@@ -107,15 +108,15 @@ impl Core {
 }
 
 impl<'a> Ids<'a> {
-    fn of(command: &'a Command) -> Self {
+    fn of(command: CommandRef<'a>) -> Self {
         let (account, order, command) = match command {
-            Command::Execute(one) => (&one.account, Some(&one.order_id), None),
-            Command::Cancel(one) => (&one.account, Some(&one.order_id), Some(&one.command_id)),
-            Command::Replace(one) => (&one.account, None, Some(&one.command_id)),
-            Command::Fence(one) => (&one.account, Some(&one.order_id), None),
-            Command::CancelAll(one) => (&one.account, None, Some(&one.command_id)),
-            Command::SetTradingState(one) => (&one.account, None, Some(&one.command_id)),
-            Command::PublishQuotes(one) => (&one.account, None, Some(&one.command_id)),
+            CommandRef::Execute(one) => (&one.account, Some(&one.order_id), None),
+            CommandRef::Cancel(one) => (&one.account, Some(&one.order_id), Some(&one.command_id)),
+            CommandRef::Replace(one) => (&one.account, None, Some(&one.command_id)),
+            CommandRef::Fence(one) => (&one.account, Some(&one.order_id), None),
+            CommandRef::CancelAll(one) => (&one.account, None, Some(&one.command_id)),
+            CommandRef::SetTradingState(one) => (&one.account, None, Some(&one.command_id)),
+            CommandRef::PublishQuotes(one) => (&one.account, None, Some(&one.command_id)),
         };
         Self { account, order: order.map(String::as_str), command: command.map(String::as_str) }
     }

@@ -1,5 +1,6 @@
 //! The one table of codes for replies, refusals and updates (WIRE.md, "Codes").
 
+use crate::Text;
 use serde::{Deserialize, Serialize};
 
 macro_rules! reason_codes {
@@ -89,14 +90,14 @@ pub struct Rejection {
     /// From the one table of codes.
     pub code: ReasonCode,
     /// Name of the field at fault as the schemas spell it; empty where no single field is.
-    pub field: String,
+    pub field: Text,
     /// What happened and what to do, in words.
-    pub message: String,
+    pub message: Text,
 }
 
 impl Rejection {
     /// A rejection with its sentence.
-    pub fn new(code: ReasonCode, field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn new(code: ReasonCode, field: impl Into<Text>, message: impl Into<Text>) -> Self {
         Self { code, field: field.into(), message: message.into() }
     }
 }

@@ -17,6 +17,33 @@ pub enum Command {
     PublishQuotes(PublishQuotes),
 }
 
+/// A command as `apply` reads it: borrowed, so that who brought it keeps its memory. Serialises as [`Command`] does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs)]
+pub enum CommandRef<'a> {
+    Execute(&'a Order),
+    Cancel(&'a CancelOrder),
+    Replace(&'a ReplaceOrder),
+    Fence(&'a FenceOrder),
+    CancelAll(&'a CancelAllOrders),
+    SetTradingState(&'a SetTradingState),
+    PublishQuotes(&'a PublishQuotes),
+}
+
+impl<'a> From<&'a Command> for CommandRef<'a> {
+    fn from(command: &'a Command) -> Self {
+        match command {
+            Command::Execute(order) => Self::Execute(order),
+            Command::Cancel(cancel) => Self::Cancel(cancel),
+            Command::Replace(replace) => Self::Replace(replace),
+            Command::Fence(fence) => Self::Fence(fence),
+            Command::CancelAll(cancel) => Self::CancelAll(cancel),
+            Command::SetTradingState(set) => Self::SetTradingState(set),
+            Command::PublishQuotes(publish) => Self::PublishQuotes(publish),
+        }
+    }
+}
+
 /// Cancels one order; an id that the engine does not know is fenced.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs)]

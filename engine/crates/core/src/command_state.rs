@@ -1,9 +1,8 @@
 //! One remembered command: its content, what it waits for, and its reply.
 
-use crate::{CommandNo, CommandOutcome, ContentHash, Intent, ReasonCode, VenueKey};
+use crate::{CommandNo, CommandOutcome, ContentHash, Intent, ReasonCode, Text, VenueKey};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// One remembered command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -11,13 +10,13 @@ pub(crate) struct CommandState {
     pub no: CommandNo,
     /// Index of its account.
     pub account: u32,
-    pub command_id: Arc<str>,
+    pub command_id: Text,
     pub content_hash: ContentHash,
     pub intent: Intent,
     /// Orders and legs that the venue has not answered for.
     pub waits_for: BTreeSet<VenueKey>,
     /// Why the venue would not, with its words.
-    pub refused: Option<(ReasonCode, Box<str>)>,
+    pub refused: Option<(ReasonCode, Text)>,
     /// Orders and legs that it cancelled.
     pub cancelled: u64,
     /// A replace that was done.

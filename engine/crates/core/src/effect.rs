@@ -1,6 +1,6 @@
 //! What `apply` wants done in the world. Effects are never produced by recovery.
 
-use crate::{Decimal, UtcNanos, VenueCommand};
+use crate::{Decimal, Text, UtcNanos, VenueCommand};
 use serde::{Deserialize, Serialize};
 
 /// One thing to do once the record that it belongs to allows it.
@@ -16,7 +16,7 @@ pub enum Effect {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct MarketData {
-    pub symbol: String,
+    pub symbol: Text,
     pub bid: Option<Decimal>,
     pub ask: Option<Decimal>,
     pub last_price: Option<Decimal>,

@@ -1,8 +1,8 @@
 //! What happened: all that [`crate::Core::fold`] needs to rebuild the state, without the inputs.
 
 use crate::{
-    CommandNo, CommandOutcome, Configuration, Decimal, NewOrder, OrderNo, OrderType, ReasonCode, Side, TradingState,
-    UtcNanos, VenueKey,
+    CommandNo, CommandOutcome, Configuration, Decimal, NewOrder, OrderNo, OrderType, ReasonCode, Side, Text,
+    TradingState, UtcNanos, VenueKey,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,23 +12,27 @@ pub type ContentHash = [u8; 16];
 /// One change of state.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an order is its usual content, and a box would be an allocation for each"
+)]
 pub enum Event {
     /// The engine started.
     Started { epoch: u64 },
     /// The configuration from now on.
     Configured(Box<Configuration>),
     /// An order was validated, and goes to the venue.
-    OrderOpened(Box<OrderOpened>),
+    OrderOpened(OrderOpened),
     /// An order was rejected by the core; the reply is stored with it.
-    OrderRejected(Box<OrderRejected>),
+    OrderRejected(OrderRejected),
     /// An order's call was concluded: its state now is the stored reply.
     Replied { order: OrderNo },
     /// An unknown id will never execute (a tombstone).
-    Fenced { account: String, order_id: String },
+    Fenced { account: Text, order_id: Text },
     /// The venue has the order.
-    Accepted { key: VenueKey, venue_order_id: String, at_ns: UtcNanos },
+    Accepted { key: VenueKey, venue_order_id: Text, at_ns: UtcNanos },
     /// The venue will not have the order.
-    VenueRejected { key: VenueKey, code: ReasonCode, message: String, at_ns: UtcNanos },
+    VenueRejected { key: VenueKey, code: ReasonCode, message: Text, at_ns: UtcNanos },
     /// One execution.
     Filled { key: VenueKey, execution_id: u64, quantity_steps: i64, price_ticks: i64, at_ns: UtcNanos },
     /// The order ended; NONE: everything was executed.
@@ -45,7 +49,7 @@ pub enum Event {
         at_ns: UtcNanos,
     },
     /// The venue refused a cancel or replace.
-    CommandRefused { key: VenueKey, command: CommandNo, code: ReasonCode, message: String },
+    CommandRefused { key: VenueKey, command: CommandNo, code: ReasonCode, message: Text },
     /// A leg opened.
     LegOpened { key: VenueKey, trigger_ticks: i64, quantity_steps: i64, at_ns: UtcNanos },
     /// A leg has this total quantity from now on.
@@ -55,15 +59,15 @@ pub enum Event {
     /// A command that waited for the venue was answered.
     CommandConcluded { command: CommandNo, reply: Box<CommandOutcome> },
     /// What the account may do from now on.
-    TradingStateSet { account: String, state: TradingState },
+    TradingStateSet { account: Text, state: TradingState },
 }
 
 /// Of [`Event::OrderOpened`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct OrderOpened {
-    pub account: String,
-    pub order_id: String,
+    pub account: Text,
+    pub order_id: Text,
     pub content_hash: ContentHash,
     /// What the venue is told; its key has the order's number.
     pub new: NewOrder,
@@ -78,15 +82,15 @@ pub struct OrderOpened {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct OrderRejected {
-    pub account: String,
-    pub order_id: String,
+    pub account: Text,
+    pub order_id: Text,
     pub order: OrderNo,
     pub content_hash: ContentHash,
     pub code: ReasonCode,
-    pub field: String,
-    pub message: String,
+    pub field: Text,
+    pub message: Text,
     /// As the client gave it; empty where longer than a symbol can be.
-    pub symbol: String,
+    pub symbol: Text,
     pub order_type: Option<OrderType>,
     pub side: Option<Side>,
     pub quantity: Option<Decimal>,
@@ -99,8 +103,8 @@ pub struct OrderRejected {
 #[allow(missing_docs)]
 pub struct CommandRecorded {
     pub command: CommandNo,
-    pub account: String,
-    pub command_id: String,
+    pub account: Text,
+    pub command_id: Text,
     /// Whether an id that is no UUIDv7 counts against the account's quota: of published quotes only.
     pub in_quota: bool,
     pub content_hash: ContentHash,

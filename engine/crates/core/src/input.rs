@@ -1,6 +1,9 @@
 //! What `apply` is given and what it answers.
 
-use crate::{Command, CommandReply, Configuration, GetOrderReply, OrderCommandReply, OrderNo, OrderReply, VenueReport};
+use crate::{
+    Command, CommandRef, CommandReply, Configuration, GetOrderReply, OrderCommandReply, OrderNo, OrderReply,
+    VenueReport,
+};
 use serde::{Deserialize, Serialize};
 
 /// Everything that changes the core's state; each is journaled.
@@ -27,6 +30,35 @@ pub enum Input {
         /// The order.
         order: OrderNo,
     },
+}
+
+/// An input as `apply` reads it: borrowed, so that who brought it keeps its memory. Serialises as [`Input`] does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs)]
+pub enum InputRef<'a> {
+    Started { epoch: u64 },
+    Configured(&'a Configuration),
+    Command(CommandRef<'a>),
+    Venue(&'a VenueReport),
+    AckTimeout { order: OrderNo },
+}
+
+impl<'a> From<&'a Input> for InputRef<'a> {
+    fn from(input: &'a Input) -> Self {
+        match input {
+            Input::Started { epoch } => Self::Started { epoch: *epoch },
+            Input::Configured(configuration) => Self::Configured(configuration),
+            Input::Command(command) => Self::Command(command.into()),
+            Input::Venue(report) => Self::Venue(report),
+            Input::AckTimeout { order } => Self::AckTimeout { order: *order },
+        }
+    }
+}
+
+impl<'a> From<CommandRef<'a>> for InputRef<'a> {
+    fn from(command: CommandRef<'a>) -> Self {
+        Self::Command(command)
+    }
 }
 
 /// A command's dense number, assigned by the core from 1 to each command that it remembers.

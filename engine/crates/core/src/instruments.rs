@@ -1,12 +1,14 @@
 //! The instruments that the core knows, by index and by symbol. An index, once given, stays.
 
-use crate::{Configuration, ConfigurationError, Decimal, Instrument};
+use crate::{Configuration, ConfigurationError, Decimal, Instrument, Text};
 use std::collections::HashMap;
 
 /// One instrument, and whether a configuration still has it.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub instrument: Instrument,
+    /// Its symbol, as replies carry it.
+    pub symbol: Text,
     pub tradable: bool,
     /// Orders that count in its ticks and steps; while there are any, it may not change.
     pub orders: u64,
@@ -122,7 +124,8 @@ impl Instruments {
             }
             let index = u32::try_from(self.listed.len()).unwrap_or(u32::MAX);
             self.by_symbol.insert(wanted.symbol.clone(), index);
-            self.listed.push(Listed { instrument: wanted.clone(), tradable: true, orders: 0 });
+            let symbol = Text::from(&*wanted.symbol);
+            self.listed.push(Listed { instrument: wanted.clone(), symbol, tradable: true, orders: 0 });
         }
     }
 

@@ -28,6 +28,7 @@ mod queries;
 mod quotes;
 pub mod reply;
 mod state_hash;
+mod text;
 mod trading_state;
 mod validate;
 pub mod venue;
@@ -36,16 +37,17 @@ pub use self::core::Core;
 pub use admission::{Quota, RememberedIds};
 pub use code::{ReasonCode, Rejection};
 pub use command::{
-    CancelAllOrders, CancelOrder, Command, FenceOrder, PublishQuotes, Quote, ReplaceOrder, SetTradingState,
+    CancelAllOrders, CancelOrder, Command, CommandRef, FenceOrder, PublishQuotes, Quote, ReplaceOrder, SetTradingState,
 };
 pub use configuration::{Configuration, ConfigurationError, Instrument};
 pub use decimal::{Decimal, DecimalError, StepError};
 pub use effect::{Effect, MarketData};
 pub use event::{CommandRecorded, ContentHash, Event, Intent, OrderOpened, OrderRejected};
-pub use input::{Call, CommandNo, CommandOutcome, Input, Outcome};
+pub use input::{Call, CommandNo, CommandOutcome, Input, InputRef, Outcome};
 pub use order::{ExecutionStatus, Order, OrderType, Side, TimeInForce, TradingState};
 pub use queries::Replay;
 pub use reply::{CommandReply, ExecuteReply, GetOrderReply, OrderCommandReply, OrderReply, OrderUpdate, UpdateKind};
+pub use text::Text;
 pub use venue::{Level, NewOrder, OrderNo, Part, VenueCommand, VenueKey, VenueReport};
 
 /// Engine time: UTC nanoseconds since 1970, never decreasing.

@@ -4,11 +4,11 @@ use crate::decimal::divide_half_even;
 use crate::identity::leg_suffix;
 use crate::instruments::Instruments;
 use crate::{
-    ContentHash, Decimal, ExecutionStatus, NewOrder, OrderNo, OrderReply, OrderType, Part, ReasonCode, Side,
+    ContentHash, Decimal, ExecutionStatus, NewOrder, OrderNo, OrderReply, OrderType, Part, ReasonCode, Side, Text,
     TimeInForce, UtcNanos, VenueKey,
 };
 use serde::Serialize;
-use std::sync::Arc;
+use smol_str::format_smolstr;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Digits below the tick to which an average price is rounded (reply.rs).
@@ -19,9 +19,9 @@ const AVERAGE_DIGITS: u8 = 6;
 pub(crate) struct Progress {
     pub status: ExecutionStatus,
     pub code: ReasonCode,
-    pub field: Box<str>,
-    pub message: Box<str>,
-    pub venue_order_id: Box<str>,
+    pub field: Text,
+    pub message: Text,
+    pub venue_order_id: Text,
     /// As the client gave it, until a replace.
     pub quantity: Option<Decimal>,
     /// As the client gave it, until a replace.
@@ -47,9 +47,9 @@ impl Progress {
         Self {
             status: ExecutionStatus::Pending,
             code: ReasonCode::None,
-            field: Box::default(),
-            message: Box::default(),
-            venue_order_id: Box::default(),
+            field: Text::default(),
+            message: Text::default(),
+            venue_order_id: Text::default(),
             quantity: None,
             price: None,
             quantity_steps,
@@ -104,11 +104,27 @@ impl Work {
     }
 }
 
+/// An order behind an order: its stop-loss or take-profit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Leg {
+    /// Its own id, made once: every reply about it needs it.
+    #[serde(skip)]
+    order_id: Text,
+    pub work: Work,
+}
+
+impl Leg {
+    /// A leg of the order with this id.
+    pub fn new(entry_id: &str, part: Part, now: Progress) -> Self {
+        Self { order_id: format_smolstr!("{entry_id}{}", leg_suffix(part)), work: Work::new(now) }
+    }
+}
+
 /// The instrument of an order, or the name of none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum Symbol {
     Listed(u32),
-    Named(Box<str>),
+    Named(Text),
 }
 
 /// One remembered order.
@@ -117,7 +133,7 @@ pub(crate) struct OrderState {
     pub no: OrderNo,
     /// Index of its account.
     pub account: u32,
-    pub order_id: Arc<str>,
+    pub order_id: Text,
     pub content_hash: ContentHash,
     pub symbol: Symbol,
     pub order_type: Option<OrderType>,
@@ -127,7 +143,7 @@ pub(crate) struct OrderState {
     pub take_profit_ticks: Option<i64>,
     pub entry: Work,
     /// Stop, target.
-    pub legs: [Option<Box<Work>>; 2],
+    pub legs: [Option<Box<Leg>>; 2],
     /// The reply to its call, once concluded.
     pub stored: Option<Box<Progress>>,
     /// Its share of the state hash.
@@ -139,16 +155,16 @@ impl OrderState {
     pub fn work(&self, part: Part) -> Option<&Work> {
         match part {
             Part::Entry => Some(&self.entry),
-            Part::Stop => self.legs[0].as_deref(),
-            Part::Target => self.legs[1].as_deref(),
+            Part::Stop => self.legs[0].as_ref().map(|leg| &leg.work),
+            Part::Target => self.legs[1].as_ref().map(|leg| &leg.work),
         }
     }
 
     pub fn work_mut(&mut self, part: Part) -> Option<&mut Work> {
         match part {
             Part::Entry => Some(&mut self.entry),
-            Part::Stop => self.legs[0].as_deref_mut(),
-            Part::Target => self.legs[1].as_deref_mut(),
+            Part::Stop => self.legs[0].as_mut().map(|leg| &mut leg.work),
+            Part::Target => self.legs[1].as_mut().map(|leg| &mut leg.work),
         }
     }
 
@@ -201,42 +217,52 @@ impl OrderState {
     }
 
     /// The reply that says this progress of that part.
-    pub fn reply(&self, part: Part, progress: &Progress, account: &str, instruments: &Instruments) -> OrderReply {
+    pub fn reply(&self, part: Part, progress: &Progress, account: &Text, instruments: &Instruments) -> OrderReply {
         let index = self.symbol_index();
         let steps = |count| index.and_then(|index| instruments.quantity(index, count));
         let ticks = |count| index.and_then(|index| instruments.price(index, count));
         let is_rejected = progress.status == ExecutionStatus::Rejected;
         let remaining = if is_rejected { None } else { steps(progress.remaining_steps()) };
         OrderReply {
-            order_id: format!("{}{}", self.order_id, leg_suffix(part)),
+            order_id: self.id_of(part),
             status: progress.status,
-            exchange_order_id: progress.venue_order_id.to_string(),
+            exchange_order_id: progress.venue_order_id.clone(),
             executed_quantity: steps(progress.executed_steps).unwrap_or(Decimal::ZERO),
             executed_price: index.and_then(|index| average(progress, index, instruments)),
             execution_time_ns: progress.execution_time_ns,
-            error_message: progress.message.to_string(),
+            error_message: progress.message.clone(),
             code: progress.code,
-            field: progress.field.to_string(),
-            account: account.to_owned(),
+            field: progress.field.clone(),
+            account: account.clone(),
             order_version: progress.version,
             sequence: progress.sequence,
             remaining_quantity: remaining.unwrap_or(Decimal::ZERO),
-            symbol: self.symbol_name(instruments).to_owned(),
+            symbol: self.symbol_name(instruments),
             order_type: self.type_of(part),
             side: self.side_of(part),
             quantity: progress.quantity.or_else(|| steps(progress.quantity_steps)),
             price: progress.price.or_else(|| ticks(progress.price_ticks?)),
             parent_order_id: match part {
-                Part::Entry => String::new(),
-                Part::Stop | Part::Target => self.order_id.to_string(),
+                Part::Entry => Text::default(),
+                Part::Stop | Part::Target => self.order_id.clone(),
             },
         }
     }
 
-    fn symbol_name<'a>(&'a self, instruments: &'a Instruments) -> &'a str {
+    /// Of the entry the client's id; of a leg that with a suffix.
+    fn id_of(&self, part: Part) -> Text {
+        let leg = |leg: &Option<Box<Leg>>| leg.as_ref().map(|leg| leg.order_id.clone()).unwrap_or_default();
+        match part {
+            Part::Entry => self.order_id.clone(),
+            Part::Stop => leg(&self.legs[0]),
+            Part::Target => leg(&self.legs[1]),
+        }
+    }
+
+    fn symbol_name(&self, instruments: &Instruments) -> Text {
         match &self.symbol {
-            Symbol::Listed(index) => instruments.get(*index).map_or("", |one| &one.instrument.symbol),
-            Symbol::Named(name) => name,
+            Symbol::Listed(index) => instruments.get(*index).map(|one| one.symbol.clone()).unwrap_or_default(),
+            Symbol::Named(name) => name.clone(),
         }
     }
 }

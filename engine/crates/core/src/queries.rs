@@ -5,8 +5,8 @@ use crate::identity::{check_id, split_leg};
 use crate::order_state::OrderState;
 use crate::state_hash::{Kind, entity_hash};
 use crate::{
-    Command, CommandOutcome, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply,
-    OrderUpdate, Part, ReasonCode, Rejection, UpdateKind, VenueCommand, VenueKey,
+    CommandOutcome, CommandRef, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply,
+    OrderUpdate, Part, ReasonCode, Rejection, Text, UpdateKind, VenueCommand, VenueKey,
 };
 use std::sync::Arc;
 
@@ -101,9 +101,10 @@ impl Core {
         Some(order.reply(Part::Entry, stored, self.account_of(order), &self.instruments))
     }
 
-    fn account_of(&self, order: &OrderState) -> &str {
+    fn account_of(&self, order: &OrderState) -> &Text {
+        const NOBODY: &Text = &Text::new_static("");
         let index = usize::try_from(order.account).unwrap_or(usize::MAX);
-        self.accounts.get(index).map_or("", |account| &account.name)
+        self.accounts.get(index).map_or(NOBODY, |account| &account.name)
     }
 
     /// An instrument by its index, tradable or not.
@@ -141,15 +142,15 @@ impl Core {
     }
 
     /// Whether `apply` answers this command from memory, with no event: its id stands for something already.
-    pub fn knows(&self, command: &Command) -> bool {
-        let (account, id) = match command {
-            Command::Execute(order) => return self.knows_order(&order.account, &order.order_id),
-            Command::Fence(fence) => return self.knows_order(&fence.account, &fence.order_id),
-            Command::Cancel(cancel) => (&cancel.account, &cancel.command_id),
-            Command::Replace(replace) => (&replace.account, &replace.command_id),
-            Command::CancelAll(cancel) => (&cancel.account, &cancel.command_id),
-            Command::SetTradingState(set) => (&set.account, &set.command_id),
-            Command::PublishQuotes(publish) => (&publish.account, &publish.command_id),
+    pub fn knows<'a>(&self, command: impl Into<CommandRef<'a>>) -> bool {
+        let (account, id) = match command.into() {
+            CommandRef::Execute(order) => return self.knows_order(&order.account, &order.order_id),
+            CommandRef::Fence(fence) => return self.knows_order(&fence.account, &fence.order_id),
+            CommandRef::Cancel(cancel) => (&cancel.account, &cancel.command_id),
+            CommandRef::Replace(replace) => (&replace.account, &replace.command_id),
+            CommandRef::CancelAll(cancel) => (&cancel.account, &cancel.command_id),
+            CommandRef::SetTradingState(set) => (&set.account, &set.command_id),
+            CommandRef::PublishQuotes(publish) => (&publish.account, &publish.command_id),
         };
         self.account(account_name(account)).is_some_and(|account| account.commands.contains_key(&**id))
     }

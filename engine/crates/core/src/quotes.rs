@@ -61,7 +61,7 @@ fn check_side(
 /// What subscribers of market data get of a quote.
 pub(crate) fn market_data(quote: &Quote, instrument: &Instrument, now: UtcNanos) -> MarketData {
     MarketData {
-        symbol: instrument.symbol.clone(),
+        symbol: instrument.symbol.as_str().into(),
         bid: quote.bid,
         ask: quote.ask,
         last_price: quote.last_price,

@@ -1,38 +1,38 @@
 //! What the engine says: replies, and the updates of an account.
 
-use crate::{Decimal, ExecutionStatus, OrderType, ReasonCode, Side, UtcNanos};
+use crate::{Decimal, ExecutionStatus, OrderType, ReasonCode, Side, Text, UtcNanos};
 use serde::{Deserialize, Serialize};
 
 /// State of one order as the engine knows it (WIRE.md, "OrderReply").
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct OrderReply {
-    pub order_id: String,
+    pub order_id: Text,
     pub status: ExecutionStatus,
     /// The venue's name for the order; empty until it has one.
-    pub exchange_order_id: String,
+    pub exchange_order_id: Text,
     pub executed_quantity: Decimal,
     /// Volume-weighted average, rounded half to even at six digits below the tick; absent until executed.
     pub executed_price: Option<Decimal>,
     /// Engine time of the last execution.
     pub execution_time_ns: Option<UtcNanos>,
-    pub error_message: String,
+    pub error_message: Text,
     pub code: ReasonCode,
-    pub field: String,
-    pub account: String,
+    pub field: Text,
+    pub account: Text,
     /// 1 when accepted, one more with each replace; 0 for an order that was rejected.
     pub order_version: u64,
     /// Account's update sequence number of this order's last update; 0 where there is none.
     pub sequence: u64,
     /// Quantity less what was executed, also of an order that was cancelled; 0 for one that was rejected.
     pub remaining_quantity: Decimal,
-    pub symbol: String,
+    pub symbol: Text,
     pub order_type: Option<OrderType>,
     pub side: Option<Side>,
     pub quantity: Option<Decimal>,
     pub price: Option<Decimal>,
     /// Of a leg: its entry order. Empty otherwise.
-    pub parent_order_id: String,
+    pub parent_order_id: Text,
 }
 
 /// Ends an `ExecuteOrder`. `duplicate`: this copy was answered with the stored reply; belongs to the envelope.
@@ -47,10 +47,10 @@ pub struct ExecuteReply {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct OrderCommandReply {
-    pub command_id: String,
+    pub command_id: Text,
     pub code: ReasonCode,
-    pub message: String,
-    pub field: String,
+    pub message: Text,
+    pub field: Text,
     /// The order after the command; absent for an id that the engine does not know.
     pub order: Option<OrderReply>,
     pub duplicate: bool,
@@ -62,10 +62,10 @@ pub struct OrderCommandReply {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct CommandReply {
-    pub command_id: String,
+    pub command_id: Text,
     pub code: ReasonCode,
-    pub message: String,
-    pub field: String,
+    pub message: Text,
+    pub field: Text,
     /// Orders cancelled, or quotes applied.
     pub affected: u64,
     pub duplicate: bool,
@@ -82,8 +82,8 @@ pub struct GetOrderReply {
     /// The stored reply to `ExecuteOrder`; absent while that call is not concluded.
     pub reply: Option<OrderReply>,
     pub code: Option<ReasonCode>,
-    pub message: String,
-    pub field: String,
+    pub message: Text,
+    pub field: Text,
 }
 
 /// Why an update was sent. Values are those of the wire.

@@ -1,7 +1,7 @@
 //! The seam to the venue, in core's words: what a venue is told ([`VenueCommand`]) and what it says
 //! ([`VenueReport`]). Integers only: ticks and steps of the instrument.
 
-use crate::{OrderType, ReasonCode, Side, TimeInForce};
+use crate::{OrderType, ReasonCode, Side, Text, TimeInForce};
 use serde::{Deserialize, Serialize};
 
 /// An order's dense number, assigned by the core from 1 (also to orders that it rejects).
@@ -134,7 +134,7 @@ pub enum VenueReport {
     Accepted {
         key: VenueKey,
         /// The venue's name for it.
-        venue_order_id: String,
+        venue_order_id: Text,
     },
     /// The venue will not have the order, which never worked.
     Rejected {
@@ -142,7 +142,7 @@ pub enum VenueReport {
         /// VENUE_REJECTED, or VENUE_UNAVAILABLE where it never reached the venue and never will.
         code: ReasonCode,
         /// The venue's words.
-        message: String,
+        message: Text,
     },
     /// One execution. An order whose whole quantity is executed is FILLED by that; no `Closed` need follow, and one
     /// that does is ignored. A leg stays open while its entry can still fill.
@@ -168,7 +168,7 @@ pub enum VenueReport {
         key: VenueKey,
         code: ReasonCode,
         /// The venue's words.
-        message: String,
+        message: Text,
     },
     /// A leg opened with the first fill of its entry.
     LegOpened {

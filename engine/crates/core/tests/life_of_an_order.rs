@@ -343,7 +343,7 @@ fn reports_that_make_no_sense_change_nothing() {
     let nothing = desk.filled(key, 0, 1);
     desk.reports(&[
         nothing,
-        VenueReport::CommandRefused { key, code: ReasonCode::OrderClosed, message: String::new() },
+        VenueReport::CommandRefused { key, code: ReasonCode::OrderClosed, message: Text::default() },
     ]);
     assert_eq!((desk.events.len(), desk.core.state_hash()), (events, hash));
 }

@@ -176,7 +176,7 @@ proptest! {
             match step {
                 Step::Input(input) => {
                     let expected = desk.apply(input);
-                    prop_assert_eq!(recovered.apply(input, desk.now, &mut events, &mut effects), expected);
+                    prop_assert_eq!(recovered.apply(&**input, desk.now, &mut events, &mut effects), expected);
                 }
                 Step::Settle => {
                     desk.reports(&[]);

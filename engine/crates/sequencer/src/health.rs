@@ -1,7 +1,7 @@
 //! How the engine is: answered at once, from what is durable.
 
 use crate::{Durability, Path};
-use bridge_core::Command;
+use bridge_core::CommandRef;
 
 /// As `grpc.health.v1` and the fast path's `ServingStatus` see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,9 +69,9 @@ pub(crate) struct Counts {
 
 impl Counts {
     /// One command of a client was applied.
-    pub(crate) fn command(&mut self, command: &Command, path: Path, duplicate: bool) {
+    pub(crate) fn command(&mut self, command: CommandRef<'_>, path: Path, duplicate: bool) {
         match command {
-            Command::Fence(_) => {} // a question with a consequence: it has no copies
+            CommandRef::Fence(_) => {} // a question with a consequence: it has no copies
             _ if duplicate => {
                 self.duplicates += 1;
                 match path {
@@ -80,7 +80,7 @@ impl Counts {
                     Path::Venue | Path::Internal => {}
                 }
             }
-            Command::Execute(_) => self.orders += 1,
+            CommandRef::Execute(_) => self.orders += 1,
             _ => self.commands += 1,
         }
     }

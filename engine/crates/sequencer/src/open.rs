@@ -3,7 +3,7 @@
 use crate::record::{Record, decode};
 use crate::state::State;
 use crate::{Disk, OpenError, Opened, Options, Origin, Path, Sequencer, VenueKind};
-use bridge_core::{Configuration, Input, UtcNanos, VenueCommand};
+use bridge_core::{Configuration, Input, InputRef, UtcNanos, VenueCommand};
 use bridge_journal::{Journal, RecoveryError};
 
 impl<D: Disk> Sequencer<D> {
@@ -55,9 +55,9 @@ impl<D: Disk> Sequencer<D> {
     }
 
     fn record_at_start(&mut self, input: Input) -> Result<(), OpenError> {
-        let room = self.make_room(&input);
-        room.map_err(|rejection| OpenError::Journal(rejection.message))?;
-        self.run(&input, &Origin::of(Path::Internal), None);
+        let room = self.make_room(InputRef::from(&input));
+        room.map_err(|rejection| OpenError::Journal(rejection.message.to_string()))?;
+        self.run(InputRef::from(&input), &Origin::of(Path::Internal), None);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::{HealthReport, Token};
 use bridge_core::{
     CommandOutcome, CommandReply, ExecuteReply, GetOrderReply, MarketData, OrderCommandReply, OrderUpdate, Rejection,
-    Replay, VenueCommand, VenueKey, VenueReport,
+    Replay, Text, VenueCommand, VenueKey, VenueReport,
 };
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub enum Reply {
     /// Begins a subscription.
     Subscribed {
         /// Whose updates.
-        account: String,
+        account: Text,
         /// Last sequence number that this state includes.
         last_sequence: u64,
         /// What the subscriber missed.

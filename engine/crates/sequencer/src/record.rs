@@ -1,7 +1,7 @@
 //! What one record of the journal holds: one input, and everything it led to.
 
 use crate::{Origin, Path};
-use bridge_core::{Call, CommandOutcome, Event, Input, UtcNanos};
+use bridge_core::{Call, CommandOutcome, Event, Input, InputRef, UtcNanos};
 use serde::{Deserialize, Serialize};
 
 /// A record as it is read. Fields in the order of [`RecordView`]: postcard writes them by position.
@@ -32,7 +32,7 @@ pub(crate) struct RecordView<'a> {
     pub(crate) path: Path,
     pub(crate) session_id: &'a str,
     pub(crate) embedded: bool,
-    pub(crate) input: &'a Input,
+    pub(crate) input: InputRef<'a>,
     pub(crate) events: &'a [Event],
     pub(crate) venue_events: &'a [bridge_venue::Event],
     pub(crate) reply: Option<&'a CommandOutcome>,

@@ -1,7 +1,7 @@
 //! Room in the journal, made before an input is executed: what cannot be journaled must not happen.
 
 use crate::{Disk, Sequencer};
-use bridge_core::{Command, Input, Order, ReasonCode, Rejection};
+use bridge_core::{CommandRef, InputRef, Order, ReasonCode, Rejection};
 use bridge_journal::Error;
 
 /// What any record may need beside its input and the orders that it moves.
@@ -17,19 +17,19 @@ impl<D: Disk> Sequencer<D> {
     /// # Errors
     /// `BUSY`, as a refusal, while the disk is full: the engine takes orders when there is room again.
     /// `JOURNAL_FAILED` for good.
-    pub(crate) fn make_room(&mut self, input: &Input) -> Result<(), Rejection> {
+    pub(crate) fn make_room(&mut self, input: InputRef<'_>) -> Result<(), Rejection> {
         self.reserve(self.bytes_for(input))
     }
 
     /// As [`Sequencer::make_room`], for a command of a client: what is answered from memory leaves no record and
     /// needs no room, so that a resend is answered on a full disk too.
-    pub(crate) fn make_room_unless_known(&mut self, input: &Input) -> Result<(), Rejection> {
+    pub(crate) fn make_room_unless_known(&mut self, input: InputRef<'_>) -> Result<(), Rejection> {
         let made = self.make_room(input);
         if made.is_err() && self.is_answered_from_memory(input) { Ok(()) } else { made }
     }
 
-    fn is_answered_from_memory(&self, input: &Input) -> bool {
-        let known = matches!(input, Input::Command(command) if self.state.core.knows(command));
+    fn is_answered_from_memory(&self, input: InputRef<'_>) -> bool {
+        let known = matches!(input, InputRef::Command(command) if self.state.core.knows(command));
         known && self.failed().is_none()
     }
 
@@ -53,44 +53,49 @@ impl<D: Disk> Sequencer<D> {
     }
 
     /// What a record of this input may come to, generously.
-    pub(crate) fn bytes_for(&self, input: &Input) -> usize {
+    pub(crate) fn bytes_for(&self, input: InputRef<'_>) -> usize {
         let orders = self.state.resting_orders() + quotes_in(input);
         let moved = orders.saturating_mul(BYTES_PER_ORDER);
         RECORD_BYTES.saturating_add(4 * text_bytes_in(input)).saturating_add(moved).min(RESERVED_BYTES_MAX)
     }
 
     /// Room for a whole batch at once, as far as one reservation goes.
-    pub(crate) fn make_room_for_all(&mut self, inputs: &[Input]) -> Result<(), Rejection> {
-        let bytes = inputs.iter().fold(0_usize, |sum, input| sum.saturating_add(self.bytes_for(input)));
+    pub(crate) fn make_room_for_all(&mut self, orders: &[Order]) -> Result<(), Rejection> {
+        let bytes = orders.iter().fold(0_usize, |sum, order| sum.saturating_add(self.bytes_for(executing(order))));
         let made = self.reserve(bytes.min(RESERVED_BYTES_MAX));
-        let all_known = made.is_err() && inputs.iter().all(|input| self.is_answered_from_memory(input));
+        let all_known = made.is_err() && orders.iter().all(|order| self.is_answered_from_memory(executing(order)));
         if all_known { Ok(()) } else { made }
     }
 }
 
-fn quotes_in(input: &Input) -> usize {
+/// The input that an order is.
+pub(crate) const fn executing(order: &Order) -> InputRef<'_> {
+    InputRef::Command(CommandRef::Execute(order))
+}
+
+fn quotes_in(input: InputRef<'_>) -> usize {
     match input {
-        Input::Command(Command::PublishQuotes(publish)) => publish.quotes.len(),
-        Input::Configured(configuration) => configuration.instruments.len(),
+        InputRef::Command(CommandRef::PublishQuotes(publish)) => publish.quotes.len(),
+        InputRef::Configured(configuration) => configuration.instruments.len(),
         _ => 0,
     }
 }
 
 /// Bytes of the input that a client chose the length of; they come back in events and replies.
-fn text_bytes_in(input: &Input) -> usize {
+fn text_bytes_in(input: InputRef<'_>) -> usize {
     match input {
-        Input::Command(Command::Execute(order)) => text_bytes_of(order),
-        Input::Command(Command::Cancel(cancel)) => cancel.command_id.len() + cancel.order_id.len(),
-        Input::Command(Command::Replace(replace)) => replace.command_id.len() + replace.order_id.len(),
-        Input::Command(Command::PublishQuotes(publish)) => {
+        InputRef::Command(CommandRef::Execute(order)) => text_bytes_of(order),
+        InputRef::Command(CommandRef::Cancel(cancel)) => cancel.command_id.len() + cancel.order_id.len(),
+        InputRef::Command(CommandRef::Replace(replace)) => replace.command_id.len() + replace.order_id.len(),
+        InputRef::Command(CommandRef::PublishQuotes(publish)) => {
             publish.quotes.iter().map(|quote| quote.symbol.len()).sum::<usize>() + publish.command_id.len()
         }
-        Input::Command(Command::Fence(fence)) => fence.order_id.len(),
-        Input::Command(Command::CancelAll(all)) => all.command_id.len() + all.symbol.len(),
-        Input::Command(Command::SetTradingState(set)) => set.command_id.len(),
-        Input::Venue(bridge_core::VenueReport::Rejected { message, .. }) => message.len(),
-        Input::Venue(bridge_core::VenueReport::Accepted { venue_order_id, .. }) => venue_order_id.len(),
-        Input::Venue(_) | Input::Configured(_) | Input::Started { .. } | Input::AckTimeout { .. } => 0,
+        InputRef::Command(CommandRef::Fence(fence)) => fence.order_id.len(),
+        InputRef::Command(CommandRef::CancelAll(all)) => all.command_id.len() + all.symbol.len(),
+        InputRef::Command(CommandRef::SetTradingState(set)) => set.command_id.len(),
+        InputRef::Venue(bridge_core::VenueReport::Rejected { message, .. }) => message.len(),
+        InputRef::Venue(bridge_core::VenueReport::Accepted { venue_order_id, .. }) => venue_order_id.len(),
+        InputRef::Venue(_) | InputRef::Configured(_) | InputRef::Started { .. } | InputRef::AckTimeout { .. } => 0,
     }
 }
 

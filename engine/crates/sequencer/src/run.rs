@@ -4,8 +4,8 @@ use crate::record::{RecordView, encode};
 use crate::waiting::{Slot, Waiter};
 use crate::{Disk, Origin, Output, Reply, Sequencer, VenueKind};
 use bridge_core::{
-    Call, CommandOutcome, Decimal, ExecuteReply, ExecutionStatus, Input, Order, OrderReply, Outcome, Rejection,
-    UtcNanos,
+    Call, CommandOutcome, Decimal, ExecuteReply, ExecutionStatus, InputRef, Order, OrderReply, Outcome, Rejection,
+    Text, UtcNanos,
 };
 impl<D: Disk> Sequencer<D> {
     /// Engine time never decreases (invariant 3).
@@ -16,7 +16,7 @@ impl<D: Disk> Sequencer<D> {
     /// Executes an input that has room, records it, and parks what it leads to: replies first, then updates, market
     /// data, sends. An input that changed nothing (a duplicate, a late timer) leaves no record; its reply is parked
     /// at the tail, because it may tell of records that are not durable yet.
-    pub(crate) fn run(&mut self, input: &Input, origin: &Origin, asker: Option<Slot>) {
+    pub(crate) fn run(&mut self, input: InputRef<'_>, origin: &Origin, asker: Option<Slot>) {
         let outcome = self.state.execute(input, self.now);
         let concluded = self.state.core.take_concluded();
         if self.state.has_changed()
@@ -25,7 +25,7 @@ impl<D: Disk> Sequencer<D> {
             self.fail(reason);
             return;
         }
-        if let Input::Command(command) = input {
+        if let InputRef::Command(command) = input {
             self.counts.command(command, origin.path, outcome.duplicate);
         }
         self.answer_asker(outcome, asker);
@@ -37,7 +37,7 @@ impl<D: Disk> Sequencer<D> {
 
     fn append(
         &mut self,
-        input: &Input,
+        input: InputRef<'_>,
         origin: &Origin,
         outcome: &Outcome,
         concluded: &[(Call, CommandOutcome)],
@@ -130,25 +130,25 @@ impl<D: Disk> Sequencer<D> {
 /// One order of a batch that was refused on its own account (WIRE.md, section 2): this copy had no effect.
 pub(crate) fn failed_reply(order: &Order, rejection: Rejection) -> ExecuteReply {
     let reply = OrderReply {
-        order_id: order.order_id.clone(),
+        order_id: order.order_id.as_str().into(),
         status: ExecutionStatus::Failed,
-        exchange_order_id: String::new(),
+        exchange_order_id: Text::default(),
         executed_quantity: Decimal::ZERO,
         executed_price: None,
         execution_time_ns: None,
         error_message: rejection.message,
         code: rejection.code,
         field: rejection.field,
-        account: order.account.clone(),
+        account: order.account.as_str().into(),
         order_version: 0,
         sequence: 0,
         remaining_quantity: Decimal::ZERO,
-        symbol: order.symbol.clone(),
+        symbol: order.symbol.as_str().into(),
         order_type: order.order_type,
         side: order.side,
         quantity: order.quantity,
         price: order.price,
-        parent_order_id: String::new(),
+        parent_order_id: Text::default(),
     };
     ExecuteReply { reply, duplicate: false }
 }

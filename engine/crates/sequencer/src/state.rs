@@ -2,7 +2,7 @@
 
 use crate::record::Record;
 use crate::{VenueKind, venue_words};
-use bridge_core::{Core, Effect, Event, Input, MarketData, Outcome, UtcNanos, VenueCommand};
+use bridge_core::{Core, Effect, Event, InputRef, MarketData, Outcome, UtcNanos, VenueCommand};
 use bridge_venue::Exchange;
 
 /// Core, the embedded exchange where there is one, and what the last input led to.
@@ -41,7 +41,7 @@ impl State {
 
     /// Executes one input to its end: the embedded exchange carries out each effect, and its reports go back into
     /// the core, until nothing is left; then calls that got their answer are concluded.
-    pub(crate) fn execute(&mut self, input: &Input, now: UtcNanos) -> Outcome {
+    pub(crate) fn execute<'a>(&mut self, input: impl Into<InputRef<'a>>, now: UtcNanos) -> Outcome {
         self.events.clear();
         self.venue_events.clear();
         self.effects.clear();
@@ -66,7 +66,7 @@ impl State {
         exchange.execute(&venue_words::command(command), &mut self.venue_events);
         for event in &self.venue_events[first..] {
             venue_words::reports(event, |report| {
-                self.core.apply(&Input::Venue(report), now, &mut self.events, &mut self.effects);
+                self.core.apply(InputRef::Venue(&report), now, &mut self.events, &mut self.effects);
             });
         }
     }

@@ -1,28 +1,32 @@
 //! Requests: what is refused at once, what is looked up, what is applied.
 
+use crate::room::executing;
 use crate::run::failed_reply;
 use crate::waiting::Slot;
 use crate::{Disk, Origin, Output, Replay, Reply, Request, Sequencer, Token};
-use bridge_core::{Command, DEFAULT_ACCOUNT, FenceOrder, Input, Order, ReasonCode, Rejection, UtcNanos};
+use bridge_core::{CommandRef, DEFAULT_ACCOUNT, FenceOrder, InputRef, Order, ReasonCode, Rejection, UtcNanos};
 
 impl<D: Disk> Sequencer<D> {
     /// Takes one request; never blocks. The answer comes out of [`Sequencer::next_output`] with `token`: a refusal
     /// and health at once, everything else when what it depends on is durable. `now`: UTC nanoseconds.
-    pub fn submit(&mut self, token: Token, origin: &Origin, request: Request, now: UtcNanos) {
+    ///
+    /// The request stays the caller's and is not changed, so that the next one can be decoded into its memory: the
+    /// texts of a [`Request::Command`], the orders of a [`Request::ExecuteBatch`] with theirs.
+    pub fn submit(&mut self, token: Token, origin: &Origin, request: &Request, now: UtcNanos) {
         if let Err(rejection) = self.take(token, origin, request, now) {
             self.counts.refused += 1;
             self.parking.at_once(Output::Reply { token, reply: Reply::Refused(rejection) });
         }
     }
 
-    fn take(&mut self, token: Token, origin: &Origin, request: Request, now: UtcNanos) -> Result<(), Rejection> {
+    fn take(&mut self, token: Token, origin: &Origin, request: &Request, now: UtcNanos) -> Result<(), Rejection> {
         if matches!(request, Request::Health) {
             let report = Box::new(self.health(now));
             self.parking.at_once(Output::Reply { token, reply: Reply::Health(report) });
             return Ok(());
         }
         self.check_not_failed()?;
-        let (outputs, calls) = match &request {
+        let (outputs, calls) = match request {
             Request::ExecuteBatch(orders) => (orders.len(), orders.len()),
             Request::Command(_) => (1, 1),
             _ => (1, 0), // a query does not wait for a venue
@@ -31,19 +35,19 @@ impl<D: Disk> Sequencer<D> {
         self.check_not_busy(outputs, calls)?;
         self.clamp(now);
         match request {
-            Request::Command(command) => self.take_command(token, origin, command),
+            Request::Command(command) => self.take_command(token, origin, command.into()),
             Request::ExecuteBatch(orders) => self.take_batch(token, origin, orders),
             Request::GetOrder { account, order_id, fence: true } => {
-                let fence = FenceOrder { account: account_or_default(account), order_id };
-                self.take_command(token, origin, Command::Fence(fence))
+                let fence = FenceOrder { account: account_or_default(account).to_owned(), order_id: order_id.clone() };
+                self.take_command(token, origin, CommandRef::Fence(&fence))
             }
             Request::GetOrder { account, order_id, fence: false } => {
-                let reply = self.state.core.get(&account_or_default(account), &order_id);
+                let reply = self.state.core.get(account_or_default(account), order_id);
                 self.park(Output::Reply { token, reply: Reply::GetOrder(reply) });
                 Ok(())
             }
             Request::Subscribe { account, resume_from, accept_gaps } => {
-                self.subscribe(token, account_or_default(account), resume_from, accept_gaps)
+                self.subscribe(token, account_or_default(account), *resume_from, *accept_gaps)
             }
             Request::Health => Ok(()),
         }
@@ -84,26 +88,26 @@ impl<D: Disk> Sequencer<D> {
         Err(Rejection::new(ReasonCode::Busy, "", message))
     }
 
-    fn take_command(&mut self, token: Token, origin: &Origin, command: Command) -> Result<(), Rejection> {
-        self.state.core.admit(&command)?;
-        let input = Input::Command(command);
-        self.make_room_unless_known(&input)?;
-        self.run(&input, origin, Some(Slot::Single(token)));
+    fn take_command(&mut self, token: Token, origin: &Origin, command: CommandRef<'_>) -> Result<(), Rejection> {
+        self.state.core.admit(command)?;
+        let input = InputRef::Command(command);
+        self.make_room_unless_known(input)?;
+        self.run(input, origin, Some(Slot::Single(token)));
         Ok(())
     }
 
     /// Room is made for the whole batch first; then each order goes its own way.
-    fn take_batch(&mut self, token: Token, origin: &Origin, orders: Vec<Order>) -> Result<(), Rejection> {
+    fn take_batch(&mut self, token: Token, origin: &Origin, orders: &[Order]) -> Result<(), Rejection> {
         if orders.is_empty() {
             self.park(Output::Reply { token, reply: Reply::Batch(Vec::new()) });
             return Ok(());
         }
-        let inputs: Vec<Input> = orders.into_iter().map(|order| Input::Command(Command::Execute(order))).collect();
-        self.make_room_for_all(&inputs)?;
-        let batch = self.waiting.open_batch(token, inputs.len());
-        for (index, input) in inputs.iter().enumerate() {
-            let Input::Command(command @ Command::Execute(order)) = input else { continue };
-            let admitted = self.state.core.admit(command).and_then(|()| self.make_room_unless_known(input));
+        self.make_room_for_all(orders)?;
+        let batch = self.waiting.open_batch(token, orders.len());
+        for (index, order) in orders.iter().enumerate() {
+            let input = executing(order);
+            let admitted =
+                self.state.core.admit(CommandRef::Execute(order)).and_then(|()| self.make_room_unless_known(input));
             match admitted {
                 Ok(()) => self.run(input, origin, Some(Slot::InBatch { batch, index })),
                 Err(rejection) => self.answer_in_batch(batch, index, failed_reply(order, rejection)),
@@ -115,7 +119,7 @@ impl<D: Disk> Sequencer<D> {
     fn subscribe(
         &mut self,
         token: Token,
-        account: String,
+        account: &str,
         resume_from: Option<u64>,
         accept_gaps: bool,
     ) -> Result<(), Rejection> {
@@ -123,8 +127,8 @@ impl<D: Disk> Sequencer<D> {
             let message = format!("without authentication everybody has the account {DEFAULT_ACCOUNT} alone");
             return Err(Rejection::new(ReasonCode::PermissionDenied, "account", message));
         }
-        let last_sequence = self.state.core.last_sequence(&account);
-        let replay = self.state.core.updates_since(&account, resume_from.unwrap_or(last_sequence));
+        let last_sequence = self.state.core.last_sequence(account);
+        let replay = self.state.core.updates_since(account, resume_from.unwrap_or(last_sequence));
         match &replay {
             Replay::Regressed => {
                 let message = format!(
@@ -140,11 +144,11 @@ impl<D: Disk> Sequencer<D> {
             }
             Replay::Gap { .. } | Replay::Updates(_) => {}
         }
-        self.park(Output::Reply { token, reply: Reply::Subscribed { account, last_sequence, replay } });
+        self.park(Output::Reply { token, reply: Reply::Subscribed { account: account.into(), last_sequence, replay } });
         Ok(())
     }
 }
 
-fn account_or_default(account: String) -> String {
-    if account.is_empty() { DEFAULT_ACCOUNT.to_owned() } else { account }
+fn account_or_default(account: &str) -> &str {
+    if account.is_empty() { DEFAULT_ACCOUNT } else { account }
 }

@@ -2,7 +2,7 @@
 //! when its intent is durable; what became of one that was lost on the way is asked, never sent again.
 
 use crate::{Disk, Origin, Output, Path, Sequencer, VenueAnswer, VenueQuestion};
-use bridge_core::{Input, ReasonCode, Rejection, UtcNanos, VenueCommand, VenueKey, VenueReport};
+use bridge_core::{Input, InputRef, ReasonCode, Rejection, Text, UtcNanos, VenueCommand, VenueKey, VenueReport};
 
 /// How long a time limit waits for room in the journal.
 const RETRY_NS: UtcNanos = 100_000_000;
@@ -83,8 +83,8 @@ impl<D: Disk> Sequencer<D> {
     }
 
     fn run_internal(&mut self, input: Input, path: Path) -> Result<(), Rejection> {
-        self.make_room(&input)?;
-        self.run(&input, &Origin::of(path), None);
+        self.make_room(InputRef::from(&input))?;
+        self.run(InputRef::from(&input), &Origin::of(path), None);
         Ok(())
     }
 }
@@ -101,11 +101,11 @@ fn never_arrived(key: VenueKey, intent: &VenueCommand) -> VenueReport {
     let code = ReasonCode::VenueUnavailable;
     match intent {
         VenueCommand::New(_) => {
-            let message = "the order never reached the venue, and never will".to_owned();
+            let message = Text::new_static("the order never reached the venue, and never will");
             VenueReport::Rejected { key, code, message }
         }
         _ => {
-            let message = "the venue has no trace of it; read the order and decide again".to_owned();
+            let message = Text::new_static("the venue has no trace of it; read the order and decide again");
             VenueReport::CommandRefused { key, code, message }
         }
     }

@@ -1,8 +1,9 @@
 //! Between the core's words for the venue and the exchange's own: the two crates do not know each other. A venue in
 //! another process that runs the same exchange speaks through this too.
 
-use bridge_core::{self as core, ReasonCode, VenueCommand, VenueKey, VenueReport};
+use bridge_core::{self as core, ReasonCode, Text, VenueCommand, VenueKey, VenueReport};
 use bridge_venue::{self as venue, CloseReason, Key, Refusal};
+use smol_str::format_smolstr;
 
 /// What the exchange is to do.
 pub fn command(command: &VenueCommand) -> venue::Command {
@@ -60,7 +61,7 @@ pub fn reports(event: &venue::Event, mut report: impl FnMut(VenueReport)) {
         venue::Event::Rejected { key, reason } => report(VenueReport::Rejected {
             key: our(key),
             code: ReasonCode::VenueRejected,
-            message: words(reason).to_owned(),
+            message: Text::new_static(words(reason)),
         }),
         venue::Event::Triggered { key } => report(VenueReport::Triggered { key: our(key) }),
         venue::Event::Trade(trade) => {
@@ -89,7 +90,7 @@ pub fn reports(event: &venue::Event, mut report: impl FnMut(VenueReport)) {
             report(VenueReport::CommandRefused {
                 key: our(key),
                 code: code_of_refusal(reason),
-                message: words(reason).to_owned(),
+                message: Text::new_static(words(reason)),
             });
         }
     }
@@ -100,8 +101,8 @@ fn our(key: Key) -> VenueKey {
 }
 
 /// The embedded exchange's name for an order, as `exchange_order_id` shows it.
-fn name_at_venue(key: Key) -> String {
-    format!("X{}", key.0)
+fn name_at_venue(key: Key) -> Text {
+    format_smolstr!("X{}", key.0)
 }
 
 const fn code_of_close(reason: CloseReason) -> ReasonCode {

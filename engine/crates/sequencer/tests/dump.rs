@@ -35,7 +35,7 @@ fn dumped_run() -> (Vec<Value>, Vec<Fill>) {
             if let Output::Update(update) = output
                 && let (Some(quantity), Some(price)) = (update.last_quantity, update.last_price)
             {
-                let id = update.order.order_id.clone();
+                let id = update.order.order_id.to_string();
                 told.push((id, update.execution_id, quantity.to_string(), price.to_string()));
             }
         }

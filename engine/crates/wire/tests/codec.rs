@@ -60,7 +60,7 @@ fn an_enum_value_without_a_meaning_becomes_the_orders_first_defect() {
     let ClientMessage::Command(Command::SetTradingState(state)) = decode_request(&bytes, &LIMITS).unwrap().body else {
         panic!("another message")
     };
-    assert_eq!((state.state, state.defect.unwrap().field), (None, "state".to_owned()));
+    assert_eq!((state.state, state.defect.unwrap().field), (None, "state".into()));
 }
 
 #[test]

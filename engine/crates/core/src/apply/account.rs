@@ -5,7 +5,7 @@ use super::command::{Identity, Known, command_reply, done, unremembered};
 use crate::queries::account_name;
 use crate::validate::unknown_symbol;
 use crate::{
-    CancelAllOrders, Core, Effect, Event, Intent, Outcome, ReasonCode, Rejection, SetTradingState, TradingState,
+    CancelAllOrders, Core, Effect, Event, Intent, Outcome, ReasonCode, Rejection, SetTradingState, Text, TradingState,
     VenueCommand, VenueKey, canonical,
 };
 
@@ -81,7 +81,7 @@ impl Core {
                 return self.answer(&identity, reply, decision);
             }
         };
-        let account = account_name(&set.account).to_owned();
+        let account = Text::from(account_name(&set.account));
         self.commit(Event::TradingStateSet { account, state }, decision.events);
         let keys = if set.cancel_open_orders { self.open_keys(&set.account) } else { Vec::new() };
         self.cancel_these(&identity, keys, decision)

@@ -66,7 +66,7 @@ impl Core {
     /// Whether the id never executes from now on.
     fn fence(&mut self, found: Found, account: &str, order_id: &str, decision: &mut Decision<'_>) -> bool {
         if found == Found::Unknown {
-            let (account, order_id) = (account.to_owned(), order_id.to_owned());
+            let (account, order_id) = (account.into(), order_id.into());
             self.commit(Event::Fenced { account, order_id }, decision.events);
         }
         matches!(found, Found::Unknown | Found::Fenced)

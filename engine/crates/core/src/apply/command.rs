@@ -83,8 +83,8 @@ impl Core {
         let command = self.next_command();
         let recorded = CommandRecorded {
             command,
-            account: account_name(identity.account).to_owned(),
-            command_id: identity.command_id.to_owned(),
+            account: account_name(identity.account).into(),
+            command_id: identity.command_id.into(),
             in_quota: identity.in_quota,
             content_hash: identity.content_hash,
             intent,
@@ -119,7 +119,7 @@ pub(crate) fn order_command_reply(
     order: Option<OrderReply>,
 ) -> OrderCommandReply {
     OrderCommandReply {
-        command_id: command_id.to_owned(),
+        command_id: command_id.into(),
         code: rejection.code,
         message: rejection.message,
         field: rejection.field,
@@ -132,7 +132,7 @@ pub(crate) fn order_command_reply(
 /// Ends a cancel-all, set-trading-state or publish-quotes.
 pub(crate) fn command_reply(command_id: &str, rejection: Rejection, affected: u64) -> CommandOutcome {
     CommandOutcome::Command(CommandReply {
-        command_id: command_id.to_owned(),
+        command_id: command_id.into(),
         code: rejection.code,
         message: rejection.message,
         field: rejection.field,

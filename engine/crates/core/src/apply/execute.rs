@@ -7,8 +7,8 @@ use crate::queries::{account_name, check_account};
 use crate::validate::{Terms, validate};
 use crate::{
     Call, CommandOutcome, ContentHash, Core, Decimal, Effect, Event, ExecutionStatus, Instrument, NewOrder, Order,
-    OrderNo, OrderOpened, OrderRejected, OrderReply, Outcome, ReasonCode, Rejection, UtcNanos, VenueCommand, VenueKey,
-    canonical,
+    OrderNo, OrderOpened, OrderRejected, OrderReply, Outcome, ReasonCode, Rejection, Text, UtcNanos, VenueCommand,
+    VenueKey, canonical,
 };
 
 const NANOS_PER_MS: u64 = 1_000_000;
@@ -81,15 +81,15 @@ impl Core {
         let no = self.next_order();
         let new = NewOrder { key: VenueKey::entry(no), ..terms.new };
         let opened = OrderOpened {
-            account: account_name(&order.account).to_owned(),
-            order_id: order.order_id.clone(),
+            account: account_name(&order.account).into(),
+            order_id: order.order_id.as_str().into(),
             content_hash,
             new,
             quantity: order.quantity.unwrap_or(Decimal::ZERO),
             price: order.price,
             at_ns: decision.now,
         };
-        self.commit(Event::OrderOpened(Box::new(opened)), decision.events);
+        self.commit(Event::OrderOpened(opened), decision.events);
         decision.effects.push(Effect::Venue(VenueCommand::New(new)));
         Outcome { reply: None, waits_for: Some(Call::Execute(no)), duplicate: false }
     }
@@ -103,7 +103,7 @@ impl Core {
     ) -> Outcome {
         let no = self.next_order();
         let rejected = rejected(order, no, content_hash, rejection, decision.now);
-        self.commit(Event::OrderRejected(Box::new(rejected)), decision.events);
+        self.commit(Event::OrderRejected(rejected), decision.events);
         let reply = self.order(no).and_then(|order| self.stored_reply(order));
         Outcome { reply: reply.map(CommandOutcome::Execute), waits_for: None, duplicate: false }
     }
@@ -140,14 +140,14 @@ fn rejected(
     at_ns: UtcNanos,
 ) -> OrderRejected {
     OrderRejected {
-        account: account_name(&order.account).to_owned(),
-        order_id: order.order_id.clone(),
+        account: account_name(&order.account).into(),
+        order_id: order.order_id.as_str().into(),
         order: no,
         content_hash,
         code: rejection.code,
         field: rejection.field,
         message: rejection.message,
-        symbol: echoed_symbol(order).to_owned(),
+        symbol: echoed_symbol(order).into(),
         order_type: order.order_type,
         side: order.side,
         quantity: order.quantity,
@@ -159,24 +159,24 @@ fn rejected(
 /// A REJECTED reply that is not stored under the id.
 fn unstored(order: &Order, rejection: Rejection) -> OrderReply {
     OrderReply {
-        order_id: order.order_id.clone(),
+        order_id: order.order_id.as_str().into(),
         status: ExecutionStatus::Rejected,
-        exchange_order_id: String::new(),
+        exchange_order_id: Text::default(),
         executed_quantity: Decimal::ZERO,
         executed_price: None,
         execution_time_ns: None,
         error_message: rejection.message,
         code: rejection.code,
         field: rejection.field,
-        account: account_name(&order.account).to_owned(),
+        account: account_name(&order.account).into(),
         order_version: 0,
         sequence: 0,
         remaining_quantity: Decimal::ZERO,
-        symbol: echoed_symbol(order).to_owned(),
+        symbol: echoed_symbol(order).into(),
         order_type: order.order_type,
         side: order.side,
         quantity: order.quantity,
         price: order.price,
-        parent_order_id: String::new(),
+        parent_order_id: Text::default(),
     }
 }

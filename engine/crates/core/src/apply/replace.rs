@@ -8,7 +8,7 @@ use crate::queries::{Found, account_name, unknown_order};
 use crate::validate::{check_legs, price_ticks, quantity_steps};
 use crate::{
     CommandOutcome, Core, Effect, Intent, OrderCommandReply, OrderType, Outcome, Part, ReasonCode, Rejection,
-    ReplaceOrder, VenueCommand, VenueKey, canonical,
+    ReplaceOrder, Text, VenueCommand, VenueKey, canonical,
 };
 
 /// What a replace asks of the venue: only what changes.
@@ -109,7 +109,7 @@ impl Core {
             Part::Stop => check_legs(side, None, Some(ticks), target),
             Part::Target => check_legs(side, None, stop, Some(ticks)),
         }
-        .map_err(|rejection| Rejection { field: "price".to_owned(), ..rejection })?;
+        .map_err(|rejection| Rejection { field: Text::new_static("price"), ..rejection })?;
         Ok(Some(ticks))
     }
 }

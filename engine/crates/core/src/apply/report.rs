@@ -15,7 +15,7 @@ impl Core {
         match report {
             VenueReport::Accepted { key, venue_order_id } => {
                 let (_, work) = self.working_at_venue(*key)?;
-                let is_news = *work.now.venue_order_id != **venue_order_id || self.unreported.contains(&key.order());
+                let is_news = work.now.venue_order_id != *venue_order_id || self.unreported.contains(&key.order());
                 let venue_order_id = venue_order_id.clone();
                 is_news.then_some(Event::Accepted { key: *key, venue_order_id, at_ns })
             }

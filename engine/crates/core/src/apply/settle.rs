@@ -40,7 +40,7 @@ impl Core {
                 let is_done = command.cancelled > 0 && matches!(command.intent, Intent::Cancel { .. });
                 let verdict = match (&command.refused, is_done || command.replaced) {
                     (_, true) => done(),
-                    (Some((code, words)), false) => Rejection::new(*code, "", words.to_string()),
+                    (Some((code, words)), false) => Rejection::new(*code, "", words.clone()),
                     (None, false) => self.ended_otherwise(key, command),
                 };
                 let order = self.state_of(key);

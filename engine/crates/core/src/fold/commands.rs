@@ -3,8 +3,7 @@
 use crate::command_state::CommandState;
 use crate::core::index_of;
 use crate::state_hash::{Kind, entity_hash};
-use crate::{Call, CommandNo, CommandOutcome, CommandRecorded, Core, ExecutionStatus, ReasonCode, VenueKey};
-use std::sync::Arc;
+use crate::{Call, CommandNo, CommandOutcome, CommandRecorded, Core, ExecutionStatus, ReasonCode, Text, VenueKey};
 
 impl Core {
     pub(super) fn absorb_command(&mut self, event: &CommandRecorded) {
@@ -14,7 +13,7 @@ impl Core {
         let command = CommandState {
             no: event.command,
             account: self.account_index(&event.account),
-            command_id: Arc::from(&*event.command_id),
+            command_id: event.command_id.clone(),
             content_hash: event.content_hash,
             intent: event.intent,
             waits_for: event.waits_for.iter().copied().collect(),
@@ -38,8 +37,8 @@ impl Core {
         self.turn.concluded.push((Call::Command(no), reply.clone()));
     }
 
-    pub(super) fn absorb_command_refused(&mut self, key: VenueKey, no: CommandNo, code: ReasonCode, message: &str) {
-        self.change_command(no, |command| command.refused = Some((code, Box::from(message))));
+    pub(super) fn absorb_command_refused(&mut self, key: VenueKey, no: CommandNo, code: ReasonCode, message: &Text) {
+        self.change_command(no, |command| command.refused = Some((code, message.clone())));
         self.stop_waiting(key, no);
     }
 

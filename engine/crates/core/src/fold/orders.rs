@@ -3,9 +3,9 @@
 use crate::account::Slot;
 use crate::order_state::{OrderState, Progress, Symbol, Work};
 use crate::{
-    Call, CommandOutcome, Core, ExecutionStatus, OrderNo, OrderOpened, OrderRejected, TimeInForce, UpdateKind, VenueKey,
+    Call, CommandOutcome, Core, ExecutionStatus, OrderNo, OrderOpened, OrderRejected, Text, TimeInForce, UpdateKind,
+    VenueKey,
 };
-use std::sync::Arc;
 
 impl Core {
     pub(super) fn absorb_opened(&mut self, event: &OrderOpened) {
@@ -20,7 +20,7 @@ impl Core {
         let order = OrderState {
             no,
             account: self.account_index(&event.account),
-            order_id: Arc::from(&*event.order_id),
+            order_id: event.order_id.clone(),
             content_hash: event.content_hash,
             symbol: Symbol::Listed(new.symbol),
             order_type: Some(new.order_type),
@@ -46,17 +46,17 @@ impl Core {
         let mut now = Progress::new(0, None, event.at_ns);
         now.status = ExecutionStatus::Rejected;
         now.code = event.code;
-        now.field = Box::from(&*event.field);
-        now.message = Box::from(&*event.message);
+        now.field = event.field.clone();
+        now.message = event.message.clone();
         now.quantity = event.quantity;
         now.price = event.price;
         now.version = 0;
         let order = OrderState {
             no: event.order,
             account: self.account_index(&event.account),
-            order_id: Arc::from(&*event.order_id),
+            order_id: event.order_id.clone(),
             content_hash: event.content_hash,
-            symbol: Symbol::Named(Box::from(&*event.symbol)),
+            symbol: Symbol::Named(event.symbol.clone()),
             order_type: event.order_type,
             side: event.side,
             time_in_force: TimeInForce::Gtc,
@@ -98,13 +98,13 @@ impl Core {
         self.rehash_order(no);
     }
 
-    pub(super) fn absorb_fenced(&mut self, account: &str, order_id: &str) {
+    pub(super) fn absorb_fenced(&mut self, account: &str, order_id: &Text) {
         let index = self.account_index(account);
         let account = &mut self.accounts[index as usize];
-        if account.ids.contains_key(order_id) {
+        if account.ids.contains_key(order_id.as_str()) {
             return;
         }
-        account.remember_order(&Arc::from(order_id), Slot::Fenced);
+        account.remember_order(order_id, Slot::Fenced);
         account.tombstones += 1;
         self.hash.add(account.tombstone_hash(order_id));
     }

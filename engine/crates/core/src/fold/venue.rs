@@ -1,14 +1,14 @@
 //! Events that the venue's reports became.
 
-use crate::order_state::{Progress, Work};
-use crate::{Core, Event, ExecutionStatus, Part, ReasonCode, Side, UpdateKind, UtcNanos, VenueKey};
+use crate::order_state::{Leg, Progress};
+use crate::{Core, Event, ExecutionStatus, Part, ReasonCode, Side, Text, UpdateKind, UtcNanos, VenueKey};
 
 impl Core {
     /// One event of the venue; `None` where it does not fit the state.
     pub(super) fn absorb_venue(&mut self, event: &Event) -> Option<()> {
         match event {
             Event::Accepted { key, venue_order_id, at_ns } => {
-                self.progress(*key)?.venue_order_id = Box::from(&**venue_order_id);
+                self.progress(*key)?.venue_order_id = venue_order_id.clone();
                 self.report(*key, UpdateKind::Accepted, *at_ns)
             }
             Event::VenueRejected { key, code, message, at_ns } => self.absorb_refusal(*key, *code, message, *at_ns),
@@ -62,7 +62,7 @@ impl Core {
         self.rehash_order(no);
     }
 
-    fn absorb_refusal(&mut self, key: VenueKey, code: ReasonCode, message: &str, at_ns: UtcNanos) -> Option<()> {
+    fn absorb_refusal(&mut self, key: VenueKey, code: ReasonCode, message: &Text, at_ns: UtcNanos) -> Option<()> {
         let now = self.progress(key)?;
         if now.executed_steps > 0 {
             now.status = ExecutionStatus::Cancelled;
@@ -71,7 +71,7 @@ impl Core {
             now.version = 0;
         }
         now.code = code;
-        now.message = Box::from(message);
+        now.message = message.clone();
         self.report(key, UpdateKind::Rejected, at_ns)?;
         self.end(key)
     }
@@ -81,7 +81,7 @@ impl Core {
         let is_done = code == ReasonCode::None && now.remaining_steps() == 0;
         now.status = if is_done { ExecutionStatus::Filled } else { ExecutionStatus::Cancelled };
         now.code = code;
-        now.message = Box::from(closing_words(code));
+        now.message = Text::new_static(closing_words(code));
         self.report(key, UpdateKind::Closed, at_ns)?;
         self.end(key)
     }
@@ -128,7 +128,7 @@ impl Core {
         };
         if is_done {
             now.code = ReasonCode::None;
-            now.message = Box::default();
+            now.message = Text::default();
         }
         let signed = match side {
             Side::Buy => i128::from(quantity_steps),
@@ -142,9 +142,11 @@ impl Core {
     }
 
     fn absorb_leg(&mut self, key: VenueKey, trigger_ticks: i64, quantity_steps: i64, at_ns: UtcNanos) -> Option<()> {
-        let leg = Box::new(Work::new(Progress::new(quantity_steps, Some(trigger_ticks), at_ns)));
         let order = self.order_mut(key.order())?;
-        match key.part()? {
+        let part = key.part()?;
+        let now = Progress::new(quantity_steps, Some(trigger_ticks), at_ns);
+        let leg = Box::new(Leg::new(&order.order_id, part, now));
+        match part {
             Part::Entry => return None,
             Part::Stop => order.legs[0] = Some(leg),
             Part::Target => order.legs[1] = Some(leg),

@@ -218,7 +218,7 @@ impl Desk {
 }
 
 pub fn accepted(key: VenueKey) -> VenueReport {
-    VenueReport::Accepted { key, venue_order_id: format!("V{}", key.0) }
+    VenueReport::Accepted { key, venue_order_id: format!("V{}", key.0).into() }
 }
 
 pub fn closed(key: VenueKey, code: ReasonCode) -> VenueReport {

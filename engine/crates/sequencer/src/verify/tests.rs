@@ -54,7 +54,7 @@ fn journal_of_three_orders() -> FakeDisk {
             contract_version: 1,
             ..Order::default()
         };
-        sequencer.submit(Token(number), &origin, Request::Command(Command::Execute(order)), NOW);
+        sequencer.submit(Token(number), &origin, &Request::Command(Command::Execute(order)), NOW);
     }
     sequencer.close().unwrap();
     disk

@@ -129,7 +129,7 @@ impl Rig {
         self.last_token += 1;
         self.now += MS;
         let token = Token(self.last_token);
-        self.sequencer.submit(token, &origin(self.path), request, self.now);
+        self.sequencer.submit(token, &origin(self.path), &request, self.now);
         token
     }
 

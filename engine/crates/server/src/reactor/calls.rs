@@ -58,7 +58,7 @@ impl Reactor {
         let token = Token(self.waiters.insert(waiter).to_u64());
         let origin = Origin { principal: self.principal.clone(), path, session_id };
         self.submitted = true;
-        self.parts.sequencer.submit(token, &origin, request, utc_now());
+        self.parts.sequencer.submit(token, &origin, &request, utc_now());
     }
 
     /// Takes what gRPC has handed over.

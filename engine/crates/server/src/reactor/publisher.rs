@@ -99,7 +99,7 @@ impl Publisher {
         let topic_sequence = self.number(&topic_of(&data.symbol));
         let quote = Arc::new(PublishedQuote { topic_sequence, data });
         self.streams.retain(|stream| {
-            let wanted = stream.symbols.is_empty() || stream.symbols.contains(&quote.data.symbol);
+            let wanted = stream.symbols.is_empty() || stream.symbols.iter().any(|symbol| *symbol == quote.data.symbol);
             // Full: this subscriber loses this message. Closed: it went.
             !wanted || !matches!(stream.quotes.try_send(quote.clone()), Err(mpsc::error::TrySendError::Closed(_)))
         });
@@ -158,7 +158,7 @@ mod tests {
 
     fn quote(symbol: &str) -> MarketData {
         MarketData {
-            symbol: symbol.to_owned(),
+            symbol: symbol.into(),
             bid: None,
             ask: None,
             bid_size: None,

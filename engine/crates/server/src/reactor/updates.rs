@@ -5,7 +5,7 @@
 
 use super::slab::{Key, Slab};
 use crate::grpc::SubscriptionItem;
-use bridge_core::{OrderUpdate, Rejection, Replay};
+use bridge_core::{OrderUpdate, Rejection, Replay, Text};
 use std::{
     collections::VecDeque,
     sync::{Arc, OnceLock},
@@ -33,7 +33,7 @@ pub enum Sink {
 /// One subscription.
 pub struct Subscription {
     /// Whose updates.
-    pub account: String,
+    pub account: Text,
     /// Where they go.
     pub sink: Sink,
     /// What it is owed.
@@ -46,7 +46,7 @@ pub struct Subscription {
 
 impl Subscription {
     /// A subscription that is owed its replay first.
-    pub fn new(account: String, sink: Sink, replay: Replay, last_sequence: u64, lag_allowed: usize) -> Self {
+    pub fn new(account: Text, sink: Sink, replay: Replay, last_sequence: u64, lag_allowed: usize) -> Self {
         let queue = owed(replay);
         let last_sent = match queue.front() {
             Some(SubscriptionItem::Update(first)) => first.sequence.saturating_sub(1),

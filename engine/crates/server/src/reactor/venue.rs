@@ -63,7 +63,7 @@ impl Reactor {
             }
             Said::Answer { key, answer } => sequencer.venue_answer(key, answer, utc_now()),
         };
-        taken.map_err(|rejection| rejection.message)
+        taken.map_err(|rejection| rejection.message.into())
     }
 
     /// Hands a command over. Without a connection it is dropped: the intent is journaled, and asked for later.

@@ -1,7 +1,7 @@
 //! What engine and venue say to one another: one JSON object a line (docs/venue-protocol.md).
 
 use bridge_core::{
-    Decimal, Instrument, NewOrder, OrderType, ReasonCode, Side, TimeInForce, VenueCommand, VenueKey, VenueReport,
+    Decimal, Instrument, NewOrder, OrderType, ReasonCode, Side, Text, TimeInForce, VenueCommand, VenueKey, VenueReport,
 };
 use bridge_sequencer::VenueAnswer;
 use serde::Deserialize;
@@ -144,12 +144,12 @@ fn report(from: Report, instrument: Option<&Instrument>) -> Result<VenueReport, 
     };
     let quantity = || steps("quantity", &from.quantity, |instrument| instrument.quantity_step);
     let price = || steps("price", &from.price, |instrument| instrument.tick);
-    let message = from.message.clone().unwrap_or_default();
+    let message = || Text::from(from.message.as_deref().unwrap_or_default());
     match from.report.as_deref() {
         Some("accepted") => {
-            Ok(VenueReport::Accepted { key, venue_order_id: from.venue_order_id.clone().unwrap_or_default() })
+            Ok(VenueReport::Accepted { key, venue_order_id: from.venue_order_id.as_deref().unwrap_or_default().into() })
         }
-        Some("rejected") => Ok(VenueReport::Rejected { key, code: ReasonCode::VenueRejected, message }),
+        Some("rejected") => Ok(VenueReport::Rejected { key, code: ReasonCode::VenueRejected, message: message() }),
         Some("filled") => Ok(VenueReport::Filled {
             key,
             execution_id: from.execution_id.ok_or("execution_id is missing")?,
@@ -163,7 +163,7 @@ fn report(from: Report, instrument: Option<&Instrument>) -> Result<VenueReport, 
             quantity_steps: quantity()?,
             price_ticks: from.price.is_some().then(price).transpose()?,
         }),
-        Some("refused") => Ok(VenueReport::CommandRefused { key, code: ReasonCode::VenueRejected, message }),
+        Some("refused") => Ok(VenueReport::CommandRefused { key, code: ReasonCode::VenueRejected, message: message() }),
         other => Err(format!("report {other:?} is unknown")),
     }
 }

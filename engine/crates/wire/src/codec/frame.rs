@@ -1,7 +1,7 @@
 //! From bytes to a verified envelope, or to a refusal that can still be addressed.
 
 use crate::{limits::DecodeLimits, schema as fb};
-use bridge_core::{ReasonCode, Rejection};
+use bridge_core::{ReasonCode, Rejection, Text};
 use flatbuffers::InvalidFlatbuffer;
 
 /// Bytes 0 to 3: offset of the root table; 4 to 7: file identifier.
@@ -20,11 +20,11 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    pub(crate) fn new(correlation: u64, code: ReasonCode, message: impl Into<String>) -> Self {
+    pub(crate) fn new(correlation: u64, code: ReasonCode, message: impl Into<Text>) -> Self {
         Self { correlation, rejection: Rejection::new(code, "", message) }
     }
 
-    pub(crate) fn malformed(correlation: u64, message: impl Into<String>) -> Self {
+    pub(crate) fn malformed(correlation: u64, message: impl Into<Text>) -> Self {
         Self::new(correlation, ReasonCode::MalformedMessage, message)
     }
 }

@@ -2,7 +2,7 @@
 
 use bridge_core::{
     CancelAllOrders, CancelOrder, CommandReply, Decimal, ExecuteReply, ExecutionStatus, GetOrderReply, Order,
-    OrderCommandReply, OrderReply, OrderType, OrderUpdate, Quote, ReasonCode, Rejection, ReplaceOrder, Side,
+    OrderCommandReply, OrderReply, OrderType, OrderUpdate, Quote, ReasonCode, Rejection, ReplaceOrder, Side, Text,
     TimeInForce, UpdateKind,
 };
 use bridge_wire::codec::{
@@ -154,49 +154,49 @@ fn requests() -> Vectors {
 
 fn filled() -> OrderReply {
     OrderReply {
-        order_id: ORDER_ID.to_owned(),
+        order_id: ORDER_ID.into(),
         status: ExecutionStatus::PartiallyFilled,
-        exchange_order_id: "X-17".to_owned(),
+        exchange_order_id: "X-17".into(),
         executed_quantity: Decimal { mantissa: 5, exponent: -1 },
         executed_price: number(544_987_500_000, -8),
         execution_time_ns: Some(NOW_NS),
-        error_message: String::new(),
+        error_message: Text::default(),
         code: ReasonCode::None,
-        field: String::new(),
-        account: "default".to_owned(),
+        field: Text::default(),
+        account: "default".into(),
         order_version: 1,
         sequence: 42,
         remaining_quantity: Decimal { mantissa: 1, exponent: 0 },
-        symbol: "SP500".to_owned(),
+        symbol: "SP500".into(),
         order_type: Some(OrderType::Limit),
         side: Some(Side::Buy),
         quantity: number(1500, -3),
         price: number(545_025, -2),
-        parent_order_id: String::new(),
+        parent_order_id: Text::default(),
     }
 }
 
 fn rejected() -> OrderReply {
     OrderReply {
-        order_id: "a".to_owned(),
+        order_id: "a".into(),
         status: ExecutionStatus::Rejected,
-        exchange_order_id: String::new(),
+        exchange_order_id: Text::default(),
         executed_quantity: Decimal { mantissa: 0, exponent: 0 },
         executed_price: None,
         execution_time_ns: None,
-        error_message: "price: 1.005 is not a multiple of the tick 0.01".to_owned(),
+        error_message: "price: 1.005 is not a multiple of the tick 0.01".into(),
         code: ReasonCode::PriceOffTick,
-        field: "price".to_owned(),
-        account: "default".to_owned(),
+        field: "price".into(),
+        account: "default".into(),
         order_version: 0,
         sequence: 0,
         remaining_quantity: Decimal { mantissa: 0, exponent: 0 },
-        symbol: String::new(),
+        symbol: Text::default(),
         order_type: None,
         side: None,
         quantity: None,
         price: None,
-        parent_order_id: String::new(),
+        parent_order_id: Text::default(),
     }
 }
 
@@ -220,10 +220,10 @@ fn replies() -> Vectors {
     };
     let versions = Rejection::new(ReasonCode::UnsupportedProtocolVersion, "protocol_version", "9 is not spoken here");
     let cancelled = OrderCommandReply {
-        command_id: "cmd-1".to_owned(),
+        command_id: "cmd-1".into(),
         code: ReasonCode::None,
-        message: String::new(),
-        field: String::new(),
+        message: Text::default(),
+        field: Text::default(),
         order: Some(filled()),
         duplicate: true,
         fenced: false,
@@ -236,10 +236,10 @@ fn replies() -> Vectors {
         ..cancelled.clone()
     };
     let command = CommandReply {
-        command_id: "cmd-3".to_owned(),
+        command_id: "cmd-3".into(),
         code: ReasonCode::DuplicateCommandId,
-        message: "stands for another command".to_owned(),
-        field: "command_id".to_owned(),
+        message: "stands for another command".into(),
+        field: "command_id".into(),
         affected: 2,
         duplicate: false,
     };
@@ -274,7 +274,7 @@ fn stream() -> Vectors {
     };
     let leg = OrderUpdate {
         kind: UpdateKind::LegChanged,
-        order: OrderReply { order_id: format!("{ORDER_ID}·SL"), parent_order_id: ORDER_ID.to_owned(), ..filled() },
+        order: OrderReply { order_id: format!("{ORDER_ID}·SL").into(), parent_order_id: ORDER_ID.into(), ..filled() },
         execution_id: 0,
         last_quantity: None,
         last_price: None,

@@ -1,7 +1,7 @@
 //! Doubles, exact decimals and timestamps (WIRE.md section 2.1).
 
 use crate::proto;
-use bridge_core::{Decimal, ReasonCode, Rejection, UtcNanos};
+use bridge_core::{Decimal, ReasonCode, Rejection, Text, UtcNanos};
 use bridge_wire::codec::unknown_value;
 use prost_types::Timestamp;
 
@@ -14,7 +14,7 @@ pub struct Defects {
 
 impl Defects {
     /// Notes a defect, unless there is one already.
-    pub fn note(&mut self, code: ReasonCode, field: &str, message: impl Into<String>) {
+    pub fn note(&mut self, code: ReasonCode, field: &str, message: impl Into<Text>) {
         if self.first.is_none() {
             self.first = Some(Rejection::new(code, field, message));
         }

@@ -24,13 +24,13 @@ pub fn order_reply(from: OrderReply) -> proto::OrderResponse {
         price: from.price.map(decimal),
         order_version: from.order_version,
         sequence: from.sequence,
-        order_id: from.order_id,
-        exchange_order_id: from.exchange_order_id,
-        error_message: from.error_message,
-        field: from.field,
-        account: from.account,
-        symbol: from.symbol,
-        parent_order_id: from.parent_order_id,
+        order_id: from.order_id.into(),
+        exchange_order_id: from.exchange_order_id.into(),
+        error_message: from.error_message.into(),
+        field: from.field.into(),
+        account: from.account.into(),
+        symbol: from.symbol.into(),
+        parent_order_id: from.parent_order_id.into(),
         ..Default::default()
     }
 }
@@ -41,8 +41,8 @@ pub fn refused_order(order_id: String, rejection: Rejection) -> proto::OrderResp
         order_id,
         status: ExecutionStatus::Failed as i32,
         code: rejection.code as i32,
-        field: rejection.field,
-        error_message: rejection.message,
+        field: rejection.field.into(),
+        error_message: rejection.message.into(),
         ..Default::default()
     }
 }
@@ -56,10 +56,10 @@ pub fn batch_reply(from: Vec<ExecuteReply>) -> proto::ExecuteBatchResponse {
 /// Ends `CancelOrder` and `ReplaceOrder`.
 pub fn order_command_reply(from: OrderCommandReply) -> proto::OrderCommandResponse {
     proto::OrderCommandResponse {
-        command_id: from.command_id,
+        command_id: from.command_id.into(),
         code: from.code as i32,
-        message: from.message,
-        field: from.field,
+        message: from.message.into(),
+        field: from.field.into(),
         order: from.order.map(order_reply),
         duplicate: from.duplicate,
         fenced: from.fenced,
@@ -69,10 +69,10 @@ pub fn order_command_reply(from: OrderCommandReply) -> proto::OrderCommandRespon
 /// Ends the commands that are not about one order.
 pub fn command_reply(from: CommandReply) -> proto::CommandResponse {
     proto::CommandResponse {
-        command_id: from.command_id,
+        command_id: from.command_id.into(),
         code: from.code as i32,
-        message: from.message,
-        field: from.field,
+        message: from.message.into(),
+        field: from.field.into(),
         affected: from.affected,
         duplicate: from.duplicate,
     }
@@ -86,8 +86,8 @@ pub fn get_order_reply(from: GetOrderReply) -> proto::GetOrderResponse {
         order: from.order.map(order_reply),
         reply: from.reply.map(order_reply),
         code: from.code.map_or(0, |code| code as i32),
-        message: from.message,
-        field: from.field,
+        message: from.message.into(),
+        field: from.field.into(),
     }
 }
 
@@ -116,7 +116,7 @@ pub fn market_data(from: &PublishedQuote) -> proto::MarketDataUpdate {
     let data = &from.data;
     let double = |value: Option<bridge_core::Decimal>| value.map_or(0.0, |value| value.to_f64());
     proto::MarketDataUpdate {
-        symbol: data.symbol.clone(),
+        symbol: data.symbol.to_string(),
         bid: double(data.bid),
         ask: double(data.ask),
         last_price: double(data.last_price),
