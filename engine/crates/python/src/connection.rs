@@ -82,6 +82,25 @@ impl Connection {
         })
     }
 
+    /// Queues orders one by one, each under its number; how many. It stops before an order that has no form on the
+    /// wire, or is above `max_bytes`: sent by itself, that one says why.
+    fn send_orders(
+        &mut self,
+        correlations: &Bound<'_, PyList>,
+        journal_id: &Bound<'_, PyAny>,
+        orders: &Bound<'_, PyList>,
+        max_bytes: usize,
+    ) -> usize {
+        let mut queued = 0;
+        for (correlation, order) in correlations.iter().zip(orders.iter()) {
+            match self.send_order(correlation, journal_id.clone(), &order, max_bytes) {
+                Ok(bytes) if bytes <= max_bytes => queued += 1,
+                _ => break,
+            }
+        }
+        queued
+    }
+
     fn pending_output_bytes(&self) -> usize {
         self.wire.pending_output_bytes()
     }
