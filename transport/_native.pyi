@@ -6,6 +6,7 @@ Times named `_ns` are `time.monotonic_ns()`.
 from collections.abc import Sequence
 
 from transport.contract.orders import Order
+from transport.contract.replies import OrderReply
 from transport.wire.messages import EngineMessage, Request
 
 # ---- codec: see `transport.wire.codec.Codec` ----
@@ -19,6 +20,69 @@ def decode(data: bytes) -> tuple[int, EngineMessage]: ...
 
 class ZmtpError(ConnectionError):
     """A connection that cannot carry a message: its handshake is not done, or it has failed."""
+
+class Dealer:
+    """A ZMTP DEALER for threads, over a non-blocking socket that it owns; no thread: who calls does the I/O, with the
+    GIL released. One connection, never made anew. One thread at a time, but for `wait`, during which others may use it,
+    and `wake`, which is for others.
+
+    Reading stops while a whole message waits for `receive`: what a slow reader leaves fills the kernel's buffers, and
+    the engine notices. Heartbeats take place while somebody waits; who was away for long PINGs before judging.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        heartbeat_interval_ms: int,
+        heartbeat_timeout_ms: int,
+        handshake_timeout_ms: int,
+        output_bytes: int,
+        max_message_bytes: int,
+    ) -> None:
+        """Begin to connect to `tcp://host:port` or `ipc://path`; `OSError` where it cannot even begin.
+
+        `output_bytes`: bound of what waits for the kernel to take it. `max_message_bytes`: a longer message ends the
+        connection. `heartbeat_interval_ms` 0: no PINGs.
+        """
+
+    def send(self, data: bytes) -> bool:
+        """Hand one message over. False: not accepted (not ready, lost, or too much waits), and it will not be sent."""
+
+    def receive(self) -> bytes | None:
+        """The next message, or None where there is none yet."""
+
+    def events(self) -> list[tuple[int, str]]:
+        """What happened since the last call: 0 ready, or 1 lost and why. Messages before a loss can still be read."""
+
+    def wait(self, timeout_ns: int, spin_ns: int) -> None:
+        """Until there is something to receive, or an event, or `wake` was called, or the time is over.
+
+        Looks again and again for `spin_ns`, then sleeps. Handlers of signals run meanwhile, within 100 ms, and may raise.
+        """
+
+    def wake(self) -> None:
+        """End the present `wait`, or the next one. From any thread."""
+
+    def close(self) -> None:
+        """Drop the connection, and what was accepted but not sent; a thread that waits wakes. May be called again."""
+
+    def execute(
+        self, correlation: int, journal_id: str, order: Order, max_bytes: int, timeout_ns: int, spin_ns: int
+    ) -> OrderReply | bool:
+        """The lone caller's way: encode, send, wait and decode in one call. The reply, or whether the order was sent.
+
+        False: nothing was sent, as something waits to be taken first, the connection is not ready or does not take the
+        message, or it has more than `max_bytes`: go the general way. True: sent, and then something else came first, or
+        nothing in time, or `wake`: enter the request as in flight, and go on the general way. Raises `ValidationError`
+        as `encode_execute_order` does, with nothing sent; what a signal's handler raises while it waits: see `was_sent`.
+        """
+
+    def was_sent(self) -> bool:
+        """Whether the last `execute` handed its order over before it returned or raised."""
+
+    def was_duplicate(self) -> bool:
+        """Whether the reply that the last `execute` returned was a duplicate's."""
 
 class Connection:
     """A ZMTP DEALER's end of one connection, without a socket: for an `asyncio.Protocol`. For one thread.

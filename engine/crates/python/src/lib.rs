@@ -5,10 +5,13 @@
 
 mod connection;
 mod contract;
+mod dealer;
 mod decimals;
 mod decode;
 mod encode;
+mod endpoint;
 mod fields;
+mod link;
 mod refusals;
 mod replies;
 
@@ -19,6 +22,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use crate::connection::Connection;
+    #[pymodule_export]
+    use crate::dealer::Dealer;
     #[pymodule_export]
     use crate::decode::decode;
     #[pymodule_export]
