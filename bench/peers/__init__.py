@@ -15,7 +15,7 @@ GROUPS: list[Group] = [
         title="One order: the bridge and what a user would otherwise pick",
         short=Effort(rounds=20, calls=120, lead_in_calls=20, warm_up_calls=300),
         full=Effort(rounds=60, calls=400, lead_in_calls=40, warm_up_calls=1000),
-        grpc_reference="bridge-grpc",
+        grpc_reference=reference.GRPC,
         # Only ours has an engine behind it, and each library has its own encoding.
         varies=frozenset({"durability", "request_bytes", "reply_bytes"}),
     )

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.peer_programs import NotBuiltError
+from bench.rows.row import UnavailableError
 
 CACHE = Path(sys.prefix) / "bench-debian"
 """Goes with the virtual environment (`make clean`)."""
@@ -19,7 +19,7 @@ def program(name: str, package: str) -> Path:
     """A program: the machine's own, or the one of Debian's package.
 
     Raises:
-        NotBuiltError: it is not installed and cannot be fetched; the message says why, in one line.
+        UnavailableError: it is not installed and cannot be fetched; the message says why, in one line.
     """
     installed = shutil.which(name)
     return Path(installed) if installed else _unpacked(package, f"usr/*bin/{name}")
@@ -35,11 +35,11 @@ def _unpacked(package: str, pattern: str, *, with_libraries: bool = False) -> Pa
     folder = CACHE / package
     if not folder.exists():
         if not (shutil.which("apt-get") and shutil.which("dpkg")):
-            raise NotBuiltError(f"{package} is not installed, and there is no apt to fetch it with")
+            raise UnavailableError(f"{package} is not installed, and there is no apt to fetch it with")
         _fetch([package, *(_libraries_under(package) if with_libraries else ())], folder)
     for found in sorted(folder.glob(pattern)):
         return found
-    raise NotBuiltError(f"Debian's package {package} has no {pattern}")
+    raise UnavailableError(f"Debian's package {package} has no {pattern}")
 
 
 def _libraries_under(package: str) -> list[str]:
@@ -66,5 +66,5 @@ def _run(command: list[str], folder: Path, package: str) -> str:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
     except subprocess.SubprocessError as problem:
         said = str(getattr(problem, "stderr", "") or problem).strip().splitlines()
-        raise NotBuiltError(f"{package} cannot be fetched from Debian: {said[-1] if said else problem}") from None
+        raise UnavailableError(f"{package} cannot be fetched from Debian: {said[-1] if said else problem}") from None
     return done.stdout

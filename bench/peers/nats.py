@@ -15,10 +15,10 @@ import nats
 import uvloop
 
 from bench.context import Context
-from bench.peer_programs import NotBuiltError, start_peer
+from bench.peer_programs import start_peer
 from bench.peers import debian, json_orders
 from bench.peers.reference import GROUP, facts
-from bench.rows.row import Opened, Row
+from bench.rows.row import Opened, Row, UnavailableError
 from bench.timing import time_orders_in_loop
 from transport import Order, OrderReply
 
@@ -48,7 +48,7 @@ def _url(ports_file: Path, process: subprocess.Popen[bytes]) -> str:
             return json.loads(ports_file.read_text())["nats"][0]
         except (FileNotFoundError, json.JSONDecodeError):
             time.sleep(0.01)
-    raise NotBuiltError("nats-server did not get ready")
+    raise UnavailableError("nats-server did not get ready")
 
 
 @contextmanager

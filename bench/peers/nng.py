@@ -12,10 +12,10 @@ from typing import Any
 import pynng  # pyright: ignore[reportMissingTypeStubs]
 
 from bench.context import Context
-from bench.peer_programs import NotBuiltError, Peer, release_file, started
+from bench.peer_programs import Peer, release_file, started
 from bench.peers import debian, json_orders
 from bench.peers.reference import GROUP, facts
-from bench.rows.row import Opened, Row
+from bench.rows.row import Opened, Row, UnavailableError
 from bench.timing import time_orders
 from transport import Order, OrderReply
 
@@ -27,7 +27,7 @@ def _server(context: Context, url: str) -> list[str]:
         library = debian.library("libnng.so.*", "libnng1")
         beside = f"LD_LIBRARY_PATH={library.parent}"
         return ["env", beside, str(release_file("bench-peers")), "nng-rep", "--libnng", str(library), "--url", url]
-    except NotBuiltError as problem:
+    except UnavailableError as problem:
         context.say(f"peers: pynng's server is a Python process: {problem}")
         return [sys.executable, "-P", str(PYTHON_SERVER), url]
 

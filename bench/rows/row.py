@@ -15,6 +15,10 @@ Spin = Literal["both", "engine", "client", "none"]
 Security = Literal["plain", "encrypted"]
 
 
+class UnavailableError(RuntimeError):
+    """What a row is to be compared with cannot be had on this machine: the row is left out, with this one line."""
+
+
 class Timed(Protocol):
     """Makes that many calls, one after the other, and returns what each of them took, in ns.
 
