@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
 from transport.carriers.carrier import CarrierEvent, CarrierState
+from transport.contract.orders import Order
 
 OUTPUT_BYTES: Final = 4 << 20
 """Bytes that may wait for the kernel to take them; above, sending is refused until half of them are gone. A message
@@ -44,6 +45,10 @@ class DealerConnection(Protocol):
 
     def send(self, data: bytes) -> None:
         """Enter a message into the output."""
+        ...
+
+    def send_orders(self, correlations: list[int], journal_id: str, orders: list[Order], max_bytes: int) -> int:
+        """Enter orders into the output, each under its number; how many. See `AsyncioDealer.send_orders`."""
         ...
 
     def take_output(self) -> bytes:
@@ -109,6 +114,18 @@ class AsyncioDealer(asyncio.Protocol):
             self._unwritten_bytes = len(data)
             self._loop.call_soon(self._write)
         return True
+
+    def send_orders(self, correlations: list[int], journal_id: str, orders: list[Order], max_bytes: int) -> int:
+        """Send orders one by one, each under its number, in one go; how many were accepted.
+
+        It stops before an order that has no form on the wire, or whose message is above `max_bytes`: sent by itself,
+        that one says why.
+        """
+        if not self._writable:
+            return 0
+        accepted = self._connection.send_orders(correlations, journal_id, orders, max_bytes)
+        self._write()
+        return accepted
 
     def receive(self) -> bytes | None:
         """Nothing: messages are delivered as they come."""

@@ -7,9 +7,10 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from weakref import WeakSet
 
+from transport.carriers.asyncio_dealer import AsyncioDealer
 from transport.carriers.carrier import CarrierFactory
 from transport.contract.commands import AccountCommands
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
@@ -37,6 +38,8 @@ from transport.wire.choice import choose_codec
 from transport.wire.messages import REPLY_TYPE_OF, BatchReply
 
 ReplyT = TypeVar("ReplyT")
+ORDERS_PER_WRITE: Final = 64
+"""Of many orders: the engine begins with the first while the next are encoded."""
 
 
 class AsyncFastPath:
@@ -152,6 +155,26 @@ class AsyncFastPath:
         call = Call(correlation, time.monotonic_ns() + int(timeout_ms * NS_PER_MS), ExecuteReply)
         self._exchange(call, data, journal_id)
         return call
+
+    def start_orders(self, orders: list[Order], timeout_ms: float) -> list[Call]:
+        """As `start_order`, for the first of many: one or more, as many as have room and go in one write.
+
+        Raises `ValidationError` where the first has no form on the wire; then nothing was sent.
+        """
+        self._enter()
+        core, carrier = self._core, self._driver.carrier
+        room = core.room()
+        if room > 0 and isinstance(carrier, AsyncioDealer):
+            deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
+            correlations = [core.next_correlation() for _ in range(min(room, len(orders), ORDERS_PER_WRITE))]
+            sent = carrier.send_orders(correlations, core.journal_id, orders, core.max_message_bytes)
+            calls = [Call(correlation, deadline_ns, ExecuteReply) for correlation in correlations[:sent]]
+            core.enter(calls)
+            if calls:
+                if deadline_ns < self._timer_ns:
+                    self._arm(deadline_ns)
+                return calls
+        return [self.start_order(orders[0], timeout_ms)]
 
     async def finish(self, call: Call) -> Conclusion[Any]:
         """Wait for the conclusion of a call that was started."""

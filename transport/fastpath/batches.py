@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from transport.contract.conclusions import Conclusion, Replied, Unknown
@@ -35,6 +36,8 @@ def batch_conclusion(conclusion: Conclusion[Any], orders: int) -> Conclusion[lis
     return Replied(replies, all(each.duplicate for each in replies) and orders > 0, conclusion.correlation)
 
 
+_TAKEN_AT_ONCE: Final = 64
+"""Orders taken from a source before they are sent."""
 _END: Final = object()
 """What an exhausted source gives; whatever else it gives is taken for an order."""
 
@@ -87,15 +90,33 @@ def _fill_window(
     client: FastPathClient | BlockingFastPathClient, source: Iterator[Order], pending: Pending, ending: Ending
 ) -> None:
     """Sends orders of the source until the window is full or the source has ended, one way or the other."""
-    while not ending.begun and len(pending) < client.config.batch_window:
+    timeout_ms = client.config.call_timeout_ms
+    room = client.config.batch_window - len(pending)
+    while room > 0 and not ending.begun:
+        orders, end = _taken(source, min(room, _TAKEN_AT_ONCE))
+        room -= len(orders)
         try:
-            order: Any = next(source, _END)
-            if order is _END:
-                ending.exhausted()
-            else:
-                pending.append((order, client.start_order(order, client.config.call_timeout_ms)))
+            while orders:
+                calls = client.start_orders(orders, timeout_ms)
+                pending.extend(zip(orders, calls, strict=False))
+                del orders[: len(calls)]
         except Exception as error:
             ending.broken(error)
+        if isinstance(end, Exception):
+            ending.broken(end)
+        elif end is _END:
+            ending.exhausted()
+
+
+def _taken(source: Iterator[Order], at_most: int) -> tuple[list[Order], object]:
+    """The source's next orders, and its end if it came to that: `_END`, or what it raised."""
+    taken: list[Order] = []
+    try:
+        for order in islice(source, at_most):
+            taken.append(order)
+    except Exception as error:
+        return taken, error
+    return taken, None if len(taken) == at_most else _END
 
 
 def blocking_batch(client: BlockingFastPathClient, orders: Iterable[Order]) -> Iterator[OrderReply]:
@@ -103,11 +124,18 @@ def blocking_batch(client: BlockingFastPathClient, orders: Iterable[Order]) -> I
     pending: Pending = deque()
     source = iter(orders)
     ending = Ending()
-    while pending or not ending.begun:
-        _fill_window(client, source, pending, ending)
-        if pending:
-            oldest, call = pending.popleft()
-            reply = _settle_blocking(client, oldest, call, ending)
+    refill_at = client.config.batch_window // 2
+    while True:
+        if len(pending) <= refill_at and not ending.begun:
+            _fill_window(client, source, pending, ending)
+        if not pending:
+            break
+        order, call = pending.popleft()
+        conclusion: Conclusion[OrderReply] | None = call.conclusion
+        if isinstance(conclusion, Replied):
+            yield conclusion.reply
+        else:
+            reply = _settle_blocking(client, order, call, ending)
             if reply is not None:
                 yield reply
     ending.raise_if_early()
@@ -132,11 +160,21 @@ async def _from_source(client: FastPathClient, orders: Iterable[Order]) -> Async
     pending: Pending = deque()
     source = iter(orders)
     ending = Ending()
-    while pending or not ending.begun:
-        _fill_window(client, source, pending, ending)
-        if pending:
-            oldest, call = pending.popleft()
-            reply = await _settle(client, oldest, call, ending)
+    refill_at = client.config.batch_window // 2
+    while True:
+        if len(pending) <= refill_at and not ending.begun:
+            _fill_window(client, source, pending, ending)
+        if not pending:
+            break
+        order, call = pending[0]
+        if call.conclusion is None:
+            await client.waiter_of(call)
+        pending.popleft()
+        conclusion: Conclusion[OrderReply] | None = call.conclusion
+        if isinstance(conclusion, Replied):
+            yield conclusion.reply
+        else:
+            reply = await _settle(client, order, call, ending)
             if reply is not None:
                 yield reply
     ending.raise_if_early()

@@ -171,6 +171,10 @@ class BlockingFastPath:
                 self._turns.interrupt()
         return call
 
+    def start_orders(self, orders: list[Order], timeout_ms: float) -> list[Call]:
+        """As `start_order`, for the first of many: one or more, as many as the carrier takes in one go."""
+        return [self.start_order(orders[0], timeout_ms)]
+
     def finish(self, call: Call) -> Conclusion[OrderReply]:
         """Wait for the conclusion of a call that `start_order` began."""
         if call.conclusion is None:

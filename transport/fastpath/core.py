@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -89,7 +89,8 @@ class FastPathCore:
         self._jitter = jitter
         self._correlations = itertools.count(1)
         self._window = config.max_in_flight
-        self._max_message_bytes = UNLIMITED
+        self.max_message_bytes = UNLIMITED
+        """The largest message that the engine takes."""
         self._timer_ns = NEVER_NS
         self._earliest_deadline_ns = NEVER_NS
         self._failures = 0
@@ -118,13 +119,23 @@ class FastPathCore:
         if journal_id != self.journal_id:
             return NotSent("the connection opened only while the request was made")
         # The engine would refuse a message above its limit, and close the connection on top.
-        if len(data) > self._max_message_bytes:
+        if len(data) > self.max_message_bytes:
             return Refused(
-                ReasonCode.MESSAGE_TOO_LARGE, f"{len(data)} bytes; the engine takes {self._max_message_bytes}"
+                ReasonCode.MESSAGE_TOO_LARGE, f"{len(data)} bytes; the engine takes {self.max_message_bytes}"
             )
         in_flight[call.correlation] = call
         self._earliest_deadline_ns = min(self._earliest_deadline_ns, call.deadline_ns)
         return None
+
+    def room(self) -> int:
+        """How many more requests can be sent just now."""
+        return self._window - len(self.in_flight) if self.phase is Phase.OPEN else 0
+
+    def enter(self, calls: Sequence[Call]) -> None:
+        """As `admit`, for requests that were sent: within `room`, within `max_message_bytes`, to this journal."""
+        for call in calls:
+            self.in_flight[call.correlation] = call
+            self._earliest_deadline_ns = min(self._earliest_deadline_ns, call.deadline_ns)
 
     def withdraw(self, call: Call) -> NotSent:
         """The carrier did not take the request: it was not sent."""
@@ -219,28 +230,36 @@ class FastPathCore:
 
     def take(self, correlation: int, body: Any, now_ns: Callable[[], int]) -> None:
         """As `received`, for a message that its carrier has decoded."""
-        call = self.in_flight.pop(correlation, None)
-        if call is None:
-            self._received_unasked(correlation, body, now_ns)
-            return
-        kind: type[Any] = body.__class__
-        if kind is call.expects:
-            # `conclude`, written out: what is in flight has no conclusion yet.
-            if kind is ExecuteReply:
-                reply: OrderReply = body.reply
-                if reply.sequence > (self.last_sequence or 0):
-                    self.last_sequence = reply.sequence
-                call.conclusion = Replied(reply, body.duplicate, correlation)
+        self.take_all(((correlation, body),), now_ns)
+
+    def take_all(self, messages: Iterable[tuple[int, Any]], now_ns: Callable[[], int]) -> None:
+        """As `take`, for what came at once, up to the first that asks for an action. On the way of every order."""
+        calls = self.in_flight
+        actions = self.actions
+        for correlation, body in messages:
+            call = calls.pop(correlation, None)
+            kind: type[Any] = body.__class__
+            if call is None:
+                self._received_unasked(correlation, body, now_ns)
+            elif kind is call.expects:
+                # `conclude`, written out: what is in flight has no conclusion yet.
+                if kind is ExecuteReply:
+                    reply: OrderReply = body.reply
+                    if reply.sequence > (self.last_sequence or 0):
+                        self.last_sequence = reply.sequence
+                    call.conclusion = Replied(reply, body.duplicate, correlation)
+                else:
+                    call.conclusion = Replied(body, getattr(body, "duplicate", False), correlation)
+                if call.wake is not None:
+                    call.wake(call)
+                continue
+            elif kind is Refusal:
+                self._refused(call, body, now_ns)
             else:
-                call.conclusion = Replied(body, getattr(body, "duplicate", False), correlation)
-            wake = call.wake
-            if wake is not None:
-                wake(call)
-        elif kind is Refusal:
-            self._refused(call, body, now_ns)
-        else:
-            call.conclude(Unknown(f"the engine answered with {kind.__name__}, which answers something else"))
-            self.carrier_lost(f"an answer of the wrong kind: {kind.__name__}", now_ns())
+                call.conclude(Unknown(f"the engine answered with {kind.__name__}, which answers something else"))
+                self.carrier_lost(f"an answer of the wrong kind: {kind.__name__}", now_ns())
+            if actions:
+                return
 
     def _refused(self, call: Call, refusal: Refusal, now_ns: Callable[[], int]) -> None:
         conclusion = self._other_journal(refusal.journal_id) or Refused(refusal.code, refusal.message, refusal.field)
@@ -280,7 +299,7 @@ class FastPathCore:
         self._failures = 0
         limit = welcome.limits.max_in_flight
         self._window = min(self._config.max_in_flight, limit) if limit else self._config.max_in_flight
-        self._max_message_bytes = welcome.limits.max_message_bytes or UNLIMITED
+        self.max_message_bytes = welcome.limits.max_message_bytes or UNLIMITED
         self.actions.append(
             Tell(PathConnected(journal_id=self.journal_id, epoch=self.epoch, connection=self.connection))
         )

@@ -74,16 +74,15 @@ class Driver:
 
     def bring(self, messages: list[tuple[int, Any]]) -> None:
         """Feed the core what a carrier that pushes has received and decoded: correlation numbers and bodies."""
-        take = self.core.take
-        actions = self.core.actions
-        carrier = self.carrier
-        for correlation, body in messages:
-            take(correlation, body, time.monotonic_ns)
-            if actions:
-                self.act()
-                # As in `drain`.
-                if carrier is not self.carrier:
-                    return
+        core, carrier = self.core, self.carrier
+        left = iter(messages)
+        core.take_all(left, time.monotonic_ns)
+        while core.actions:
+            self.act()
+            # As in `drain`.
+            if carrier is not self.carrier:
+                return
+            core.take_all(left, time.monotonic_ns)
 
     def look(self) -> bool:
         """Feed the core all there is: messages first, so that what came before a loss still counts; then events.
