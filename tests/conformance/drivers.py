@@ -1,4 +1,4 @@
-"""Six implementations of one contract, behind one blocking face, so that each test is written once."""
+"""Ten implementations of one contract, behind one blocking face, so that each test is written once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -124,11 +125,28 @@ class BlockingDriver(AbstractContextManager[Any]):
         self._client.close()
 
 
-IMPLEMENTATIONS: dict[str, Callable[[BridgeConfig], AbstractContextManager[Any]]] = {
-    "zmq-blocking": lambda config: BlockingDriver(transport.connect_blocking, config),
-    "zmq-async": lambda config: AsyncDriver(transport.connect, config),
-    "grpc-blocking": lambda config: BlockingDriver(fallback_grpc.connect_grpc_blocking, config),
-    "grpc-async": lambda config: AsyncDriver(fallback_grpc.connect_grpc, config),
-    "failover-blocking": lambda config: BlockingDriver(fallback_grpc.connect_blocking, config),
-    "failover-async": lambda config: AsyncDriver(fallback_grpc.connect, config),
+Opener = Callable[[BridgeConfig], AbstractContextManager[Any]]
+
+
+def _over(carrier: str, connect: Callable[[BridgeConfig], Any]) -> Callable[[BridgeConfig], Any]:
+    return lambda config: connect(BridgeConfig.of(config, carrier=carrier))
+
+
+def _over_each_carrier() -> dict[str, Opener]:
+    """The fast path and failover, over both carriers: `zmq` and `failover` are native, `...-pyzmq` are libzmq's."""
+    openers: dict[str, Opener] = {}
+    for name, connect, connect_blocking in (
+        ("zmq", transport.connect, transport.connect_blocking),
+        ("failover", fallback_grpc.connect, fallback_grpc.connect_blocking),
+    ):
+        for suffix, carrier in (("", "native"), ("-pyzmq", "pyzmq")):
+            openers[f"{name}-async{suffix}"] = partial(AsyncDriver, _over(carrier, connect))
+            openers[f"{name}-blocking{suffix}"] = partial(BlockingDriver, _over(carrier, connect_blocking))
+    return openers
+
+
+IMPLEMENTATIONS: dict[str, Opener] = {
+    "grpc-blocking": partial(BlockingDriver, fallback_grpc.connect_grpc_blocking),
+    "grpc-async": partial(AsyncDriver, fallback_grpc.connect_grpc),
+    **_over_each_carrier(),
 }
