@@ -51,6 +51,8 @@ class EngineProcess:
     zmq: str = "tcp://127.0.0.1:0"
     pub: str = "tcp://127.0.0.1:0"
     grpc: str = "127.0.0.1:0"
+    ready_deadline_s: float = READY_DEADLINE_S
+    """How long a start may take; a journal of millions of orders takes longer to read."""
     ready: dict[str, Any] = field(default_factory=dict[str, Any])
     _process: subprocess.Popen[bytes] | None = None
 
@@ -58,7 +60,7 @@ class EngineProcess:
         """Starts the engine and waits for its ready line; a restart keeps the ports of the first start.
 
         Raises:
-            EngineFailedError: it ended, or said nothing within 20 seconds.
+            EngineFailedError: it ended, or said nothing within `ready_deadline_s`.
         """
         command = [str(engine_binary()), "serve", "--zmq", self.zmq, "--pub", self.pub, "--grpc", self.grpc]
         command += ["--data-dir", str(self.data_dir), "--durability", self.durability, *self.arguments]
@@ -142,7 +144,7 @@ class EngineProcess:
 
     def _ready_line(self) -> bytes:
         assert self._process is not None and self._process.stdout is not None
-        line = _line_within(self._process.stdout, READY_DEADLINE_S)
+        line = _line_within(self._process.stdout, self.ready_deadline_s)
         if not line:
             self.kill()
             raise EngineFailedError(f"the engine did not get ready\n{self.last_log_lines()}")
