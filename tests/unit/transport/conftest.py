@@ -27,17 +27,18 @@ def engine() -> Iterator[FakeEngine]:
         yield fake
 
 
-@pytest.fixture(params=["blocking", "async"])
+@pytest.fixture(params=["blocking", "async", "blocking-pyzmq", "async-pyzmq"])
 def connected(request: pytest.FixtureRequest, engine: FakeEngine) -> Iterator[Callable[..., Any]]:
     """Connects a client to the engine; what it returns has a blocking face, whichever client it is."""
     opened: list[Any] = []
 
     def open_client(**settings: Any) -> Any:
         defaults: dict[str, Any] = {"zmq_endpoint": engine.endpoint, "reconnect_max_ms": 50}
+        if request.param.endswith("-pyzmq"):
+            defaults["carrier"] = "pyzmq"
         config = BridgeConfig(**(defaults | settings))
-        driver: Any = (
-            BlockingDriver(connect_blocking, config) if request.param == "blocking" else AsyncDriver(connect, config)
-        )
+        blocking = request.param.startswith("blocking")
+        driver: Any = BlockingDriver(connect_blocking, config) if blocking else AsyncDriver(connect, config)
         client = driver.__enter__()
         opened.append(driver)
         return client
