@@ -65,7 +65,8 @@ def unequal_in_group(group: Group, rows: list[Measured]) -> list[str]:
         # What is no engine has no durability: floors and echoes, whose names say so.
         "durability": {one.row.name: one.facts.durability for one in with_engine if one.facts},
         "payload": {one.row.name: one.facts.payload for one in carrying if one.facts},
-        "bytes of a floor's messages": _sizes(rows),
+        "request_bytes": {name: sizes[0] for name, sizes in _sizes(rows).items()},
+        "reply_bytes": {name: sizes[1] for name, sizes in _sizes(rows).items()},
     }
     return [
         f"{group.name}: rows differ in {what}: {values}"

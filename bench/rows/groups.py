@@ -14,6 +14,9 @@ _CODEC_LONG = Effort(rounds=100, calls=50, lead_in_calls=5, warm_up_calls=100)
 _MANY = Effort(rounds=10, calls=2, lead_in_calls=1, warm_up_calls=2)
 _MANY_LONG = Effort(rounds=40, calls=5, lead_in_calls=1, warm_up_calls=5)
 
+# Each codec and each batch has its own.
+_SIZES = frozenset({"request_bytes", "reply_bytes"})
+
 FLOOR_TCP, FLOOR_UNIX = "floor-tcp-spin", "floor-unix-spin"
 
 ONE_TCP_OS = Group(
@@ -42,15 +45,15 @@ ONE_IPC_ALWAYS = Group(
     _ONE_SYNCED_LONG,
     reference=FLOOR_UNIX,
 )
-CODEC_BUILD = Group("codec-build", "Codecs: bytes from an order object", _CODEC, _CODEC_LONG)
-CODEC_READ = Group("codec-read", "Codecs: every field of a reply, from bytes", _CODEC, _CODEC_LONG)
+CODEC_BUILD = Group("codec-build", "Codecs: bytes from an order object", _CODEC, _CODEC_LONG, varies=_SIZES)
+CODEC_READ = Group("codec-read", "Codecs: every field of a reply, from bytes", _CODEC, _CODEC_LONG, varies=_SIZES)
 THROUGHPUT = Group(
     "throughput",
     "Throughput of one client process, every reply field read",
     _MANY,
     _MANY_LONG,
     grpc_reference="grpc-stream-aio",
-    varies=frozenset({"durability"}),
+    varies=_SIZES | {"durability"},
 )
 
 GROUPS = [ONE_TCP_OS, ONE_IPC_OS, ONE_TCP_ALWAYS, ONE_IPC_ALWAYS, CODEC_BUILD, CODEC_READ, THROUGHPUT]
