@@ -49,13 +49,13 @@ fn echo(mut stream: TcpStream, subscribers: &Publishers) -> Result<(), Box<dyn E
         if !read_some(&mut stream, &mut connection)? {
             return Ok(());
         }
-        while let Some(event) = connection.poll() {
-            if let Event::Message(message) = event {
-                let parts: Vec<&[u8]> = (0..message.count()).filter_map(|index| message.get(index)).collect();
-                connection.send_parts(&parts)?;
-                if let (Some(body), Ok(all)) = (message.single(), subscribers.lock()) {
-                    all.iter().for_each(|subscriber| drop(subscriber.send(body.to_vec())));
-                }
+        while let Some(event) = connection.poll()? {
+            let Event::Message(message) = event else { continue };
+            let parts: Vec<Vec<u8>> =
+                (0..message.count()).filter_map(|index| message.get(index)).map(Vec::from).collect();
+            connection.send_parts(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+            if let ([body], Ok(all)) = (&parts[..], subscribers.lock()) {
+                all.iter().for_each(|subscriber| drop(subscriber.send(body.clone())));
             }
         }
     }
@@ -76,10 +76,10 @@ fn publish(mut stream: TcpStream, messages: &Receiver<Vec<u8>>) -> Result<(), Bo
         if !read_some(&mut stream, &mut connection)? {
             return Ok(());
         }
-        while let Some(event) = connection.poll() {
+        while let Some(event) = connection.poll()? {
             match event {
-                Event::Subscribe(topic) => wanted.add(&topic)?,
-                Event::Unsubscribe(topic) => wanted.remove(&topic),
+                Event::Subscribe(topic) => wanted.add(topic)?,
+                Event::Unsubscribe(topic) => wanted.remove(topic),
                 Event::HandshakeDone | Event::Message(_) => {}
             }
         }
@@ -89,7 +89,7 @@ fn publish(mut stream: TcpStream, messages: &Receiver<Vec<u8>>) -> Result<(), Bo
 fn write_all(stream: &mut TcpStream, connection: &mut ServerConnection) -> Result<(), Box<dyn Error>> {
     while connection.pending_output_bytes() > 0 {
         let written = stream.write(connection.output())?;
-        connection.advance(written)?;
+        connection.advance(written);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bridge_core::{Command, ReasonCode};
-use bridge_wire::codec::{ClientMessage, DecodeError, Encoder, OrderFields, decode_request};
+use bridge_wire::codec::{ClientMessage, DecodeError, Encoder, Incoming, OrderFields, decode_request};
 use bridge_wire::limits::DecodeLimits;
 use flatbuffers::FlatBufferBuilder;
 use proptest::prelude::*;
@@ -152,4 +152,69 @@ proptest! {
         bytes.truncate(cut.index(bytes.len()));
         let _ = decode_request(&bytes, &LIMITS);
     }
+}
+
+/// Orders with and without each field, alone and in batches, and a message without an order.
+fn requests() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof![Just(String::new()), "[a-z]{1,30}"];
+    let entries = prop::collection::vec((text.clone(), text.clone()), 0..4);
+    let number = prop::option::of((any::<i64>(), any::<i8>()));
+    let order = (text.clone(), text.clone(), text, entries, number, prop::option::of(0..4_u8), 0..2_u16);
+    let orders = prop::collection::vec(order, 0..5);
+    (orders, any::<bool>(), any::<u64>()).prop_map(|(orders, batch, correlation)| {
+        let mut encoder = Encoder::new();
+        let metadata: Vec<Vec<(&str, &str)>> =
+            orders.iter().map(|order| order.3.iter().map(|(key, value)| (&**key, &**value)).collect()).collect();
+        let fields = orders.iter().zip(&metadata).map(|((id, symbol, account, _, number, kind, version), metadata)| {
+            let quantity = number.map(|(mantissa, exponent)| bridge_core::Decimal { mantissa, exponent });
+            OrderFields {
+                order_id: id,
+                symbol,
+                account,
+                metadata,
+                quantity,
+                price: quantity,
+                order_type: *kind,
+                side: *kind,
+                timestamp_ns: kind.map(i64::from),
+                contract_version: *version,
+                ..OrderFields::default()
+            }
+        });
+        let fields: Vec<OrderFields<'_>> = fields.collect();
+        match &fields[..] {
+            [] => encoder.health_check(correlation, "journal", "").to_vec(),
+            [order] if !batch => encoder.execute_order(correlation, "journal", order).to_vec(),
+            orders => {
+                encoder.begin_batch();
+                orders.iter().for_each(|order| encoder.add_order(order));
+                encoder.end_batch(correlation, "").to_vec()
+            }
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_request_read_into_used_memory_is_the_one_read_into_new(messages in prop::collection::vec(requests(), 1..12)) {
+        let mut incoming = Incoming::new();
+        for bytes in messages {
+            let envelope = decode_request(&bytes, &LIMITS).unwrap();
+            incoming.read(&bytes, &LIMITS).unwrap();
+            prop_assert_eq!(
+                (incoming.correlation, &*incoming.journal_id, &incoming.body),
+                (envelope.correlation, envelope.journal_id, &envelope.body)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_is_refused_by_both_and_the_next_request_is_read() {
+    let mut incoming = Incoming::new();
+    for bytes in [&b"no envelope"[..], &empty_body(250), &empty_body(13), &empty_body(0)] {
+        assert_eq!(incoming.read(bytes, &LIMITS).unwrap_err(), decode_request(bytes, &LIMITS).unwrap_err());
+    }
+    incoming.read(&order_message(&OrderFields { order_id: "a", ..Default::default() }), &LIMITS).unwrap();
+    assert!(matches!(incoming.body, ClientMessage::Command(Command::Execute(order)) if order.order_id == "a"));
 }

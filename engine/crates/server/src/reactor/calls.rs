@@ -1,10 +1,14 @@
 //! Who waits for which reply, and what gRPC hands over.
 
-use super::{Reactor, drain::Phase, publisher::QuoteStream, slab::Key, utc_now};
+use super::{Reactor, drain::Phase, peer::Peer, publisher::QuoteStream, slab::Key, utc_now};
 use crate::grpc::{self, Answer, SubscriptionItem};
 use bridge_core::{ReasonCode, Rejection};
 use bridge_sequencer::{Origin, Path, Reply, Request, Token};
-use std::sync::{Arc, OnceLock};
+use bridge_wire::codec::ClientMessage;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Without authentication every client is this principal.
@@ -53,12 +57,41 @@ pub fn shutting_down() -> Rejection {
 }
 
 impl Reactor {
-    /// Hands a request to the sequencer; its reply finds the waiter.
-    pub(super) fn submit(&mut self, waiter: Waiter, path: Path, session_id: Arc<str>, request: Request) {
+    /// Hands a request of gRPC to the sequencer; its reply finds the waiter.
+    fn submit_call(&mut self, waiter: Waiter, session_id: Arc<str>, request: Request) {
         let token = Token(self.waiters.insert(waiter).to_u64());
-        let origin = Origin { principal: self.principal.clone(), path, session_id };
+        let origin = Origin { principal: self.principal.clone(), path: Path::Grpc, session_id };
         self.submitted = true;
         self.parts.sequencer.submit(token, &origin, &request, utc_now());
+    }
+
+    /// Hands a request of a connection to the sequencer; its reply finds the waiter.
+    pub(super) fn submit_of_peer(&mut self, key: Key, waiter: Waiter, request: &Request) {
+        let Some(client) = self.peers.get_mut(key).and_then(Peer::client) else { return };
+        let Some(origin) = &client.origin else { return };
+        client.in_flight += 1;
+        let token = Token(self.waiters.insert(waiter).to_u64());
+        self.submitted = true;
+        self.parts.sequencer.submit(token, origin, request, utc_now());
+    }
+
+    /// Hands over the request that was read, and takes its memory back for the next.
+    pub(super) fn submit_incoming(&mut self, key: Key, correlation: u64) {
+        let request = match std::mem::replace(&mut self.incoming.body, ClientMessage::Health) {
+            ClientMessage::Command(command) => Request::Command(command),
+            ClientMessage::ExecuteBatch(orders) => Request::ExecuteBatch(orders),
+            ClientMessage::GetOrder(get) => {
+                Request::GetOrder { account: get.account, order_id: get.order_id, fence: get.fence }
+            }
+            _ => return,
+        };
+        self.spin_until = Instant::now() + self.parts.spin;
+        self.submit_of_peer(key, Waiter::Peer { peer: key, correlation }, &request);
+        self.incoming.body = match request {
+            Request::Command(command) => ClientMessage::Command(command),
+            Request::ExecuteBatch(orders) => ClientMessage::ExecuteBatch(orders),
+            _ => return,
+        };
     }
 
     /// Takes what gRPC has handed over.
@@ -81,7 +114,7 @@ impl Reactor {
             }
             order if self.phase != Phase::Serving => refuse(order, &shutting_down()),
             grpc::Order::Call { session_id, request, answer } => {
-                self.submit(Waiter::Call(answer), Path::Grpc, session_id, request);
+                self.submit_call(Waiter::Call(answer), session_id, request);
             }
             order if self.streams() >= self.most_streams() => {
                 let message = "there are as many streams as the engine takes; end some, or use another engine";
@@ -89,7 +122,7 @@ impl Reactor {
             }
             grpc::Order::Subscribe { session_id, request, opened, items, end } => {
                 let waiter = Waiter::Stream(StreamWaiter { opened, items, end });
-                self.submit(waiter, Path::Grpc, session_id, request);
+                self.submit_call(waiter, session_id, request);
             }
             grpc::Order::StreamMarketData { symbols, quotes, opened } => {
                 self.publisher.add_stream(QuoteStream { symbols, quotes });

@@ -2,78 +2,69 @@
 
 use super::{
     CONTRACT_VERSION, Reactor,
-    calls::{Waiter, shutting_down},
+    calls::shutting_down,
     drain::Phase,
     peer::{Ending, Peer},
     slab::Key,
 };
 use crate::grpc::is_session_id;
 use bridge_core::{ReasonCode, Rejection};
-use bridge_sequencer::{HealthReport, HealthStatus, Path, Request};
+use bridge_sequencer::{HealthReport, HealthStatus, Origin, Path};
 use bridge_wire::{
     DEFAULT_ACCOUNT, PROTOCOL_VERSION,
-    codec::{ClientMessage, HealthReply, Hello, MessageLimits, ServingStatus, Welcome, decode_request},
+    codec::{ClientMessage, DecodeError, HealthReply, Hello, Incoming, MessageLimits, ServingStatus, Welcome},
+    limits::DecodeLimits,
     zmtp::Parts,
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 impl Reactor {
-    /// One message of a client: decoded, checked, and handed to the sequencer, or refused.
-    pub(super) fn take_message(&mut self, key: Key, parts: &Parts) {
+    /// One message of a client, read into `incoming`: checked, and handed to the sequencer, or refused.
+    pub(super) fn take_message(&mut self, key: Key, read: Result<(), DecodeError>) {
         let refused = match self.peers.get_mut(key) {
             Some(peer) if peer.ending == Ending::No => peer.refused,
             _ => return,
         };
-        let Some(bytes) = parts.single() else {
-            let message = format!("a message of {} parts; each message is one part", parts.count());
-            return self.refuse_bad(key, 0, &Rejection::new(ReasonCode::MalformedMessage, "", message));
-        };
-        match decode_request(bytes, &self.decode_limits) {
-            Ok(envelope) if refused => self.refuse_connection(key, envelope.correlation),
-            Ok(envelope) => self.take_request(key, envelope.correlation, envelope.journal_id, envelope.body),
+        match read {
+            Ok(()) if refused => self.refuse_connection(key, self.incoming.correlation),
+            Ok(()) => self.take_request(key, self.incoming.correlation),
             Err(error) => self.refuse_bad(key, error.correlation, &error.rejection),
         }
     }
 
-    fn take_request(&mut self, key: Key, correlation: u64, journal_id: &str, message: ClientMessage) {
+    fn take_request(&mut self, key: Key, correlation: u64) {
         let Some(client) = self.peers.get_mut(key).and_then(Peer::client) else { return };
-        let session_id = client.session_id.clone();
-        let in_flight = client.in_flight;
-        let message = match (message, session_id) {
-            (ClientMessage::Hello(hello), _) => return self.hello(key, correlation, &hello),
-            (_, None) => {
-                let message = "say Hello first: it names the protocol version and the session";
-                return self.refuse(key, correlation, &Rejection::new(ReasonCode::HelloRequired, "", message));
-            }
-            (message, Some(session_id)) => (message, session_id),
-        };
-        let (message, session_id) = message;
-        if journal_id != &*self.journal_id && (!journal_id.is_empty() || changes_state(&message)) {
-            return self.refuse_journal(key, correlation, journal_id);
+        let (greeted, in_flight) = (client.origin.is_some(), client.in_flight);
+        if let ClientMessage::Hello(hello) = &mut self.incoming.body {
+            let hello = std::mem::take(hello);
+            return self.hello(key, correlation, &hello);
         }
-        let request = match message {
-            ClientMessage::Health => return self.send_health(key, correlation),
-            ClientMessage::Unsubscribe { subscription } => return self.unsubscribe(key, correlation, subscription),
-            _ if self.phase != Phase::Serving => return self.refuse(key, correlation, &shutting_down()),
+        if !greeted {
+            let message = "say Hello first: it names the protocol version and the session";
+            return self.refuse(key, correlation, &Rejection::new(ReasonCode::HelloRequired, "", message));
+        }
+        let named = &self.incoming.journal_id;
+        if **named != *self.journal_id && (!named.is_empty() || changes_state(&self.incoming.body)) {
+            let named = named.clone();
+            return self.refuse_journal(key, correlation, &named);
+        }
+        match &mut self.incoming.body {
+            ClientMessage::Health => self.send_health(key, correlation),
+            ClientMessage::Unsubscribe { subscription } => {
+                let subscription = *subscription;
+                self.unsubscribe(key, correlation, subscription);
+            }
+            _ if self.phase != Phase::Serving => self.refuse(key, correlation, &shutting_down()),
             _ if in_flight >= self.parts.limits.max_in_flight => {
                 let message = "this connection has as many unanswered requests as it may";
-                return self.refuse(key, correlation, &Rejection::new(ReasonCode::Busy, "", message));
+                self.refuse(key, correlation, &Rejection::new(ReasonCode::Busy, "", message));
             }
             ClientMessage::Subscribe(subscribe) => {
-                return self.subscribe(key, correlation, session_id, subscribe);
+                let subscribe = std::mem::take(subscribe);
+                self.subscribe(key, correlation, subscribe);
             }
-            ClientMessage::Command(command) => Request::Command(command),
-            ClientMessage::ExecuteBatch(orders) => Request::ExecuteBatch(orders),
-            ClientMessage::GetOrder(get) => {
-                Request::GetOrder { account: get.account, order_id: get.order_id, fence: get.fence }
-            }
-            ClientMessage::Hello(_) => return,
-        };
-        if let Some(client) = self.peers.get_mut(key).and_then(Peer::client) {
-            client.in_flight += 1;
+            _ => self.submit_incoming(key, correlation),
         }
-        self.spin_until = Instant::now() + self.parts.spin;
-        self.submit(Waiter::Peer { peer: key, correlation }, Path::Zmq, session_id, request);
     }
 
     fn hello(&mut self, key: Key, correlation: u64, hello: &Hello) {
@@ -90,7 +81,8 @@ impl Reactor {
         }
         let welcome = self.welcome(&hello.account);
         if let Some(client) = self.peers.get_mut(key).and_then(Peer::client) {
-            client.session_id = Some(Arc::from(hello.session_id.as_str()));
+            let session_id = Arc::from(hello.session_id.as_str());
+            client.origin = Some(Origin { principal: self.principal.clone(), path: Path::Zmq, session_id });
         }
         let bytes = self.encoder.welcome(correlation, &welcome);
         send(&mut self.peers, key, bytes);
@@ -185,6 +177,17 @@ impl Reactor {
         let bytes = self.encoder.refusal(correlation, rejection, versions, journal_id);
         send(&mut self.peers, key, bytes);
         self.unwritten(key);
+    }
+}
+
+/// Reads a message of a client into `incoming`.
+pub(super) fn read(parts: &Parts<'_>, limits: &DecodeLimits, incoming: &mut Incoming) -> Result<(), DecodeError> {
+    match parts.single() {
+        Some(bytes) => incoming.read(bytes, limits),
+        None => {
+            let message = format!("a message of {} parts; each message is one part", parts.count());
+            Err(DecodeError { correlation: 0, rejection: Rejection::new(ReasonCode::MalformedMessage, "", message) })
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Reactor,
+    clients::read,
     drain::Phase,
     listener::{Service, Stream},
     peer::{Ending, Peer, Read, Role},
@@ -117,16 +118,28 @@ impl Reactor {
 
     /// Handles what the connection's ZMTP state has for us.
     pub(super) fn take_events(&mut self, key: Key) {
-        while let Some(event) = self.peers.get_mut(key).and_then(|peer| peer.zmtp.poll()) {
-            match event {
-                Event::HandshakeDone => self.handshake_done(key),
-                Event::Message(parts) => self.take_message(key, &parts),
-                Event::Subscribe(prefix) => self.subscribe_topic(key, &prefix),
-                Event::Unsubscribe(prefix) => {
-                    if let Some(Peer { role: Role::Subscriber(topics), .. }) = self.peers.get_mut(key) {
-                        topics.remove(&prefix);
+        while let Some(peer) = self.peers.get_mut(key) {
+            match peer.zmtp.poll() {
+                Ok(None) => return,
+                Ok(Some(Event::Message(parts))) => {
+                    let read = read(&parts, &self.decode_limits, &mut self.incoming);
+                    self.take_message(key, read);
+                }
+                Ok(Some(Event::HandshakeDone)) => self.handshake_done(key),
+                Ok(Some(Event::Subscribe(prefix))) => {
+                    let taken = if let Role::Subscriber(topics) = &mut peer.role { topics.add(prefix) } else { Ok(()) };
+                    if let Err(error) = taken {
+                        let from = peer.from.clone();
+                        self.log.bad_input(&from, &error.to_string());
+                        self.end_peer(key);
                     }
                 }
+                Ok(Some(Event::Unsubscribe(prefix))) => {
+                    if let Role::Subscriber(topics) = &mut peer.role {
+                        topics.remove(prefix);
+                    }
+                }
+                Err(error) => return self.end_with(key, &error),
             }
         }
     }
@@ -136,15 +149,6 @@ impl Reactor {
         if let Some(Peer { role: Role::Subscriber(_), refused: true, from, .. }) = self.peers.get_mut(key) {
             let from = from.clone();
             self.log.bad_input(&from, "too many connections: refused");
-            self.end_peer(key);
-        }
-    }
-
-    fn subscribe_topic(&mut self, key: Key, prefix: &[u8]) {
-        let Some(Peer { role: Role::Subscriber(topics), from, .. }) = self.peers.get_mut(key) else { return };
-        if let Err(error) = topics.add(prefix) {
-            let from = from.clone();
-            self.log.bad_input(&from, &error.to_string());
             self.end_peer(key);
         }
     }

@@ -4,7 +4,7 @@ use crate::{failure::Failure, settings::Endpoint};
 use rustix::fd::{AsFd, BorrowedFd};
 use std::{
     fs, io,
-    io::{IoSlice, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     os::unix::{
         fs::FileTypeExt as _,
@@ -154,10 +154,10 @@ impl Stream {
     ///
     /// # Errors
     /// `WouldBlock` when it takes nothing; else the connection is broken.
-    pub fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write_vectored(parts),
-            Self::Unix(stream) => stream.write_vectored(parts),
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
         }
     }
 

@@ -33,7 +33,11 @@ use crate::{
 use bridge_core::{ReasonCode, UtcNanos};
 use bridge_journal::RealDisk;
 use bridge_sequencer::{Durability, HealthReport, HealthStatus, Sequencer};
-use bridge_wire::{codec::Encoder, limits::DecodeLimits, zmtp::ZmtpLimits};
+use bridge_wire::{
+    codec::{Encoder, Incoming},
+    limits::DecodeLimits,
+    zmtp::ZmtpLimits,
+};
 use calls::Waiter;
 use drain::Phase;
 use peer::Peer;
@@ -101,6 +105,8 @@ pub struct Reactor {
     subscriptions: UpdateSubscriptions,
     publisher: Publisher,
     encoder: Encoder,
+    /// The request that was read last; the next is read into its memory.
+    incoming: Incoming,
     decode_limits: DecodeLimits,
     zmtp_limits: ZmtpLimits,
     log: BoundedLog,
@@ -162,6 +168,7 @@ impl Reactor {
             subscriptions: UpdateSubscriptions::new(),
             publisher,
             encoder: Encoder::new(),
+            incoming: Incoming::new(),
             decode_limits: DecodeLimits { max_message_bytes: bytes, max_batch_orders: orders },
             zmtp_limits: ZmtpLimits {
                 max_message_bytes: limits.max_message_bytes,

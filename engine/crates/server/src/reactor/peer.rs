@@ -4,12 +4,9 @@ use super::{
     listener::{Service, Stream},
     poller::Interest,
 };
+use bridge_sequencer::Origin;
 use bridge_wire::zmtp::{ServerConnection, SocketRole, Subscriptions, ZmtpLimits};
-use std::{
-    io::{self, IoSlice},
-    sync::Arc,
-    time::Instant,
-};
+use std::{io, time::Instant};
 
 /// What the peer is.
 pub enum Role {
@@ -22,8 +19,8 @@ pub enum Role {
 /// A connection that sends requests.
 #[derive(Default)]
 pub struct Client {
-    /// Set by Hello: the session it belongs to.
-    pub session_id: Option<Arc<str>>,
+    /// Set by Hello: who asks, in which session.
+    pub origin: Option<Origin>,
     /// Requests that are not answered yet.
     pub in_flight: usize,
     /// Update subscriptions.
@@ -111,7 +108,7 @@ impl Peer {
     /// Whether it is a ZMTP peer, and has said Hello if that is expected of it: subscribers say nothing.
     pub fn is_introduced(&self) -> bool {
         let greeted = match &self.role {
-            Role::Client(client) => client.session_id.is_some(),
+            Role::Client(client) => client.origin.is_some(),
             Role::Subscriber(_) => true,
         };
         greeted && self.zmtp.is_ready()
@@ -130,13 +127,9 @@ impl Peer {
     /// Writes what waits, as far as the socket takes it. False: the connection is broken.
     pub fn write(&mut self) -> bool {
         while self.zmtp.pending_output_bytes() > 0 {
-            match self.stream.write_vectored(&[IoSlice::new(self.zmtp.output())]) {
+            match self.stream.write(self.zmtp.output()) {
                 Ok(0) => return false,
-                Ok(count) => {
-                    if self.zmtp.advance(count).is_err() {
-                        return false;
-                    }
-                }
+                Ok(count) => self.zmtp.advance(count),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return e.kind() == io::ErrorKind::WouldBlock,
             }

@@ -9,7 +9,7 @@ use super::{
     updates::{Sink, Subscription},
 };
 use bridge_core::{OrderUpdate, ReasonCode, Rejection, Replay};
-use bridge_sequencer::{Output, Path, Reply, Request, Token};
+use bridge_sequencer::{Output, Reply, Request, Token};
 use bridge_wire::codec::Subscribe;
 use std::sync::Arc;
 
@@ -75,18 +75,17 @@ impl Reactor {
     }
 
     /// Asks for a subscription of a connection.
-    pub(super) fn subscribe(&mut self, key: Key, correlation: u64, session_id: Arc<str>, asked: Subscribe) {
+    pub(super) fn subscribe(&mut self, key: Key, correlation: u64, asked: Subscribe) {
         let most = self.parts.limits.max_subscriptions;
         let Some(client) = self.peers.get_mut(key).and_then(Peer::client) else { return };
         if client.subscriptions >= most {
             let message = format!("this connection has {most} subscriptions, as many as it may");
             return self.refuse(key, correlation, &Rejection::new(ReasonCode::TooManySubscriptions, "", message));
         }
-        client.in_flight += 1;
         client.subscriptions += 1;
         let Subscribe { account, resume_from, accept_gaps } = asked;
         let waiter = Waiter::PeerSubscription { peer: key, correlation, resume_from };
-        self.submit(waiter, Path::Zmq, session_id, Request::Subscribe { account, resume_from, accept_gaps });
+        self.submit_of_peer(key, waiter, &Request::Subscribe { account, resume_from, accept_gaps });
     }
 
     fn open_subscription(&mut self, peer: Key, correlation: u64, resume_from: Option<u64>, reply: Reply) {

@@ -7,6 +7,7 @@ mod encode_reply;
 mod encode_request;
 mod encoder;
 mod frame;
+mod incoming;
 mod message;
 mod order;
 mod request;
@@ -14,6 +15,7 @@ mod request;
 pub use encode_request::OrderFields;
 pub use encoder::Encoder;
 pub use frame::{DecodeError, open};
+pub use incoming::Incoming;
 pub use message::{
     ClientMessage, Envelope, GetOrder, HealthReply, Hello, MarketData, MessageLimits, ServingStatus, Subscribe,
     SystemNotice, Welcome,

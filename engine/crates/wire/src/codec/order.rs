@@ -4,38 +4,59 @@ use crate::{DEFAULT_ACCOUNT, schema as fb};
 use bridge_core::{Decimal, Order, OrderType, Quote, ReasonCode, Rejection, Side, TimeInForce, TradingState};
 
 pub(super) fn order(table: Option<fb::TradeOrder<'_>>) -> Order {
+    let mut order = Order::default();
+    order_into(table, &mut order, &mut Vec::new());
+    order
+}
+
+/// Texts of metadata that can be used again.
+pub(super) type SpareEntries = Vec<(String, String)>;
+
+/// Reads an order into the memory of a former one, of which nothing stays.
+pub(super) fn order_into(table: Option<fb::TradeOrder<'_>>, order: &mut Order, spare: &mut SpareEntries) {
     let Some(table) = table else {
         // Nothing given: `apply` answers that the id is missing.
-        return Order { account: account(None), contract_version: crate::CONTRACT_VERSION, ..Order::default() };
+        *order = Order { account: account(None), contract_version: crate::CONTRACT_VERSION, ..Order::default() };
+        return;
     };
     let mut defect = None;
-    let order_type = table.order_type().and_then(|given| known("order_type", order_type(given), &mut defect));
-    let side = table.side().and_then(|given| known("side", side(given), &mut defect));
-    let time_in_force =
-        table.time_in_force().and_then(|given| known("time_in_force", time_in_force(given), &mut defect));
-    Order {
-        order_id: text(table.order_id()),
-        account: account(table.account()),
-        symbol: text(table.symbol()),
-        order_type,
-        side,
-        quantity: decimal(table.quantity()),
-        price: decimal(table.price()),
-        stop_loss: decimal(table.stop_loss()),
-        take_profit: decimal(table.take_profit()),
-        timestamp_ns: table.timestamp_ns(),
-        metadata: metadata(&table),
-        time_in_force: time_in_force.unwrap_or_default(),
-        expires_at_ns: table.expires_at_ns(),
-        contract_version: table.contract_version(),
-        trace_context: text(table.trace_context()),
-        defect,
+    order.order_type = table.order_type().and_then(|given| known("order_type", order_type(given), &mut defect));
+    order.side = table.side().and_then(|given| known("side", side(given), &mut defect));
+    let given = table.time_in_force();
+    let time_in_force = given.and_then(|given| known("time_in_force", time_in_force(given), &mut defect));
+    order.time_in_force = time_in_force.unwrap_or_default();
+    text_into(table.order_id(), &mut order.order_id);
+    text_into(Some(account_name(table.account())), &mut order.account);
+    text_into(table.symbol(), &mut order.symbol);
+    order.quantity = decimal(table.quantity());
+    order.price = decimal(table.price());
+    order.stop_loss = decimal(table.stop_loss());
+    order.take_profit = decimal(table.take_profit());
+    order.timestamp_ns = table.timestamp_ns();
+    metadata_into(&table, &mut order.metadata, spare);
+    order.expires_at_ns = table.expires_at_ns();
+    order.contract_version = table.contract_version();
+    text_into(table.trace_context(), &mut order.trace_context);
+    order.defect = defect;
+}
+
+fn metadata_into(table: &fb::TradeOrder<'_>, metadata: &mut Vec<(String, String)>, spare: &mut SpareEntries) {
+    let entries = table.metadata().unwrap_or_default();
+    if metadata.len() > entries.len() {
+        spare.extend(metadata.drain(entries.len()..));
+    }
+    while metadata.len() < entries.len() {
+        metadata.push(spare.pop().unwrap_or_default());
+    }
+    for (entry, (key, value)) in entries.iter().zip(metadata) {
+        text_into(entry.key(), key);
+        text_into(entry.value(), value);
     }
 }
 
-fn metadata(table: &fb::TradeOrder<'_>) -> Vec<(String, String)> {
-    let entries = table.metadata().unwrap_or_default();
-    entries.iter().map(|entry| (text(entry.key()), text(entry.value()))).collect()
+fn text_into(given: Option<&str>, text: &mut String) {
+    text.clear();
+    text.push_str(given.unwrap_or_default());
 }
 
 pub(super) fn quote(table: fb::Quote<'_>) -> Quote {
@@ -56,7 +77,11 @@ pub(super) fn text(given: Option<&str>) -> String {
 }
 
 pub(super) fn account(given: Option<&str>) -> String {
-    given.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_ACCOUNT).to_owned()
+    account_name(given).to_owned()
+}
+
+fn account_name(given: Option<&str>) -> &str {
+    given.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_ACCOUNT)
 }
 
 pub(super) fn decimal(given: Option<&fb::Decimal>) -> Option<Decimal> {

@@ -1,10 +1,12 @@
 //! What a client asks, from a verified envelope.
 
 use super::frame::{DecodeError, open};
+use super::incoming::without_body;
 use super::message::{ClientMessage, Envelope, GetOrder, Hello, Subscribe};
 use super::order::{account, decimal, known, order, quote, text, trading_state};
 use crate::{DEFAULT_ACCOUNT, limits::DecodeLimits, schema as fb};
 use bridge_core::{CancelAllOrders, CancelOrder, Command, PublishQuotes, ReasonCode, ReplaceOrder, SetTradingState};
+use flatbuffers::{ForwardsUOffset, Vector};
 
 /// Reads one message part of a client. Values are converted, not validated: that is `apply`'s part.
 ///
@@ -18,7 +20,7 @@ pub fn decode_request<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Enve
     Ok(Envelope { correlation, journal_id: envelope.journal_id().unwrap_or_default(), body })
 }
 
-fn client_message(envelope: &fb::Envelope<'_>, limits: &DecodeLimits) -> Result<ClientMessage, DecodeError> {
+pub(super) fn client_message(envelope: &fb::Envelope<'_>, limits: &DecodeLimits) -> Result<ClientMessage, DecodeError> {
     let kind = envelope.body_type();
     let message = match kind {
         fb::Body::Hello => envelope.body_as_hello().map(hello),
@@ -47,7 +49,7 @@ fn client_message(envelope: &fb::Envelope<'_>, limits: &DecodeLimits) -> Result<
         fb::Body::HealthCheck => envelope.body_as_health_check().map(|_| ClientMessage::Health),
         other => return Err(not_for_an_engine(other, envelope.correlation())),
     };
-    message.ok_or_else(|| DecodeError::malformed(envelope.correlation(), "the envelope has no body"))
+    message.ok_or_else(|| without_body(envelope))
 }
 
 fn not_for_an_engine(kind: fb::Body, correlation: u64) -> DecodeError {
@@ -62,7 +64,7 @@ fn not_for_an_engine(kind: fb::Body, correlation: u64) -> DecodeError {
 }
 
 /// More entries than a message may have.
-struct TooMany {
+pub(super) struct TooMany {
     what: &'static str,
     given: usize,
     allowed: u32,
@@ -74,15 +76,24 @@ impl TooMany {
         if given > allowed as usize { Err(Self { what, given, allowed }) } else { Ok(()) }
     }
 
-    fn of(self, envelope: &fb::Envelope<'_>) -> DecodeError {
+    pub(super) fn of(self, envelope: &fb::Envelope<'_>) -> DecodeError {
         let message = format!("{} {}; at most {} are taken in one message", self.given, self.what, self.allowed);
         DecodeError::new(envelope.correlation(), ReasonCode::BatchTooLarge, message)
     }
 }
 
-fn execute_batch(body: fb::ExecuteBatch<'_>, limits: &DecodeLimits) -> Result<ClientMessage, TooMany> {
+/// The orders' tables.
+pub(super) type OrderTables<'a> = Vector<'a, ForwardsUOffset<fb::TradeOrder<'a>>>;
+
+/// The tables of a batch, if they are not too many.
+pub(super) fn orders_of<'a>(body: &fb::ExecuteBatch<'a>, limits: &DecodeLimits) -> Result<OrderTables<'a>, TooMany> {
     let orders = body.orders().unwrap_or_default();
     TooMany::check("orders", orders.len(), limits)?;
+    Ok(orders)
+}
+
+fn execute_batch(body: fb::ExecuteBatch<'_>, limits: &DecodeLimits) -> Result<ClientMessage, TooMany> {
+    let orders = orders_of(&body, limits)?;
     Ok(ClientMessage::ExecuteBatch(orders.iter().map(|table| order(Some(table))).collect()))
 }
 

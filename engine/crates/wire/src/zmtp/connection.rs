@@ -1,20 +1,18 @@
 //! One connection of a peer, as a state machine without sockets or timers.
 
-use super::error::ZmtpError;
-use bytes::BytesMut;
-use omq_proto::Message;
-use omq_proto::proto::{Command, Connection, ConnectionConfig, Event as CodecEvent, Role, SocketType};
+use super::{
+    commands::{Command, write_pong},
+    error::ZmtpError,
+    frames::{FLAG_MORE, FrameHeader, Parts, write_frame},
+    handshake::Handshake,
+};
 
-/// Most of a frame's flags byte (RFC 37): another part follows.
-const FLAG_MORE: u8 = 1;
-/// The length that follows is 8 bytes, not 1.
-const FLAG_LONG: u8 = 2;
-const MAX_SHORT_FRAME_BYTES: usize = 255;
-/// What omq-proto charges against the message limit for each part, besides its bytes.
+/// What each part is charged against the message limit, besides its bytes: an empty one is not for nothing.
 const PART_CHARGE_BYTES: usize = 64;
 /// So that a message of a few parts too many is still read, and refused by name, instead of closing the connection.
 const TOLERATED_PARTS: usize = 8;
-/// What the buffers keep between messages.
+/// What the buffers keep between messages of a busy connection; a quiet one gives all back
+/// ([`ServerConnection::release_memory`]).
 const KEPT_BUFFER_BYTES: usize = 256 << 10;
 
 /// The socket that the engine plays.
@@ -34,7 +32,7 @@ pub struct ZmtpLimits {
     pub max_handshake_bytes: usize,
     /// Bytes of one message.
     pub max_message_bytes: usize,
-    /// Above this many bytes of unwritten output the connection takes no more input.
+    /// Above this many bytes of unwritten output the connection takes no more input, and hands out none.
     pub pause_input_above_bytes: usize,
 }
 
@@ -44,48 +42,45 @@ impl Default for ZmtpLimits {
     }
 }
 
-/// What came in.
-#[derive(Debug)]
-pub enum Event {
+/// What came in. It lies in the connection's input buffer.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
     /// Messages may be sent from now on.
     HandshakeDone,
     /// A message of a Router's peer.
-    Message(Parts),
+    Message(Parts<'a>),
     /// A Publisher's peer wants topics that begin so.
-    Subscribe(Vec<u8>),
+    Subscribe(&'a [u8]),
     /// And no longer does.
-    Unsubscribe(Vec<u8>),
+    Unsubscribe(&'a [u8]),
 }
 
-/// The parts of one received message. It may hold on to a whole read buffer: copy what is kept.
-#[derive(Debug)]
-pub struct Parts(Message);
-
-impl Parts {
-    /// The only part, if there is exactly one.
-    pub fn single(&self) -> Option<&[u8]> {
-        if self.0.len() == 1 { self.0.part_slice(0) } else { None }
-    }
-
-    /// How many parts there are.
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// A part by its index.
-    pub fn get(&self, index: usize) -> Option<&[u8]> {
-        self.0.part_slice(index)
-    }
+/// What was read, by its place in the input.
+#[derive(Clone, Copy, Debug)]
+enum Traffic {
+    Message { first: usize, end: usize },
+    Topic { first: usize, end: usize, wanted: bool },
 }
 
 /// The engine's end of one connection.
+///
+/// The handshake is omq-proto's. Mechanism NULL puts frames on the wire as they are, so what follows is read and
+/// written here, in place and without an allocation per message. A mechanism that seals frames (CURVE) has to leave
+/// them to the codec.
 pub struct ServerConnection {
-    codec: Connection,
+    /// `None` once it is done.
+    handshake: Option<Box<Handshake>>,
+    /// The end of the handshake is to be told.
+    handshake_news: bool,
     role: SocketRole,
     limits: ZmtpLimits,
-    /// Read buffer, refilled in place once the messages cut out of it are gone.
-    input: BytesMut,
-    handshake_bytes: usize,
+    input: Vec<u8>,
+    /// Where in the input the message begins that is being read.
+    consumed: usize,
+    /// Behind the last of its frames that is all there.
+    scanned: usize,
+    /// What its parts so far count against the limit.
+    charged_bytes: usize,
     /// Bytes to write, from `written` on.
     output: Vec<u8>,
     written: usize,
@@ -95,31 +90,29 @@ pub struct ServerConnection {
 impl ServerConnection {
     /// A connection that was just accepted; its greeting is in [`ServerConnection::output`] already.
     pub fn new(role: SocketRole, limits: ZmtpLimits) -> Self {
-        let socket_type = match role {
-            SocketRole::Router => SocketType::Router,
-            SocketRole::Publisher => SocketType::Pub,
-        };
-        let codec_limit = limits.max_message_bytes.saturating_add(TOLERATED_PARTS * PART_CHARGE_BYTES);
-        let config = ConnectionConfig::new(Role::Server, socket_type).max_message_size(codec_limit);
-        let mut connection = Self {
-            codec: Connection::new(config),
+        let mut handshake = Box::new(Handshake::new(role, limits.max_handshake_bytes));
+        let mut output = Vec::new();
+        handshake.take_output(&mut output);
+        Self {
+            handshake: Some(handshake),
+            handshake_news: false,
             role,
             limits,
-            input: BytesMut::new(),
-            handshake_bytes: 0,
-            output: Vec::new(),
+            input: Vec::new(),
+            consumed: 0,
+            scanned: 0,
+            charged_bytes: 0,
+            output,
             written: 0,
             failed: false,
-        };
-        connection.take_codec_output();
-        connection
+        }
     }
 
     /// Takes what was read from the socket. [`ServerConnection::poll`] until `None` afterwards.
     ///
     /// # Errors
-    /// Any error ends the connection (see [`ZmtpError`]); messages that came before it can still be polled. Only
-    /// [`ZmtpError::InputPaused`] is the caller's own fault and changes nothing.
+    /// A handshake that fails ends the connection (see [`ZmtpError`]). [`ZmtpError::InputPaused`] is the caller's
+    /// own fault and changes nothing.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), ZmtpError> {
         if self.failed {
             return Err(ZmtpError::NotReady);
@@ -127,48 +120,36 @@ impl ServerConnection {
         if !self.accepts_input() {
             return Err(ZmtpError::InputPaused);
         }
+        let bytes = self.shake_hands(bytes)?;
+        self.drop_consumed();
         self.input.extend_from_slice(bytes);
-        let chunk = self.input.split().freeze();
-        let taken = self.codec.handle_input(chunk);
-        self.after_codec(taken)?;
-        self.check_handshake(bytes.len())?;
-        self.resume()
+        Ok(())
     }
 
-    /// The next event, oldest first.
-    pub fn poll(&mut self) -> Option<Event> {
-        while let Some(event) = self.codec.poll_event() {
-            let publisher = self.role == SocketRole::Publisher;
-            match event {
-                CodecEvent::HandshakeSucceeded { .. } => return Some(Event::HandshakeDone),
-                CodecEvent::Message(message) if !publisher => return Some(Event::Message(Parts(message))),
-                CodecEvent::Command(Command::Subscribe(topic)) if publisher => {
-                    return Some(Event::Subscribe(topic.to_vec()));
-                }
-                CodecEvent::Command(Command::Cancel(topic)) if publisher => {
-                    return Some(Event::Unsubscribe(topic.to_vec()));
-                }
-                // Commands that mean nothing to this socket are ignored, as RFC 37 asks.
-                _ => {}
+    /// The next event, oldest first. `None`: more input is needed, or output has to be written first.
+    ///
+    /// # Errors
+    /// Any error ends the connection; all that came before it was handed out.
+    #[inline]
+    pub fn poll(&mut self) -> Result<Option<Event<'_>>, ZmtpError> {
+        if std::mem::take(&mut self.handshake_news) {
+            return Ok(Some(Event::HandshakeDone));
+        }
+        match self.next_traffic() {
+            Ok(Some(traffic)) => Ok(Some(self.event(traffic))),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                self.failed = true;
+                Err(error)
             }
         }
-        while let Some(message) = self.codec.poll_message() {
-            match self.role {
-                SocketRole::Router => return Some(Event::Message(Parts(message))),
-                SocketRole::Publisher => {
-                    if let Some(event) = subscription_message(&message) {
-                        return Some(event);
-                    }
-                }
-            }
-        }
-        None
     }
 
     /// Queues a message of one part.
     ///
     /// # Errors
     /// [`ZmtpError::NotReady`] before the handshake is done.
+    #[inline]
     pub fn send(&mut self, part: &[u8]) -> Result<(), ZmtpError> {
         self.send_parts(&[part])
     }
@@ -178,20 +159,11 @@ impl ServerConnection {
     /// # Errors
     /// [`ZmtpError::NotReady`] before the handshake is done.
     pub fn send_parts(&mut self, parts: &[&[u8]]) -> Result<(), ZmtpError> {
-        if !self.codec.is_ready() {
+        if !self.is_ready() {
             return Err(ZmtpError::NotReady);
         }
-        // Mechanism NULL puts frames on the wire as they are, so they are written here without the codec's
-        // allocations. A mechanism that seals frames (CURVE) must go through the codec instead.
         for (index, part) in parts.iter().enumerate() {
-            let more = if index + 1 < parts.len() { FLAG_MORE } else { 0 };
-            if part.len() <= MAX_SHORT_FRAME_BYTES {
-                self.output.extend_from_slice(&[more, part.len() as u8]);
-            } else {
-                self.output.push(more | FLAG_LONG);
-                self.output.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            }
-            self.output.extend_from_slice(part);
+            write_frame(&mut self.output, if index + 1 < parts.len() { FLAG_MORE } else { 0 }, part);
         }
         Ok(())
     }
@@ -206,12 +178,9 @@ impl ServerConnection {
         self.output.len() - self.written
     }
 
-    /// The first `count` bytes of [`ServerConnection::output`] were written. Input that had to wait for this is
-    /// parsed now: [`ServerConnection::poll`] again.
-    ///
-    /// # Errors
-    /// As [`ServerConnection::receive`].
-    pub fn advance(&mut self, count: usize) -> Result<(), ZmtpError> {
+    /// The first `count` bytes of [`ServerConnection::output`] were written. Input that had to wait for this can be
+    /// handed out now: [`ServerConnection::poll`] again.
+    pub fn advance(&mut self, count: usize) {
         self.written = self.written.saturating_add(count).min(self.output.len());
         if self.written == self.output.len() {
             self.output.clear();
@@ -221,64 +190,137 @@ impl ServerConnection {
             self.output.drain(..self.written);
             self.written = 0;
         }
-        if self.failed { Ok(()) } else { self.resume() }
     }
 
     /// Whether [`ServerConnection::receive`] may be called. False while too much output waits: write first.
     pub fn accepts_input(&self) -> bool {
-        !self.failed && self.codec.accepts_input() && self.pending_output_bytes() <= self.limits.pause_input_above_bytes
+        !self.failed && !self.is_paused()
     }
 
     /// Whether the handshake is done, so that messages may be sent.
     pub fn is_ready(&self) -> bool {
-        self.codec.is_ready()
+        self.handshake.is_none()
     }
 
-    /// Parses input that the codec kept back while its PONGs waited.
-    fn resume(&mut self) -> Result<(), ZmtpError> {
-        while self.codec.has_pending_input() && self.pending_output_bytes() <= self.limits.pause_input_above_bytes {
-            let resumed = self.codec.resume_input();
-            self.after_codec(resumed)?;
+    /// Bytes that the buffers hold, used or not.
+    pub fn buffer_bytes(&self) -> usize {
+        self.input.capacity() + self.output.capacity()
+    }
+
+    /// Gives back what the buffers do not need just now: for a connection that has gone quiet.
+    pub fn release_memory(&mut self) {
+        self.drop_consumed();
+        self.input.shrink_to_fit();
+        if self.pending_output_bytes() == 0 {
+            self.output.shrink_to_fit();
         }
-        Ok(())
     }
 
-    fn check_handshake(&mut self, received_bytes: usize) -> Result<(), ZmtpError> {
-        if self.codec.is_ready() {
+    fn is_paused(&self) -> bool {
+        self.pending_output_bytes() > self.limits.pause_input_above_bytes
+    }
+
+    /// Gives the handshake what belongs to it; gives back the rest.
+    fn shake_hands<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ZmtpError> {
+        let Some(handshake) = &mut self.handshake else { return Ok(bytes) };
+        let taken = handshake.take(bytes, &mut self.output);
+        self.failed = taken.is_err();
+        let rest = &bytes[taken?..];
+        if handshake.is_done() {
+            self.handshake = None;
+            self.handshake_news = true;
+        }
+        Ok(rest)
+    }
+
+    fn drop_consumed(&mut self) {
+        if self.consumed == self.input.len() {
+            self.input.clear();
+            self.input.shrink_to(KEPT_BUFFER_BYTES);
+        } else if self.consumed > 0 {
+            self.input.drain(..self.consumed);
+        }
+        self.scanned -= self.consumed;
+        self.consumed = 0;
+    }
+
+    /// Reads frames up to the next that means something, and answers PINGs on the way.
+    #[inline]
+    fn next_traffic(&mut self) -> Result<Option<Traffic>, ZmtpError> {
+        while !self.failed && !self.is_paused() {
+            let at = self.scanned;
+            let Some(header) = FrameHeader::read(&self.input[at..])? else { break };
+            self.check_size(&header)?;
+            let (body, end) = (at + header.header_bytes, at + header.frame_bytes());
+            if self.input.len() < end {
+                break;
+            }
+            self.scanned = end;
+            if header.is_command() {
+                if let Some(traffic) = self.take_command(body, end)? {
+                    return Ok(Some(traffic));
+                }
+            } else if header.has_more() {
+                self.charged_bytes += header.body_bytes + PART_CHARGE_BYTES;
+            } else {
+                let first = std::mem::replace(&mut self.consumed, end);
+                self.charged_bytes = 0;
+                if let Some(traffic) = self.message(first, end) {
+                    return Ok(Some(traffic));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A whole message. To a Publisher, ZMTP 3.0 says subscriptions so: 1 or 0, then the topic.
+    #[inline]
+    fn message(&self, first: usize, end: usize) -> Option<Traffic> {
+        if self.role == SocketRole::Router {
+            return Some(Traffic::Message { first, end });
+        }
+        let (wanted, topic) = Parts::new(&self.input[first..end]).single()?.split_first()?;
+        (*wanted <= 1).then(|| Traffic::Topic { first: end - topic.len(), end, wanted: *wanted == 1 })
+    }
+
+    fn event(&self, traffic: Traffic) -> Event<'_> {
+        match traffic {
+            Traffic::Message { first, end } => Event::Message(Parts::new(&self.input[first..end])),
+            Traffic::Topic { first, end, wanted: true } => Event::Subscribe(&self.input[first..end]),
+            Traffic::Topic { first, end, wanted: false } => Event::Unsubscribe(&self.input[first..end]),
+        }
+    }
+
+    fn check_size(&self, header: &FrameHeader) -> Result<(), ZmtpError> {
+        let limit = self.limits.max_message_bytes.saturating_add(TOLERATED_PARTS * PART_CHARGE_BYTES);
+        let others = if header.is_command() { 0 } else { self.charged_bytes };
+        let charged = header.body_bytes.saturating_add(PART_CHARGE_BYTES).saturating_add(others);
+        if charged <= limit {
             return Ok(());
         }
-        self.handshake_bytes = self.handshake_bytes.saturating_add(received_bytes);
-        if self.handshake_bytes > self.limits.max_handshake_bytes {
-            self.failed = true;
-            return Err(ZmtpError::HandshakeTooLong { max_bytes: self.limits.max_handshake_bytes });
+        let size_bytes = if others == 0 { header.body_bytes } else { charged };
+        Err(ZmtpError::MessageTooLarge { size_bytes, max_bytes: self.limits.max_message_bytes })
+    }
+
+    fn take_command(&mut self, body: usize, end: usize) -> Result<Option<Traffic>, ZmtpError> {
+        // Between the parts of a message it stays where it is, and is skipped with the message.
+        if self.charged_bytes == 0 {
+            self.consumed = end;
         }
-        Ok(())
-    }
-
-    /// Takes the codec's output whether it failed or not: a failure may have queued the ERROR command.
-    fn after_codec(&mut self, result: omq_proto::Result<()>) -> Result<(), ZmtpError> {
-        self.take_codec_output();
-        result.map_err(|error| {
-            self.failed = true;
-            ZmtpError::from_codec(error, self.limits.max_message_bytes)
-        })
-    }
-
-    /// Moves greeting, handshake and PONGs behind what waits already, so that frames never interleave.
-    fn take_codec_output(&mut self) {
-        while self.codec.has_pending_transmit() {
-            let pending = self.codec.poll_transmit();
-            self.output.extend_from_slice(&pending);
-            self.codec.advance_transmit(pending.len());
+        let command = &self.input[body..end];
+        match Command::read(command)? {
+            Command::Ping { context } => {
+                write_pong(&mut self.output, context);
+                Ok(None)
+            }
+            Command::Subscribe(topic) if self.role == SocketRole::Publisher => {
+                Ok(Some(Traffic::Topic { first: end - topic.len(), end, wanted: true }))
+            }
+            Command::Cancel(topic) if self.role == SocketRole::Publisher => {
+                Ok(Some(Traffic::Topic { first: end - topic.len(), end, wanted: false }))
+            }
+            // Commands that mean nothing to this socket are ignored, as RFC 37 asks.
+            _ => Ok(None),
         }
-    }
-}
-
-/// ZMTP 3.0 says subscriptions as messages: 1 or 0, then the topic.
-fn subscription_message(message: &Message) -> Option<Event> {
-    match (message.len(), message.part_slice(0)?.split_first()?) {
-        (1, (1, topic)) => Some(Event::Subscribe(topic.to_vec())),
-        (1, (0, topic)) => Some(Event::Unsubscribe(topic.to_vec())),
-        _ => None,
     }
 }
