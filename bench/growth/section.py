@@ -12,7 +12,7 @@ from bench.growth.idle import Idle, idle
 from bench.growth.sweep import Swept
 from bench.growth.sweeps import connections, open_orders, remembered
 from bench.report import plots
-from bench.sections import SectionResult
+from bench.sections import Section, SectionResult
 
 if TYPE_CHECKING:
     from bench.context import Context
@@ -110,3 +110,6 @@ def _plot(swept: Mapping[str, Swept]) -> str:
     axes.set_title("What an order takes as things grow", loc="left", fontsize=10)
     axes.legend(fontsize=7)
     return plots.svg_of(figure)
+
+
+SECTION = Section(name="growth", title="Growth", run=run)

@@ -13,7 +13,7 @@ from bench.load.drive import Driven
 from bench.load.schedule import NS_PER_S, arrivals_ns, count_for
 from bench.load.subjects import SUBJECTS, Subject
 from bench.report import plots
-from bench.sections import SectionResult
+from bench.sections import Section, SectionResult
 
 if TYPE_CHECKING:
     from bench.context import Context
@@ -153,3 +153,6 @@ def _plots(measured: Sequence[Measured]) -> dict[str, str]:
         )
         for share in SHARES
     }
+
+
+SECTION = Section(name="load", title="Latency under load", run=run)
