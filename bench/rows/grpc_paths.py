@@ -125,7 +125,7 @@ def aio_stub(where: Where) -> Opening:
 
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
-        with where(context) as (endpoint, durability), _aio_channel(endpoint) as (loop, channel):
+        with where(context) as (endpoint, durability), aio_channel(endpoint) as (loop, channel):
             call = _unary(channel)
 
             async def execute(order: Order) -> OrderReply:
@@ -141,7 +141,7 @@ def aio_stream(where: Where) -> Opening:
 
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
-        with where(context) as (endpoint, durability), _aio_channel(endpoint) as (loop, channel):
+        with where(context) as (endpoint, durability), aio_channel(endpoint) as (loop, channel):
             stream = _stream(channel)()
 
             async def execute(order: Order) -> OrderReply:
@@ -179,7 +179,8 @@ def sync_stream(where: Where) -> Opening:
 
 
 @contextmanager
-def _aio_channel(endpoint: str) -> Generator[tuple[asyncio.AbstractEventLoop, grpc.aio.Channel]]:
+def aio_channel(endpoint: str) -> Generator[tuple[asyncio.AbstractEventLoop, grpc.aio.Channel]]:
+    """A channel on a uvloop of its own."""
     loop = new_loop("uvloop")
     asyncio.set_event_loop(loop)
 
