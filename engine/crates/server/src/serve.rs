@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     grpc::{ConnectionCount, Gateway, GrpcSettings, GrpcThread, Identity},
     logging,
-    reactor::{Listener, Parts, Reactor, Service, SyncThread, Waker, utc_now},
+    reactor::{Listener, Parts, Reactor, Service, Stages, SyncThread, Waker, utc_now},
     settings::{Endpoint, Settings, VenueSettings},
     venue_link::VenueLink,
 };
@@ -38,6 +38,8 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let (gateway, orders) = Gateway::new(settings.limits.grpc_queue, waker.clone());
     let identity = Identity { journal_id: sequencer.journal_id().to_string().into(), epoch: sequencer.epoch() };
     let connections = ConnectionCount::new(settings.limits.max_grpc_connections);
+    let stages = Stages::new(settings.stage_times.as_deref());
+    let stages = stages.map_err(|e| Failure::setup(format!("stage-times: {e}")))?;
     let drain = Duration::from_millis(settings.drain_ms);
     let parts = Parts {
         sync: SyncThread::start(waker.clone())?,
@@ -49,6 +51,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         venue: venue_link(&settings),
         limits: settings.limits.clone(),
         spin: Duration::from_micros(settings.spin_us),
+        stages,
         max_metadata_entries: settings.configuration.max_metadata_entries,
         update_history: settings.configuration.update_history,
         pub_endpoint: sockets.publish,

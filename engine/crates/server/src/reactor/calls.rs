@@ -1,8 +1,8 @@
 //! Who waits for which reply, and what gRPC hands over.
 
-use super::{Reactor, drain::Phase, peer::Peer, publisher::QuoteStream, slab::Key, utc_now};
+use super::{Reactor, drain::Phase, peer::Peer, publisher::QuoteStream, slab::Key, stages::Slot, utc_now};
 use crate::grpc::{self, Answer, SubscriptionItem};
-use bridge_core::{ReasonCode, Rejection};
+use bridge_core::{Command, ReasonCode, Rejection};
 use bridge_sequencer::{Origin, Path, Reply, Request, Token};
 use bridge_wire::codec::ClientMessage;
 use std::{
@@ -25,6 +25,8 @@ pub enum Waiter {
         peer: Key,
         /// The request's number there.
         correlation: u64,
+        /// Where its times are recorded.
+        stage: Option<Slot>,
     },
     /// A `SubscribeOrderUpdates` of a connection.
     PeerSubscription {
@@ -86,7 +88,10 @@ impl Reactor {
             _ => return,
         };
         self.spin_until = Instant::now() + self.parts.spin;
-        self.submit_of_peer(key, Waiter::Peer { peer: key, correlation }, &request);
+        let is_order = matches!(request, Request::Command(Command::Execute(_)));
+        let stage = if is_order { self.parts.stages.begin(correlation) } else { None };
+        self.submit_of_peer(key, Waiter::Peer { peer: key, correlation, stage }, &request);
+        self.parts.stages.applied(stage);
         self.incoming.body = match request {
             Request::Command(command) => ClientMessage::Command(command),
             Request::ExecuteBatch(orders) => ClientMessage::ExecuteBatch(orders),

@@ -105,7 +105,10 @@ impl Reactor {
             Read::Nothing => None,
             // What comes after the end is read, so that the close is in order, and not looked at.
             Read::Bytes(_) if ending => None,
-            Read::Bytes(count) => peer.zmtp.receive(&buffer[..count]).err(),
+            Read::Bytes(count) => {
+                self.parts.stages.read();
+                peer.zmtp.receive(&buffer[..count]).err()
+            }
         };
         self.read_buffer = buffer;
         self.take_events(key);
@@ -123,6 +126,7 @@ impl Reactor {
                 Ok(None) => return,
                 Ok(Some(Event::Message(parts))) => {
                     let read = read(&parts, &self.decode_limits, &mut self.incoming);
+                    self.parts.stages.decoded();
                     self.take_message(key, read);
                 }
                 Ok(Some(Event::HandshakeDone)) => self.handshake_done(key),
@@ -224,6 +228,7 @@ impl Reactor {
         if !peer.write() || peer.zmtp.pending_output_bytes() > self.parts.limits.max_output_bytes {
             return self.drop_peer(key);
         }
+        self.parts.stages.sent(key);
         if let Ending::Flushing { half_close_at, deadline } = peer.ending
             && peer.zmtp.pending_output_bytes() == 0
             && Instant::now() >= half_close_at

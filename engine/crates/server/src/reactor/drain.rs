@@ -106,6 +106,7 @@ impl Reactor {
         for result in self.parts.sync.finish() {
             self.parts.sequencer.synced(result);
         }
+        self.parts.stages.finish().map_err(|e| format!("cannot write the stage times: {e}"))?;
         self.parts.sequencer.close().map(drop)
     }
 }

@@ -15,6 +15,7 @@ mod poller;
 mod publisher;
 mod replies;
 mod slab;
+mod stages;
 mod sync;
 mod updates;
 mod venue;
@@ -22,6 +23,7 @@ mod venue;
 pub use listener::{Listener, Service};
 pub use poller::Waker;
 pub use publisher::PublishedQuote;
+pub use stages::Stages;
 pub use sync::SyncThread;
 
 use crate::{
@@ -92,6 +94,8 @@ pub struct Parts {
     pub drain: Duration,
     /// How long to look for more without sleeping after a request of the fast path.
     pub spin: Duration,
+    /// Records when orders pass which stage, where asked to.
+    pub stages: Stages,
 }
 
 /// See the module's documentation.
@@ -210,6 +214,7 @@ impl Reactor {
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         let waited = self.wait(&mut ready);
+        self.parts.stages.readable();
         for event in &ready {
             self.serve(*event);
         }
@@ -256,11 +261,13 @@ impl Reactor {
         if let Some(job) = self.parts.sequencer.end_turn() {
             self.parts.sync.submit(job);
         }
+        self.parts.stages.journaled();
     }
 
     fn take_synced(&mut self) {
         while let Some(result) = self.parts.sync.finished() {
             self.parts.sequencer.synced(result);
+            self.parts.stages.journaled();
             if let Some(reason) = self.parts.sequencer.failed() {
                 tracing::error!(reason, "the journal failed: nothing more is acknowledged");
             }

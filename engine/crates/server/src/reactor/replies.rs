@@ -29,9 +29,10 @@ impl Reactor {
 
     fn reply(&mut self, token: Token, reply: Reply) {
         match self.waiters.remove(Key::from_u64(token.0)) {
-            Some(Waiter::Peer { peer, correlation }) => {
+            Some(Waiter::Peer { peer, correlation, stage }) => {
                 self.concluded(peer);
                 self.send_reply(peer, correlation, &reply);
+                self.parts.stages.encoded(stage, peer);
             }
             Some(Waiter::Call(answer)) => answer.send(reply),
             Some(Waiter::PeerSubscription { peer, correlation, resume_from }) => {

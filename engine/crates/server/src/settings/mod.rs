@@ -128,6 +128,8 @@ pub struct Settings {
     pub drain_ms: u64,
     /// How long the reactor looks for more without sleeping after a request of the fast path; 0 is never.
     pub spin_us: u64,
+    /// Where the times of each order are written at the end.
+    pub stage_times: Option<PathBuf>,
     /// Bounds.
     pub limits: Limits,
     /// What `apply` reads; journaled.
@@ -162,6 +164,7 @@ pub fn load(arguments: &ServeArguments) -> Result<Settings, Failure> {
         durability: durability_of(durability.map_or("always", String::as_str))?,
         segment_bytes: segment_bytes_of(file.journal.segment_bytes)?,
         drain_ms: file.drain_ms.unwrap_or(DEFAULT_DRAIN_MS),
+        stage_times: arguments.stage_times.clone(),
         spin_us: spin_us_of(arguments.spin_us.or(file.spin_us))?,
         configuration: instruments::configuration(file.instruments, &file.orders)?,
         venue: venue_of(&file.venue)?,
