@@ -3,7 +3,7 @@
 Times named `_ns` are `time.monotonic_ns()`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transport.contract.orders import Order
 from transport.contract.replies import OrderReply
@@ -55,10 +55,11 @@ class Dealer:
     def events(self) -> list[tuple[int, str]]:
         """What happened since the last call: 0 ready, or 1 lost and why. Messages before a loss can still be read."""
 
-    def wait(self, timeout_ns: int, spin_ns: int) -> None:
+    def wait(self, timeout_ns: int, spin_ns: int) -> bool:
         """Until there is something to receive, or an event, or `wake` was called, or the time is over.
 
-        Looks again and again for `spin_ns`, then sleeps. Handlers of signals run meanwhile, within 100 ms, and may raise.
+        True: `events` has something. Looks again and again for `spin_ns`, then sleeps. Handlers of signals run
+        meanwhile, within 100 ms, and may raise.
         """
 
     def wake(self) -> None:
@@ -67,22 +68,43 @@ class Dealer:
     def close(self) -> None:
         """Drop the connection, and what was accepted but not sent; a thread that waits wakes. May be called again."""
 
-    def execute(
-        self, correlation: int, journal_id: str, order: Order, max_bytes: int, timeout_ns: int, spin_ns: int
-    ) -> OrderReply | bool:
-        """The lone caller's way: encode, send, wait and decode in one call. The reply, or whether the order was sent.
+class Turnstile:
+    """The lock of a blocking client, and the way of the lone caller through it: one order, one call.
 
-        False: nothing was sent, as something waits to be taken first, the connection is not ready or does not take the
-        message, or it has more than `max_bytes`: go the general way. True: sent, and then something else came first, or
-        nothing in time, or `wake`: enter the request as in flight, and go on the general way. Raises `ValidationError`
-        as `encode_execute_order` does, with nothing sent; what a signal's handler raises while it waits: see `was_sent`.
+    As a lock: a context manager, never kept for long. Who takes it while a lone caller is under way makes that one
+    leave its order as an *orphan*, sent and not answered, and learns of it by `adopt` before it has the lock.
+    """
+
+    def __init__(self, adopt: Callable[[int, tuple[int, int, bool] | None], None]) -> None:
+        """`adopt(last_sequence, orphan)` is called with the lock held: the highest sequence number that lone callers
+        saw, and correlation number, deadline and whether its caller comes back for it, of the order that one left.
         """
 
-    def was_sent(self) -> bool:
-        """Whether the last `execute` handed its order over before it returned or raised."""
+    def acquire(self) -> None: ...
+    def release(self) -> None:
+        """Does nothing where this thread does not hold the lock."""
 
-    def was_duplicate(self) -> bool:
-        """Whether the reply that the last `execute` returned was a duplicate's."""
+    def __enter__(self) -> None: ...
+    def __exit__(self, *raised: object) -> None: ...
+    def set_lane(self, dealer: Dealer, journal_id: str, max_message_bytes: int, spin_ns: int) -> None:
+        """Where the orders of lone callers go from now on. With the lock held."""
+
+    def let_pass(self) -> None:
+        """Until the lock is next taken, lone callers may pass. With the lock held, when nobody waits for anything."""
+
+    def shut(self) -> None:
+        """Let no lone caller pass any more: for a forked child, whose locks may be in any state."""
+
+    def execute(self, order: Order, timeout_ns: int) -> OrderReply | int:
+        """Encode, send, wait and decode. The reply; or False, nothing was sent: go the general way; or the correlation
+        number of an orphan: sent, and then something else came first, or nothing in time, or another wants the lock.
+
+        Raises `ValidationError` as `encode_execute_order` does, with nothing sent; and what a signal's handler raises:
+        then the order is an orphan that nobody comes back for.
+        """
+
+    def deliver(self, order: Order, timeout_ns: int) -> tuple[OrderReply, bool, int] | int:
+        """As `execute`; of a reply also whether it is a duplicate's, and its correlation number."""
 
 class Connection:
     """A ZMTP DEALER's end of one connection, without a socket: for an `asyncio.Protocol`. For one thread.

@@ -57,5 +57,21 @@ class Carrier(Protocol):
         ...
 
 
+class WaitingCarrier(Carrier, Protocol):
+    """A carrier whose descriptors are its own business: it does the waiting. `filenos` has none."""
+
+    def wait(self, timeout_ns: int, spin_ns: int) -> bool:
+        """Until there is something to receive, or an event, or `wake` was called, or the time is over.
+
+        True: `events` has something. Looks again and again for `spin_ns`, then sleeps. While one thread waits, another
+        may use the carrier.
+        """
+        ...
+
+    def wake(self) -> None:
+        """End the present `wait`, or the next one. From any thread."""
+        ...
+
+
 CarrierFactory = Callable[[], Carrier]
 """Begins a connection; may raise `OSError` where it cannot even begin."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from transport.contract.attempts import Attempts
 from transport.contract.codes import TradingState
-from transport.contract.conclusions import Conclusion, NotSent, Replied
+from transport.contract.conclusions import Conclusion, NotSent, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import ClientClosedError
 from transport.contract.orders import Order, Quote
@@ -48,16 +48,27 @@ class BlockingFastPathClient(BlockingFastPath):
 
     def execute_order(self, order: Order, *, timeout_ms: float | None = None) -> OrderReply:
         """Execute one order; see `transport.contract.client` for how a call ends."""
-        deadline_ns = self._deadline_ns(timeout_ms)
-        conclusion = self._attempt_order(order, deadline_ns)
+        timeout_ns = self._timeout_ns if timeout_ms is None else self._timeout_ns_of(timeout_ms)
+        passed = self._pass(order, timeout_ns)
+        if passed.__class__ is OrderReply:
+            return passed
+        # The lone caller's way was not open, or something else came before the reply.
+        if passed is False:
+            deadline_ns = time.monotonic_ns() + timeout_ns
+            conclusion = self._attempt_order(order, deadline_ns)
+        else:
+            call = self._finish_passage(passed)
+            deadline_ns = call.deadline_ns
+            conclusion = call.conclusion or Unknown("interrupted")
         if isinstance(conclusion, Replied):
             return conclusion.reply
         return self.persist_order(order, conclusion, deadline_ns).reply
 
     def deliver_order(self, order: Order, *, timeout_ms: float | None = None) -> Delivery:
         """As `execute_order`, with the envelope: path, correlation, attempts, and whether it was a duplicate."""
-        deadline_ns = self._deadline_ns(timeout_ms)
-        return self.persist_order(order, self._attempt_order(order, deadline_ns), deadline_ns)
+        timeout_ns = self._timeout_ns_of(timeout_ms)
+        deadline_ns = time.monotonic_ns() + timeout_ns
+        return self.persist_order(order, self.attempt_order(order, timeout_ns / NS_PER_MS), deadline_ns)
 
     def execute_batch(self, orders: Sequence[Order], *, timeout_ms: float | None = None) -> list[OrderReply]:
         """Execute orders that travel as one message; the replies are by index. Not a transaction."""
@@ -178,7 +189,10 @@ class BlockingFastPathClient(BlockingFastPath):
         return Delivery(replied.reply, "zmq", replied.correlation, attempts.count + 1, replied.duplicate)
 
     def _deadline_ns(self, timeout_ms: float | None) -> int:
-        return time.monotonic_ns() + int(call_timeout_ms(timeout_ms, self.config.call_timeout_ms) * NS_PER_MS)
+        return time.monotonic_ns() + self._timeout_ns_of(timeout_ms)
+
+    def _timeout_ns_of(self, timeout_ms: float | None) -> int:
+        return int(call_timeout_ms(timeout_ms, self.config.call_timeout_ms) * NS_PER_MS)
 
     def _persist(
         self,

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
-
-import zmq
 
 from transport.carriers.carrier import CarrierFactory
 from transport.contract.commands import AccountCommands
@@ -26,15 +24,32 @@ from transport.contract.replies import (
 )
 from transport.contract.requests import Command, HealthCheck
 from transport.fastpath.batches import batch_conclusion
+from transport.fastpath.blocking_carriers import BlockingCarriers
 from transport.fastpath.calls import Call
 from transport.fastpath.core import NS_PER_MS, FastPathCore, Phase
-from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.driver import Driver
 from transport.fastpath.ownership import OwnedStream, check_process
 from transport.fastpath.turns import Turns
 from transport.wire.choice import choose_codec
 from transport.wire.messages import REPLY_TYPE_OF, BatchReply
 
 ReplyT = TypeVar("ReplyT")
+_Pass = Callable[[Order, int], Any]
+"""The lone caller's way (`Turnstile`): the reply; or False, nothing was sent; or the number of a request that waits."""
+_TURNSTILES: WeakSet[Any] = WeakSet()
+
+
+def _no_passage(_order: Order, _timeout_ns: int) -> bool:
+    return False
+
+
+def _shut_turnstiles() -> None:
+    """In a forked child the sockets are the parent's: the general way says so."""
+    for turnstile in _TURNSTILES:
+        turnstile.shut()
+
+
+os.register_at_fork(after_in_child=_shut_turnstiles)
 
 
 class BlockingFastPath:
@@ -46,18 +61,25 @@ class BlockingFastPath:
         self.config = BridgeConfig.of(config)
         self._pid = os.getpid()
         self._closed = threading.Event()
+        self._timeout_ns = int(self.config.call_timeout_ms * NS_PER_MS)
         self._codec = choose_codec(self.config.codec)
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._carriers: BlockingCarriers | None = None
         if make_carrier is None:
-            self._context = zmq.Context()
-            make_carrier = dealer_factory(self.config, self._context)
+            self._carriers = BlockingCarriers(self.config)
+            make_carrier = self._carriers.make
         self._core = FastPathCore(self.config, self._codec)
         self._driver = Driver(self._core, make_carrier)
-        self._turns = Turns(self._driver)
+        is_native = self._carriers is not None and self._carriers.is_native
+        self._turns = Turns(self._driver, is_native=is_native, spin_us=self.config.spin_us)
         self._lock = self._turns.lock
+        turnstile = self._turns.turnstile
+        self._pass: _Pass = turnstile.execute if turnstile is not None else _no_passage
+        self._pass_whole: _Pass = turnstile.deliver if turnstile is not None else _no_passage
         self._commands = AccountCommands(self.config.account)
         self._encode_order = self._codec.encode_execute_order
         self._streams: WeakSet[OwnedStream] = WeakSet()
+        if turnstile is not None:
+            _TURNSTILES.add(turnstile)
 
     # ---- the path ----
 
@@ -80,6 +102,7 @@ class BlockingFastPath:
         with self._lock:
             self._driver.look()
             connected = self._core.phase is Phase.OPEN
+            self._turns.settle()
         self._driver.deliver_told()
         return connected
 
@@ -91,7 +114,10 @@ class BlockingFastPath:
     @property
     def last_sequence(self) -> int:
         """Highest update sequence number that this client has seen in replies."""
-        return self._core.last_sequence or 0
+        with self._lock:
+            last_sequence = self._core.last_sequence or 0
+            self._turns.settle()
+        return last_sequence
 
     def bind_journal(self, journal_id: str) -> None:
         """Accept no other engine than this one."""
@@ -117,8 +143,8 @@ class BlockingFastPath:
             streams = list(self._streams)
         for stream in streams:
             stream.end_with_client()
-        if self._context is not None:
-            self._context.term()
+        if self._carriers is not None:
+            self._carriers.close()
 
     def _own(self, stream: OwnedStream) -> None:
         """Let a stream end with this client; at once, if that is closed."""
@@ -141,7 +167,13 @@ class BlockingFastPath:
 
     def attempt_order(self, order: Order, timeout_ms: float) -> Conclusion[OrderReply]:
         """Send one copy, once, and say how it ended."""
-        return self._attempt_order(order, time.monotonic_ns() + int(timeout_ms * NS_PER_MS))
+        timeout_ns = int(timeout_ms * NS_PER_MS)
+        passed = self._pass_whole(order, timeout_ns) if timeout_ns > 0 else False
+        if passed is False:
+            return self._attempt_order(order, time.monotonic_ns() + timeout_ns)
+        if passed.__class__ is tuple:
+            return Replied(*passed)
+        return self._finish_passage(passed).conclusion or Unknown("interrupted")
 
     def _attempt_order(self, order: Order, deadline_ns: int) -> Conclusion[OrderReply]:
         core = self._core
@@ -149,6 +181,16 @@ class BlockingFastPath:
         correlation = core.next_correlation()
         data = self._encode_order(correlation, journal_id, order)
         return self._exchange(Call(correlation, deadline_ns, ExecuteReply), data, journal_id)
+
+    def _finish_passage(self, correlation: int) -> Call:
+        """Wait for an order that a lone caller has sent, and to which something else came first than its reply."""
+        with self._lock:
+            call = self._turns.adopted.pop(correlation)
+            if call.conclusion is None:
+                self._turns.wait(call)
+            self._turns.settle()
+        self._driver.deliver_told()
+        return call
 
     def start_order(self, order: Order, timeout_ms: float) -> Call:
         """Send one copy and do not wait: for pipelining. `finish` waits."""
@@ -178,11 +220,10 @@ class BlockingFastPath:
     def finish(self, call: Call) -> Conclusion[OrderReply]:
         """Wait for the conclusion of a call that `start_order` began."""
         if call.conclusion is None:
-            self._lock.acquire()
-            if call.conclusion is None:
-                self._turns.wait(call)
-            else:
-                self._lock.release()
+            with self._lock:
+                if call.conclusion is None:
+                    self._turns.wait(call)
+                self._turns.settle()
         self._driver.deliver_told()
         return call.conclusion or Unknown("interrupted")
 
@@ -218,22 +259,16 @@ class BlockingFastPath:
         check_process(self._pid)
         core = self._core
         turns = self._turns
-        lock = self._lock
-        lock.acquire()
-        held = True
-        try:
+        with self._lock:
             conclusion = core.admit(call, data, journal_id)
             if conclusion is None:
                 if self._driver.send(data):
-                    held = False
                     turns.wait(call)
                 else:
                     conclusion = core.withdraw(call)
             if conclusion is not None:
                 self._notice()
-        finally:
-            if held:
-                lock.release()
+            turns.settle()
         if self._driver.told:
             self._driver.deliver_told()
         return conclusion or call.conclusion or Unknown("interrupted")
@@ -246,17 +281,12 @@ class BlockingFastPath:
 
     def _await_open(self, deadline_ns: int) -> Conclusion[Any]:
         check_process(self._pid)
-        self._lock.acquire()
-        held = True
-        try:
+        with self._lock:
             self._notice()
             watcher = self._core.watch_open(deadline_ns)
             if watcher.conclusion is None:
-                held = False
                 self._turns.wait(watcher)
-        finally:
-            if held:
-                self._lock.release()
+            self._turns.settle()
         if isinstance(watcher.conclusion, Unknown):
             return NotSent(f"not connected in time: {self._core.not_open_reason}")
         return watcher.conclusion or NotSent(self._core.not_open_reason)

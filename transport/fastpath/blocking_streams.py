@@ -14,12 +14,14 @@ from typing import Final, Self
 import zmq
 
 from transport.carriers.carrier import CarrierFactory
+from transport.carriers.native_dealer import NativeDealer
 from transport.carriers.pyzmq_sub import PyzmqSubscriber
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import ExecutionBridgeError, NotSentError
 from transport.contract.replies import MarketDataUpdate, OrderUpdate, UpdateGap
+from transport.fastpath.blocking_carriers import BlockingCarriers
 from transport.fastpath.core import NS_PER_MS, FastPathCore
-from transport.fastpath.driver import Driver, dealer_factory
+from transport.fastpath.driver import Driver
 from transport.fastpath.market_feed import MarketFeed
 from transport.fastpath.ownership import check_process, client_closed
 from transport.fastpath.update_feed import UpdateFeed
@@ -41,10 +43,10 @@ class BlockingOrderUpdates:
         journal_id: str,
         make_carrier: CarrierFactory | None = None,
     ) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._carriers: BlockingCarriers | None = None
         if make_carrier is None:
-            self._context = zmq.Context()
-            make_carrier = dealer_factory(config, self._context, inbound_messages=INBOUND_MESSAGES)
+            self._carriers = BlockingCarriers(config, inbound_messages=INBOUND_MESSAGES)
+            make_carrier = self._carriers.make
         core = FastPathCore(config, codec, last_sequence=feed.last_sequence)
         core.bind_journal(journal_id)
         self._driver = Driver(core, make_carrier)
@@ -124,12 +126,16 @@ class BlockingOrderUpdates:
         self._link.look()
         if self._feed.ready or self._feed.error is not None:
             return
-        poll = select.poll()
-        for fileno in self._driver.carrier.filenos() if self._driver.carrier is not None else ():
-            poll.register(fileno, select.POLLIN)
         timer_ns = self._link.pause_ends_ns()
         if timer_ns is not None:
             longest_ms = min(longest_ms, (timer_ns - time.monotonic_ns()) / NS_PER_MS)
+        carrier = self._driver.carrier
+        if isinstance(carrier, NativeDealer):
+            carrier.wait(int(max(longest_ms, 0.0) * NS_PER_MS), 0)
+            return
+        poll = select.poll()
+        for fileno in carrier.filenos() if carrier is not None else ():
+            poll.register(fileno, select.POLLIN)
         poll.poll(max(longest_ms, 0.0))
 
     def _end(self) -> None:
@@ -137,8 +143,8 @@ class BlockingOrderUpdates:
             return
         self._ended = True
         self._link.close()
-        if self._context is not None:
-            self._context.term()
+        if self._carriers is not None:
+            self._carriers.close()
 
 
 class BlockingMarketData:

@@ -1,9 +1,12 @@
 """Many threads, one connection: whose turn it is to wait at the socket.
 
-libzmq sockets belong to one thread at a time, and handing a request to an I/O thread and back would cost two thread
+A connection belongs to one thread at a time, and handing a request to an I/O thread and back would cost two thread
 hops (some 30 us each). So the calling threads do the I/O themselves, under one lock: each sends its own request, and
-one of those that wait, the leader, also waits at the descriptors, without the lock, and reads for all. Who gets its
-answer leaves; a leader that leaves passes the turn to another that waits.
+one of those that wait, the leader, also waits at the socket, without the lock, and reads for all. Who gets its answer
+leaves; a leader that leaves passes the turn to another that waits.
+
+Over a native carrier the lock is a `Turnstile`: while nobody else uses the client, a caller's whole order is one call
+of native code. What such callers leave behind (`adopt`) becomes a request in flight like any other.
 """
 
 from __future__ import annotations
@@ -13,8 +16,13 @@ import os
 import select
 import threading
 import time
+import weakref
+from collections.abc import Callable
 from typing import Final
 
+from transport.carriers.choice import native_module
+from transport.carriers.native_dealer import NativeDealer
+from transport.contract.replies import ExecuteReply
 from transport.fastpath.calls import Call
 from transport.fastpath.core import NS_PER_MS, Phase
 from transport.fastpath.driver import Driver
@@ -22,6 +30,7 @@ from transport.fastpath.driver import Driver
 _READ: Final = select.POLLIN
 _LONGEST_WAIT_MS: Final = 1000.0
 """A leader looks again at least this often, so that a lost wake-up could delay but never hang."""
+_LONGEST_WAIT_NS: Final = 1_000_000_000
 
 
 class _Follower:
@@ -43,9 +52,15 @@ class _Follower:
 class Turns:
     """The lock of a client, and the order in which its threads wait. `lock` guards driver, core and carrier."""
 
-    def __init__(self, driver: Driver) -> None:
-        self.lock = threading.Lock()
+    def __init__(self, driver: Driver, *, is_native: bool = False, spin_us: int = 0) -> None:
+        self.turnstile = native_module().Turnstile(_weakly(self)) if is_native else None
+        self.lock: threading.Lock = self.turnstile or threading.Lock()
+        self.adopted: dict[int, Call] = {}
+        """Requests of lone callers that go on like others: for their callers to take out."""
         self._driver = driver
+        self._spin_ns = spin_us * 1000
+        self._lane: NativeDealer | None = None
+        self._waits_at: NativeDealer | None = None
         self._leader: Call | None = None
         self._followers: dict[Call, _Follower] = {}
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -64,7 +79,7 @@ class Turns:
             self.interrupt()
 
     def wait(self, call: Call) -> None:
-        """Wait, with `lock` held, for the call's conclusion or its deadline; returns with the lock released.
+        """Wait, with `lock` held, for the call's conclusion or its deadline; `lock` is let go meanwhile.
 
         Called after the request was handed to the carrier.
         """
@@ -78,8 +93,20 @@ class Turns:
         # Sending may have taken the edge of the descriptor that the leader waits on: read what is there.
         self._driver.look()
         self._wake_leader_if_needed()
-        self.lock.release()
         self._follow(call, follower)
+
+    def settle(self) -> None:
+        """Before `lock` is let go: from now on a lone caller may pass, if nobody waits and the path is open."""
+        turnstile, core = self.turnstile, self._driver.core
+        if turnstile is None or self._leader is not None or core.phase is not Phase.OPEN or core.in_flight:
+            return
+        carrier = self._driver.carrier
+        if carrier is not self._lane:
+            if not isinstance(carrier, NativeDealer):
+                return
+            self._lane = carrier
+            turnstile.set_lane(carrier.dealer, core.journal_id, core.max_message_bytes, self._spin_ns)
+        turnstile.let_pass()
 
     @property
     def has_leader(self) -> bool:
@@ -88,15 +115,29 @@ class Turns:
 
     def interrupt(self) -> None:
         """Make the leader look at its call; with `lock` held."""
-        if self._leader is not None and self._wake >= 0:
+        if self._waits_at is not None:
+            self._waits_at.wake()
+        elif self._leader is not None and self._wake >= 0:
             os.eventfd_write(self._wake, 1)
+
+    def adopt(self, last_sequence: int, orphan: tuple[int, int, bool] | None) -> None:
+        """What lone callers left, told by the turnstile to who takes the lock next."""
+        core = self._driver.core
+        if last_sequence > (core.last_sequence or 0):
+            core.last_sequence = last_sequence
+        if orphan is not None:
+            correlation, deadline_ns, is_awaited = orphan
+            call = Call(correlation, deadline_ns, ExecuteReply)
+            core.enter((call,))
+            if is_awaited:
+                self.adopted[correlation] = call
 
     def _wake_leader_if_needed(self) -> None:
         if self._leader is not None and self._leader.conclusion is not None:
             self.interrupt()
 
     def _lead(self, call: Call) -> None:
-        """Wait at the socket; entered with `lock` held, left without."""
+        """Wait at the socket."""
         driver = self._driver
         core = driver.core
         try:
@@ -117,25 +158,40 @@ class Turns:
                 if now_ns >= call.deadline_ns:
                     core.abandon(call, "no reply before the deadline")
                     return
-                self._wait_at_descriptors(call.deadline_ns, now_ns)
+                self._wait_at_carrier(call.deadline_ns, now_ns)
         finally:
             self._pass_on()
-            self.lock.release()
 
-    def _wait_at_descriptors(self, deadline_ns: int, now_ns: int) -> None:
+    def _wait_at_carrier(self, deadline_ns: int, now_ns: int) -> None:
         """Let the lock go, wait, take it again, and read the carrier's events if it was they."""
         driver = self._driver
         carrier = driver.carrier
-        filenos = carrier.filenos() if carrier is not None else ()
+        if driver.core.phase is not Phase.OPEN:
+            deadline_ns = min(deadline_ns, driver.core.timer_ns() or deadline_ns)
+        if not isinstance(carrier, NativeDealer):
+            self._wait_at_descriptors(carrier.filenos() if carrier is not None else (), deadline_ns - now_ns)
+            return
+        timeout_ns = min(max(deadline_ns - now_ns, 0), _LONGEST_WAIT_NS)
+        has_changed = False
+        self._waits_at = carrier
+        self.lock.release()
+        try:
+            has_changed = carrier.wait(timeout_ns, self._spin_ns)
+        finally:
+            self.lock.acquire()
+            self._waits_at = None
+        if has_changed:
+            driver.look()
+
+    def _wait_at_descriptors(self, filenos: tuple[int, ...], left_ns: int) -> None:
+        driver = self._driver
         if filenos != self._watched:
             for fileno in self._watched:
                 self._poll.unregister(fileno)
             for fileno in filenos:
                 self._poll.register(fileno, _READ)
             self._watched = filenos
-        if driver.core.phase is not Phase.OPEN:
-            deadline_ns = min(deadline_ns, driver.core.timer_ns() or deadline_ns)
-        timeout_ms = min((deadline_ns - now_ns) / NS_PER_MS, _LONGEST_WAIT_MS)
+        timeout_ms = min(left_ns / NS_PER_MS, _LONGEST_WAIT_MS)
         self.lock.release()
         try:
             ready = self._poll.poll(max(timeout_ms, 0.0) + 0.5 if timeout_ms < _LONGEST_WAIT_MS else timeout_ms)
@@ -148,24 +204,36 @@ class Turns:
             driver.look()
 
     def _follow(self, call: Call, follower: _Follower) -> None:
-        while True:
-            remaining_s = (call.deadline_ns - time.monotonic_ns()) / 1e9
-            follower.gate.acquire(timeout=max(remaining_s, 0.0))
-            with self.lock:
-                if follower.promoted and call.conclusion is None:
-                    break
-                if call.conclusion is None and time.monotonic_ns() < call.deadline_ns:
-                    continue
-                self._followers.pop(call, None)
-                if follower.promoted:
-                    self._pass_on()
-                if call.conclusion is None:
-                    call.wake = None
-                    self._driver.core.abandon(call, "no reply before the deadline")
+        try:
+            self._await_turn(call, follower)
+        except BaseException:
+            # A handler of signals raised: nobody is to wait for this thread to lead.
+            self._leave(call, follower)
+            raise
+        if call.conclusion is None and follower.promoted:
+            call.wake = None
+            self._lead(call)
+        else:
+            self._leave(call, follower)
+
+    def _await_turn(self, call: Call, follower: _Follower) -> None:
+        """Until the call is concluded, or abandoned at its deadline, or this thread is to lead."""
+        while call.conclusion is None and not follower.promoted:
+            remaining_ns = call.deadline_ns - time.monotonic_ns()
+            if remaining_ns <= 0:
+                call.wake = None
+                self._driver.core.abandon(call, "no reply before the deadline")
                 return
-        self.lock.acquire()
-        call.wake = None
-        self._lead(call)
+            self.lock.release()
+            try:
+                follower.gate.acquire(timeout=remaining_ns / 1e9)
+            finally:
+                self.lock.acquire()
+
+    def _leave(self, call: Call, follower: _Follower) -> None:
+        self._followers.pop(call, None)
+        if follower.promoted:
+            self._pass_on()
 
     def _pass_on(self) -> None:
         """Make another thread the leader, if one waits; with `lock` held."""
@@ -182,6 +250,18 @@ class Turns:
                 return
         if self._closing:
             self.close()
+
+
+def _weakly(turns: Turns) -> Callable[[int, tuple[int, int, bool] | None], None]:
+    """`Turns.adopt` without keeping `turns`: it keeps the turnstile, and the collector does not see through that."""
+    reference = weakref.ref(turns)
+
+    def adopt(last_sequence: int, orphan: tuple[int, int, bool] | None) -> None:
+        alive = reference()
+        if alive is not None:
+            alive.adopt(last_sequence, orphan)
+
+    return adopt
 
 
 def _reset(eventfd: int) -> None:

@@ -1,50 +1,22 @@
 //! `Dealer`: a ZMTP DEALER for threads, without a thread of its own. Who calls does the I/O, without the GIL.
 
+use crate::bell::{Bell, now_ns};
 use crate::connection::options;
 use crate::decode::order_reply_to;
-use crate::encode::with_order_message;
 use crate::link::{Link, LinkOptions};
-use crate::replies::flag;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fd::OwnedFd;
-use rustix::io::{Errno, read, write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A thread that waits looks this often whether Python has a signal for it.
 const SIGNAL_PAUSE_NS: u64 = 100_000_000;
 
-/// Makes a waiting thread look up.
-struct Bell {
-    descriptor: OwnedFd,
-    rung: AtomicBool,
-}
-
-impl Bell {
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            // It can only be full, and then it rings.
-            let _ = write(&self.descriptor, &1_u64.to_ne_bytes());
-        }
-    }
-
-    fn was_rung(&self) -> bool {
-        if !self.rung.load(Ordering::Acquire) {
-            return false;
-        }
-        let _ = read(&self.descriptor, &mut [0_u8; 8]);
-        self.rung.store(false, Ordering::Release);
-        true
-    }
-}
-
 /// How a wait ended.
-#[derive(PartialEq, Eq)]
-enum Waited {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
     /// There is a message or a change.
     News,
     /// The bell, or time was over.
@@ -53,14 +25,25 @@ enum Waited {
     Signal,
 }
 
+/// Until when to wait, and until when to look again and again meanwhile; both of [`now_ns`].
+#[derive(Clone, Copy)]
+pub struct Patience {
+    pub until_ns: u64,
+    pub spin_until_ns: u64,
+}
+
+impl Patience {
+    /// From this instant on.
+    pub fn from(now_ns: u64, timeout_ns: u64, spin_ns: u64) -> Self {
+        Self { until_ns: now_ns.saturating_add(timeout_ns), spin_until_ns: now_ns.saturating_add(spin_ns) }
+    }
+}
+
 /// See `transport/_native.pyi`.
 #[pyclass(module = "transport._native", frozen)]
 pub struct Dealer {
     link: Mutex<Link>,
-    bell: Bell,
-    origin: Instant,
-    sent: AtomicBool,
-    duplicate: AtomicBool,
+    bell: Arc<Bell>,
 }
 
 #[pymethods]
@@ -81,27 +64,19 @@ impl Dealer {
         let refused = |error: std::io::Error| {
             PyOSError::new_err((error.raw_os_error().unwrap_or(0), format!("{endpoint}: {error}")))
         };
+        let bell = Bell::new().map_err(refused)?;
         // A host's name may take a while to look up.
-        let link = py.detach(|| Link::new(endpoint, &options, 0)).map_err(refused)?;
-        let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
-        let descriptor = eventfd(0, flags).map_err(|error| refused(error.into()))?;
-        let bell = Bell { descriptor, rung: AtomicBool::new(false) };
-        Ok(Self {
-            link: Mutex::new(link),
-            bell,
-            origin: Instant::now(),
-            sent: AtomicBool::new(false),
-            duplicate: AtomicBool::new(false),
-        })
+        let link = py.detach(|| Link::new(endpoint, &options, now_ns())).map_err(refused)?;
+        Ok(Self { link: Mutex::new(link), bell: Arc::new(bell) })
     }
 
     fn send(&self, py: Python<'_>, data: &[u8]) -> bool {
-        py.detach(|| self.link().send(data, self.now_ns()))
+        py.detach(|| self.link().send(data, now_ns()))
     }
 
     fn receive<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         let mut link = self.link();
-        let now_ns = self.now_ns();
+        let now_ns = now_ns();
         if link.message().is_none() {
             link.proceed(PollFlags::IN, now_ns);
         }
@@ -111,12 +86,17 @@ impl Dealer {
     }
 
     fn events(&self) -> Vec<(u8, String)> {
-        self.link().take_changes().into_iter().map(|(change, reason)| (change as u8, reason)).collect()
+        let mut link = self.link();
+        if link.message().is_none() {
+            // So that a connection which ended while nobody waited is found out.
+            link.proceed(PollFlags::IN, now_ns());
+        }
+        link.take_changes().into_iter().map(|(change, reason)| (change as u8, reason)).collect()
     }
 
-    fn wait(&self, py: Python<'_>, timeout_ns: u64, spin_ns: u64) -> PyResult<()> {
-        let now_ns = self.now_ns();
-        self.wait_until(py, now_ns.saturating_add(timeout_ns), now_ns.saturating_add(spin_ns)).map(drop)
+    fn wait(&self, py: Python<'_>, timeout_ns: u64, spin_ns: u64) -> PyResult<bool> {
+        self.wait_until(py, Patience::from(now_ns(), timeout_ns, spin_ns))?;
+        Ok(self.link().has_changed())
     }
 
     fn wake(&self) {
@@ -127,84 +107,37 @@ impl Dealer {
         self.link().close();
         self.bell.ring();
     }
-
-    /// The lone caller's way: see `transport/_native.pyi`.
-    #[allow(clippy::too_many_arguments)]
-    fn execute<'py>(
-        &self,
-        correlation: Bound<'py, PyAny>,
-        journal_id: Bound<'py, PyAny>,
-        order: &Bound<'py, PyAny>,
-        max_bytes: usize,
-        timeout_ns: u64,
-        spin_ns: u64,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = order.py();
-        let number: u64 = correlation.extract()?;
-        let now_ns = self.now_ns();
-        let (until_ns, spin_until_ns) = (now_ns.saturating_add(timeout_ns), now_ns.saturating_add(spin_ns));
-        self.sent.store(false, Ordering::Relaxed);
-        // Encoding, sending and waiting with the GIL let go once.
-        let waited = with_order_message(correlation, journal_id, order, |bytes| {
-            Ok(py.detach(|| {
-                let sent = bytes.len() <= max_bytes && self.send_if_quiet(bytes, now_ns);
-                sent.then(|| self.wait_a_while(until_ns, spin_until_ns))
-            }))
-        })?;
-        let Some(mut waited) = waited else { return Ok(flag(py, false)) };
-        self.sent.store(true, Ordering::Relaxed);
-        if waited == Waited::Signal {
-            py.check_signals()?;
-            waited = self.wait_until(py, until_ns, spin_until_ns)?;
-        }
-        if waited == Waited::News
-            && let Some(reply) = self.reply_to(py, number)?
-        {
-            return Ok(reply);
-        }
-        Ok(flag(py, true))
-    }
-
-    fn was_sent(&self) -> bool {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    fn was_duplicate(&self) -> bool {
-        self.duplicate.load(Ordering::Relaxed)
-    }
 }
 
 impl Dealer {
+    /// What wakes a thread that waits here.
+    pub fn bell(&self) -> &Arc<Bell> {
+        &self.bell
+    }
+
     /// Sends where nothing waits to be taken before the reply.
-    fn send_if_quiet(&self, bytes: &[u8], now_ns: u64) -> bool {
+    pub fn send_if_quiet(&self, bytes: &[u8], now_ns: u64) -> bool {
         let mut link = self.link();
         link.is_quiet() && link.send(bytes, now_ns)
     }
 
-    fn now_ns(&self) -> u64 {
-        self.origin.elapsed().as_nanos() as u64
-    }
-
-    fn link(&self) -> MutexGuard<'_, Link> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The reply, taken, if the message that waits is the one to this request.
-    fn reply_to<'py>(&self, py: Python<'py>, correlation: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
+    /// The reply, taken, if the message that waits is the one to this request; see [`order_reply_to`].
+    pub fn reply_to<'py>(&self, py: Python<'py>, correlation: u64) -> PyResult<Option<(Bound<'py, PyAny>, u64, bool)>> {
         // Making objects may collect garbage and so run anything: the lock is not held meanwhile.
-        let Some((buffer, from, to)) = self.link().lend_buffer() else { return Ok(None) };
-        let reply = order_reply_to(py, &buffer[from..to], correlation);
+        let Some(lent) = self.link().lend_buffer() else { return Ok(None) };
+        let reply = order_reply_to(py, &lent.0[lent.1..lent.2], correlation);
         let mut link = self.link();
-        link.return_buffer(buffer);
-        let Some((reply, duplicate)) = reply? else { return Ok(None) };
-        link.taken(self.now_ns());
-        self.duplicate.store(duplicate, Ordering::Relaxed);
-        Ok(Some(reply))
+        link.return_buffer(lent);
+        if matches!(reply, Ok(Some(_))) {
+            link.taken(now_ns());
+        }
+        reply
     }
 
-    fn wait_until(&self, py: Python<'_>, until_ns: u64, spin_until_ns: u64) -> PyResult<Waited> {
+    /// Waits; runs Python's handlers of signals meanwhile.
+    pub fn wait_until(&self, py: Python<'_>, patience: Patience) -> PyResult<Waited> {
         loop {
-            match py.detach(|| self.wait_a_while(until_ns, spin_until_ns)) {
+            match py.detach(|| self.wait_a_while(patience)) {
                 Waited::Signal => py.check_signals()?,
                 ended => return Ok(ended),
             }
@@ -212,24 +145,25 @@ impl Dealer {
     }
 
     /// Waits for news, at most until Python is to be asked for signals.
-    fn wait_a_while(&self, until_ns: u64, spin_until_ns: u64) -> Waited {
-        let signal_ns = self.now_ns().saturating_add(SIGNAL_PAUSE_NS);
+    pub fn wait_a_while(&self, patience: Patience) -> Waited {
+        let mut signal_ns = None;
         loop {
-            let now_ns = self.now_ns();
-            let spins = now_ns < spin_until_ns;
+            let now_ns = now_ns();
+            let spins = now_ns < patience.spin_until_ns;
             let interest = {
                 let mut link = self.link();
-                if !link.has_news() && spins {
+                if spins && !link.has_news() {
                     link.proceed(PollFlags::IN | PollFlags::OUT, now_ns);
                 }
                 if link.has_news() {
                     return Waited::News;
                 }
-                link.interest()
+                if spins { None } else { link.interest() }
             };
-            if self.bell.was_rung() || now_ns >= until_ns {
+            if self.bell.was_rung() || now_ns >= patience.until_ns {
                 return Waited::Nothing;
             }
+            let signal_ns = *signal_ns.get_or_insert(now_ns.saturating_add(SIGNAL_PAUSE_NS));
             if now_ns >= signal_ns {
                 return Waited::Signal;
             }
@@ -238,17 +172,24 @@ impl Dealer {
                 continue;
             }
             let Some(interest) = interest else { return Waited::News };
-            let wake_ns = interest.deadline_ns.unwrap_or(u64::MAX).min(until_ns).min(signal_ns);
+            let wake_ns = interest.deadline_ns.unwrap_or(u64::MAX).min(patience.until_ns).min(signal_ns);
+            let left = timespec(wake_ns.saturating_sub(now_ns));
             let mut descriptors =
-                [PollFd::new(&*interest.socket, interest.flags), PollFd::new(&self.bell.descriptor, PollFlags::IN)];
-            let left_ns = wake_ns.saturating_sub(now_ns);
-            let left = Timespec { tv_sec: (left_ns / 1_000_000_000) as i64, tv_nsec: (left_ns % 1_000_000_000) as _ };
+                [PollFd::new(&*interest.socket, interest.flags), PollFd::new(self.bell.descriptor(), PollFlags::IN)];
             match poll(&mut descriptors, Some(&left)) {
-                Ok(_) => self.link().proceed(descriptors[0].revents(), self.now_ns()),
+                Ok(_) => self.link().proceed(descriptors[0].revents(), crate::bell::now_ns()),
                 Err(Errno::INTR) => return Waited::Signal,
-                // Out of memory: look at the socket the other way.
-                Err(_) => self.link().proceed(PollFlags::IN | PollFlags::OUT, self.now_ns()),
+                // Out of memory: look at the socket without having been told to.
+                Err(_) => self.link().proceed(PollFlags::IN | PollFlags::OUT, now_ns),
             }
         }
     }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn timespec(ns: u64) -> Timespec {
+    Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as _ }
 }

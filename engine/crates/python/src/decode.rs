@@ -33,13 +33,13 @@ pub fn decode_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<(u64, Bound<
     Ok((envelope.correlation(), reader.body(&envelope)?))
 }
 
-/// The reply to the ExecuteOrder with this number, and whether it is a duplicate's; `None` where `bytes` is anything
+/// The reply to the ExecuteOrder with this number, its sequence, and whether it is a duplicate's; `None` where `bytes` is anything
 /// else, damaged messages included: others will say what is wrong with them.
 pub fn order_reply_to<'py>(
     py: Python<'py>,
     bytes: &[u8],
     correlation: u64,
-) -> PyResult<Option<(Bound<'py, PyAny>, bool)>> {
+) -> PyResult<Option<(Bound<'py, PyAny>, u64, bool)>> {
     let Ok(envelope) = open(bytes, &DecodeLimits::OF_A_CLIENT) else { return Ok(None) };
     if envelope.correlation() != correlation {
         return Ok(None);
@@ -47,7 +47,7 @@ pub fn order_reply_to<'py>(
     let Some(body) = envelope.body_as_execute_reply() else { return Ok(None) };
     let Some(table) = body.reply() else { return Ok(None) };
     let reply = Reader { py, types: contract(py)? }.order_reply(table)?;
-    Ok(Some((reply, body.duplicate())))
+    Ok(Some((reply, table.sequence(), body.duplicate())))
 }
 
 struct Reader<'py> {

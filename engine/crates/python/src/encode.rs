@@ -47,10 +47,18 @@ pub fn with_order_message<'py, T>(
     take: impl FnOnce(&[u8]) -> PyResult<T>,
 ) -> PyResult<T> {
     let address = Address::read(correlation, journal_id)?;
+    with_order_bytes(address.correlation, address.journal_id.as_str(), order, take)?
+}
+
+/// As [`with_order_message`], with the envelope's own fields as they are.
+pub fn with_order_bytes<'py, T>(
+    correlation: u64,
+    journal_id: &str,
+    order: &Bound<'py, PyAny>,
+    take: impl FnOnce(&[u8]) -> T,
+) -> PyResult<T> {
     with_encoder(|encoder| {
-        with_order(order, Place::Top, |fields| {
-            take(encoder.execute_order(address.correlation, address.journal_id.as_str(), fields))
-        })?
+        with_order(order, Place::Top, |fields| take(encoder.execute_order(correlation, journal_id, fields)))
     })
 }
 

@@ -3,6 +3,7 @@
 //! Its functions are those of the codec's seam `transport/wire/codec.py`, by name and meaning; the pure Python codec
 //! (`transport/wire/portable.py`) is its oracle in tests.
 
+mod bell;
 mod connection;
 mod contract;
 mod dealer;
@@ -14,6 +15,7 @@ mod fields;
 mod link;
 mod refusals;
 mod replies;
+mod turnstile;
 
 use pyo3::prelude::*;
 
@@ -30,4 +32,6 @@ mod _native {
     use crate::encode::{encode_execute_batch, encode_execute_order, encode_request};
     #[pymodule_export]
     use crate::refusals::ZmtpError;
+    #[pymodule_export]
+    use crate::turnstile::Turnstile;
 }

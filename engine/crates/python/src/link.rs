@@ -17,7 +17,7 @@ const READ_BYTES: usize = 64 << 10;
 /// What the input buffer keeps once a large message is gone.
 const KEPT_BYTES: usize = 256 << 10;
 /// Who sends after so long without a read looks first whether the peer is still there.
-const STALE_NS: u64 = 5_000_000;
+const STALE_NS: u64 = 100_000;
 
 /// Whether a link can carry messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct Link {
     /// The message that waits, within `start..end`.
     message: Option<(usize, usize)>,
     read_ns: u64,
+    /// Why nothing can be written any more. What the peer has sent before that is still read.
+    unwritable: Option<String>,
     changes: Vec<(Change, String)>,
 }
 
@@ -91,6 +93,7 @@ impl Link {
             end: 0,
             message: None,
             read_ns: now_ns,
+            unwritable: None,
             changes: Vec::new(),
         };
         link.try_next_address("there is no address to connect to".to_owned());
@@ -100,6 +103,11 @@ impl Link {
     /// Whether there is something to take: a message, or a change.
     pub fn has_news(&self) -> bool {
         self.message.is_some() || !self.changes.is_empty() || self.socket.is_none()
+    }
+
+    /// Whether there is more than messages to take.
+    pub fn has_changed(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     /// Whether requests may be sent, with nothing waiting to be taken.
@@ -112,14 +120,15 @@ impl Link {
         self.message.map(|(from, to)| &self.input[from..to])
     }
 
-    /// The buffer with the message that waits, and where in it; to be given back by [`Link::return_buffer`].
+    /// Takes the message that waits out with its whole buffer; until [`Link::return_buffer`] nothing waits.
     pub fn lend_buffer(&mut self) -> Option<(Vec<u8>, usize, usize)> {
-        self.message.map(|(from, to)| (std::mem::take(&mut self.input), from, to))
+        self.message.take().map(|(from, to)| (std::mem::take(&mut self.input), from, to))
     }
 
     /// See [`Link::lend_buffer`].
-    pub fn return_buffer(&mut self, buffer: Vec<u8>) {
+    pub fn return_buffer(&mut self, (buffer, from, to): (Vec<u8>, usize, usize)) {
         self.input = buffer;
+        self.message = Some((from, to));
     }
 
     /// The message that waited was taken; finds the next one in what was read already.
@@ -147,16 +156,14 @@ impl Link {
             self.flush();
         }
         let waiting = self.wire.pending_output_bytes();
-        if self.stage != Stage::Ready || (waiting > 0 && waiting + body.len() > self.output_bytes) {
-            return false;
-        }
-        if self.wire.send(body).is_err() {
+        let is_full = waiting > 0 && waiting + body.len() > self.output_bytes;
+        if self.stage != Stage::Ready || self.unwritable.is_some() || is_full || self.wire.send(body).is_err() {
             return false;
         }
         let queued = self.wire.pending_output_bytes();
         self.flush();
-        // Where not one byte of it left before the connection went, it was not sent.
-        self.stage == Stage::Ready || waiting > 0 || self.wire.pending_output_bytes() != queued
+        // Where not one byte of it left before the connection went, it was not sent, and will not be.
+        self.unwritable.is_none() || waiting > 0 || self.wire.pending_output_bytes() != queued
     }
 
     /// Does what can be done without waiting; `flags` is what poll said of the socket.
@@ -186,7 +193,12 @@ impl Link {
                 self.wire.heard(now_ns);
                 self.find_message(now_ns);
             }
-            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                if let Some(reason) = self.unwritable.take() {
+                    self.lose(reason);
+                }
+            }
+            Err(Errno::INTR) => {}
             Err(error) => self.lose(format!("the connection was lost: {error}")),
         }
     }
@@ -214,7 +226,8 @@ impl Link {
             Stage::Connecting | Stage::Shaking if now_ns >= self.handshake_ends_ns => {
                 self.lose(format!("no ZMTP handshake within {} ms", self.handshake_ms));
             }
-            Stage::Ready => {
+            // Who has left messages unread cannot judge the peer's silence.
+            Stage::Ready if self.message.is_none() => {
                 if let Err(silence) = self.wire.on_time(now_ns) {
                     self.lose(silence.to_string());
                 } else if self.wire.pending_output_bytes() > 0 {
@@ -259,7 +272,10 @@ impl Link {
                 Ok(count) => self.wire.advance(count),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
-                Err(error) => return self.lose(format!("the connection was lost: {error}")),
+                Err(error) => {
+                    self.unwritable.get_or_insert_with(|| format!("the connection was lost: {error}"));
+                    return;
+                }
             }
         }
     }

@@ -1,0 +1,54 @@
+//! Makes a thread that waits at a socket look up, from any thread; and the clock that waits go by.
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fd::OwnedFd;
+use rustix::io::{read, write};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Python's `time.monotonic_ns()`.
+pub fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    (now.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(now.tv_nsec as u64)
+}
+
+/// Rings until somebody has heard it.
+pub struct Bell {
+    descriptor: OwnedFd,
+    rung: AtomicBool,
+}
+
+impl Bell {
+    /// A silent one.
+    ///
+    /// # Errors
+    /// Where the process may have no more descriptors.
+    pub fn new() -> std::io::Result<Self> {
+        let descriptor = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Self { descriptor, rung: AtomicBool::new(false) })
+    }
+
+    /// Readable while the bell rings.
+    pub fn descriptor(&self) -> &OwnedFd {
+        &self.descriptor
+    }
+
+    /// Ends the present wait, or the next one.
+    pub fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // It can only be full, and then it is readable.
+            let _ = write(&self.descriptor, &1_u64.to_ne_bytes());
+        }
+    }
+
+    /// Whether it rang; silences it.
+    pub fn was_rung(&self) -> bool {
+        if !self.rung.load(Ordering::Acquire) {
+            return false;
+        }
+        // First: who rings from here on writes anew.
+        self.rung.store(false, Ordering::Release);
+        let _ = read(&self.descriptor, &mut [0_u8; 8]);
+        true
+    }
+}
