@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from bench.report import write_report
 from bench.rows.row import Group, Row
 from bench.run import Run
 
+ROOT = Path(__file__).resolve().parents[1]
 _RUN = pytest.StashKey[Run]()
 _CPU = pytest.StashKey[CpuTimes]()
 _REPORTED = pytest.StashKey[list[str]]()
@@ -69,7 +71,16 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 def _finish(one: Run, steal_share: float) -> None:
     one.machine.steal_share = round(steal_share, 4)
     one.machine.duration_s = round(time.monotonic() - one.context.started_s, 1)
+    one.machine.commit = _commit()
     one.machine.finished = datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _commit() -> str:
+    """Of the tree; with a mark where it has changes that are not committed."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
 
 
 def _rows_of(items: Sequence[pytest.Item]) -> list[Row]:

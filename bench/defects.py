@@ -27,6 +27,16 @@ FLOOR_PAIRS = [
 ]
 
 
+def all_defects(run: Run) -> list[str]:
+    """Everything that makes this run's comparison unfair."""
+    return [*unequal_rows(run), *slow_references(run), *of_sections(run)]
+
+
+def of_sections(run: Run) -> list[str]:
+    """What sections say of themselves."""
+    return [f"{name}: {defect}" for name, result in run.sections.items() for defect in result.defects]
+
+
 def slow_references(run: Run) -> list[str]:
     """Rows that others are compared with and that are slower than they could be; pairs not measured say nothing."""
     return [

@@ -67,7 +67,6 @@ class Machine:
     finished: str = ""
     """UTC."""
     commit: str = ""
-    engine_version: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As it is written down."""

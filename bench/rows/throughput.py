@@ -20,8 +20,8 @@ from transport import BlockingFastPathClient, BridgeConfig, FastPathClient, Orde
 BATCH = 1000
 """The engine's largest batch by default."""
 PIPELINED = 5000
-WINDOW = 4096
-"""Orders in flight: the default of `max_in_flight`."""
+WINDOW = 1000
+"""Orders in flight: an engine takes 1,024 from a connection by default."""
 GRPC_ORDERS = 2000
 CALL_TIMEOUT_MS = 30_000.0
 
@@ -184,7 +184,7 @@ ROWS = [
     _row("native-batch-uvloop", loop_batch("native", "os"), BATCH, _BATCHED),
     _row("native-pipelined", blocking_pipelined("native", "os"), PIPELINED, _STREAMED),
     _row("native-pipelined-uvloop", loop_pipelined("native", "os"), PIPELINED, _STREAMED),
-    _row("native-gather-uvloop", loop_gather("native", "os"), WINDOW, "a task for each of 4,096 orders"),
+    _row("native-gather-uvloop", loop_gather("native", "os"), WINDOW, f"a task for each of {WINDOW:,} orders"),
     _row("native-batch-always", blocking_batch("native", "always"), BATCH, f"{_BATCHED}, durability always"),
     _row("native-pipelined-always", blocking_pipelined("native", "always"), PIPELINED, "durability always"),
     _row("native-pipelined-uvloop-always", loop_pipelined("native", "always"), PIPELINED, "durability always"),
