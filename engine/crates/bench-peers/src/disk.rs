@@ -37,6 +37,9 @@ pub struct Arguments {
     /// How long the receiving side looks for the result without sleeping, as the reactor's `--spin-us`.
     #[arg(long, default_value_t = 200)]
     spin_us: u64,
+    /// Print every duration as well, in the order of measuring, in nanoseconds.
+    #[arg(long)]
+    samples: bool,
 }
 
 const WARM_UP_ROUNDS: usize = 100;
@@ -56,9 +59,13 @@ pub fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let spin = Duration::from_micros(arguments.spin_us);
     let mut spinning = hand_overs(spin, arguments.rounds)?;
     let mut sleeping = hand_overs(Duration::ZERO, arguments.rounds)?;
+    let samples = arguments.samples.then(
+        || serde_json::json!({"write": in_ns(&write), "fdatasync": in_ns(&sync), "hand_over": in_ns(&spinning)}),
+    );
     println!(
         "{}",
         serde_json::json!({
+            "samples_ns": samples,
             "record_bytes": arguments.record_bytes,
             "rounds": arguments.rounds,
             "spin_us": arguments.spin_us,
@@ -70,6 +77,10 @@ pub fn measure(arguments: &Arguments) -> Result<(), Failure> {
         })
     );
     Ok(())
+}
+
+fn in_ns(durations: &[Duration]) -> Vec<u128> {
+    durations.iter().map(Duration::as_nanos).collect()
 }
 
 fn summary(durations: &mut [Duration]) -> serde_json::Value {
