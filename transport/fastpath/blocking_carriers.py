@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zmq
 
+from transport.carriers.carrier import CarrierFactory
 from transport.carriers.choice import choose_carrier
 from transport.carriers.native_dealer import NativeDealer
 from transport.contract.config import BridgeConfig
@@ -20,7 +21,7 @@ class BlockingCarriers:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self.is_native = choose_carrier(config) == "native"
         if self.is_native:
-            self.make = lambda: NativeDealer(config)
+            self.make: CarrierFactory = lambda: NativeDealer(config)
         else:
             self._context = zmq.Context()
             self.make = dealer_factory(config, self._context, inbound_messages=inbound_messages)
