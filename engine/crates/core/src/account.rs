@@ -1,10 +1,12 @@
 //! One account: its ids, positions, open orders, trading state, and its updates with their numbers.
 
+use crate::change::Change;
+use crate::hash_bytes::put_text;
 use crate::identity::uuid7_ms;
-use crate::state_hash::{Kind, StateHash, entity_hash};
-use crate::{CommandNo, OrderNo, OrderUpdate, Text, TradingState, VenueKey};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
+use crate::state_hash::{Kind, StateHash, hash_of};
+use crate::{CommandNo, OrderNo, Text, TradingState, VenueKey};
+use rustc_hash::FxHashSet;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// What an order id of the account stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,6 +14,14 @@ pub(crate) enum Slot {
     Order(OrderNo),
     /// It never executes.
     Fenced,
+}
+
+/// Net quantity steps in one instrument.
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    steps: i128,
+    /// Its share of the state hash, as the sum has it.
+    hash: u128,
 }
 
 /// One account.
@@ -28,14 +38,20 @@ pub(crate) struct Account {
     pub ids: HashMap<Text, Slot>,
     /// Command ids, as `ids`.
     pub commands: HashMap<Text, CommandNo>,
-    /// Net quantity steps by instrument; an absent one is 0.
-    pub positions: BTreeMap<u32, i128>,
-    /// Orders and legs that work.
-    pub open: BTreeSet<VenueKey>,
-    /// The last updates, without holes, up to `sequence`.
-    pub history: VecDeque<Arc<OrderUpdate>>,
-    /// Its own share of the state hash (positions, commands and tombstones have theirs).
+    /// By instrument; an absent one is 0.
+    positions: BTreeMap<u32, Position>,
+    /// Instruments whose position is not what the state hash was made with.
+    moved: Vec<u32>,
+    /// Orders and legs that work, in no order. (The keys are the engine's own numbers: nobody can make them collide.)
+    pub open: FxHashSet<VenueKey>,
+    /// The last updates, without holes, up to `sequence`: at least those that were not released.
+    history: VecDeque<Change>,
+    /// Last update that was released to those who listen.
+    released: u64,
+    /// Its own share of the state hash (positions, commands and tombstones have theirs), as the sum has it.
     hash: u128,
+    /// It is not what the state hash was made with.
+    pub hash_is_due: bool,
 }
 
 impl Account {
@@ -50,44 +66,79 @@ impl Account {
             ids: HashMap::new(),
             commands: HashMap::new(),
             positions: BTreeMap::new(),
-            open: BTreeSet::new(),
+            moved: Vec::new(),
+            open: FxHashSet::default(),
             history: VecDeque::new(),
+            released: 0,
             hash: 0,
+            hash_is_due: true,
         }
     }
 
     /// Hash of what the account itself holds.
-    pub fn own_hash(&self) -> u128 {
-        entity_hash(Kind::Account, &(&*self.name, self.sequence, self.state))
+    fn own_hash(&self, bytes: &mut Vec<u8>) -> u128 {
+        bytes.clear();
+        put_text(bytes, &self.name);
+        bytes.extend_from_slice(&self.sequence.to_le_bytes());
+        bytes.push(self.state as u8);
+        hash_of(Kind::Account, bytes)
     }
 
-    /// Brings the account's share of the state hash up to date.
-    pub fn rehash(&mut self, total: &mut StateHash) {
-        total.remove(self.hash);
-        self.hash = self.own_hash();
-        total.add(self.hash);
-    }
-
-    /// Hash of one position.
-    pub fn position_hash(&self, symbol: u32, steps: i128) -> u128 {
-        if steps == 0 { 0 } else { entity_hash(Kind::Position, &(&*self.name, symbol, steps)) }
+    /// Hash of one position; none is as good as 0.
+    fn position_hash(name: &str, symbol: u32, steps: i128, bytes: &mut Vec<u8>) -> u128 {
+        if steps == 0 {
+            return 0;
+        }
+        bytes.clear();
+        put_text(bytes, name);
+        bytes.extend_from_slice(&symbol.to_le_bytes());
+        bytes.extend_from_slice(&steps.to_le_bytes());
+        hash_of(Kind::Position, bytes)
     }
 
     /// Hash of one tombstone.
-    pub fn tombstone_hash(&self, order_id: &str) -> u128 {
-        entity_hash(Kind::Tombstone, &(&*self.name, order_id))
+    pub fn tombstone_hash(&self, order_id: &str, bytes: &mut Vec<u8>) -> u128 {
+        bytes.clear();
+        put_text(bytes, &self.name);
+        put_text(bytes, order_id);
+        hash_of(Kind::Tombstone, bytes)
+    }
+
+    /// Every hash that stands for a part of this account, from scratch.
+    pub fn each_hash(&self, bytes: &mut Vec<u8>, add: &mut impl FnMut(u128)) {
+        add(self.own_hash(bytes));
+        for (symbol, position) in &self.positions {
+            add(Self::position_hash(&self.name, *symbol, position.steps, bytes));
+        }
+        for (id, _) in self.ids.iter().filter(|(_, slot)| **slot == Slot::Fenced) {
+            add(self.tombstone_hash(id, bytes));
+        }
+    }
+
+    /// Brings the account's shares of the state hash up to date.
+    pub fn hash_changes(&mut self, total: &mut StateHash, bytes: &mut Vec<u8>) {
+        if std::mem::take(&mut self.hash_is_due) {
+            let hash = self.own_hash(bytes);
+            total.replace(&mut self.hash, hash);
+        }
+        for symbol in self.moved.drain(..) {
+            let Some(position) = self.positions.get_mut(&symbol) else { continue };
+            let hash = Self::position_hash(&self.name, symbol, position.steps, bytes);
+            total.replace(&mut position.hash, hash);
+        }
+    }
+
+    /// Net quantity steps in an instrument.
+    pub fn position(&self, symbol: u32) -> i128 {
+        self.positions.get(&symbol).map_or(0, |position| position.steps)
     }
 
     /// Changes a position by signed steps.
-    pub fn move_position(&mut self, symbol: u32, steps: i128, total: &mut StateHash) {
-        let before = self.positions.get(&symbol).copied().unwrap_or(0);
-        let after = before.saturating_add(steps);
-        total.remove(self.position_hash(symbol, before));
-        total.add(self.position_hash(symbol, after));
-        if after == 0 {
-            self.positions.remove(&symbol);
-        } else {
-            self.positions.insert(symbol, after);
+    pub fn move_position(&mut self, symbol: u32, steps: i128) {
+        let position = self.positions.entry(symbol).or_default();
+        position.steps = position.steps.saturating_add(steps);
+        if !self.moved.contains(&symbol) {
+            self.moved.push(symbol);
         }
     }
 
@@ -113,11 +164,37 @@ impl Account {
         }
     }
 
-    /// Keeps an update for subscribers that resume, and forgets those beyond `limit`.
-    pub fn keep(&mut self, update: Arc<OrderUpdate>, limit: usize) {
-        self.history.push_back(update);
-        while self.history.len() > limit {
+    /// The open orders and legs, by key.
+    pub fn open_keys(&self) -> Vec<VenueKey> {
+        let mut keys: Vec<VenueKey> = self.open.iter().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Keeps a change for subscribers.
+    pub fn keep(&mut self, change: Change) {
+        self.history.push_back(change);
+    }
+
+    /// Updates up to `last` were handed out, or never will be: those beyond `limit` are forgotten.
+    pub fn release(&mut self, last: u64, limit: usize) {
+        self.released = self.released.max(last);
+        while self.history.len() > limit && self.history.front().is_some_and(|oldest| oldest.sequence <= self.released)
+        {
             self.history.pop_front();
         }
+    }
+
+    /// The changes that can be replayed: at most `limit`, and the last ones.
+    pub fn replayable(&self, limit: usize) -> impl ExactSizeIterator<Item = &Change> {
+        self.history.range(self.history.len().saturating_sub(limit)..)
+    }
+
+    /// Those from `first` to `last` that are still known.
+    pub fn changes(&self, first: u64, last: u64) -> impl Iterator<Item = &Change> {
+        let oldest = self.history.front().map_or(u64::MAX, |change| change.sequence);
+        let place = |sequence: u64| usize::try_from(sequence.saturating_sub(oldest)).unwrap_or(usize::MAX);
+        let end = place(last.saturating_add(1)).min(self.history.len());
+        self.history.range(place(first).min(end)..end)
     }
 }

@@ -16,7 +16,12 @@ pub fn content_hash(form: &[u8]) -> ContentHash {
 
 /// Canonical form of an order.
 pub fn order(order: &Order) -> Vec<u8> {
-    let mut form = Form::new(b"XBR-ORDER1");
+    order_in(Vec::new(), order)
+}
+
+/// The same, made in the memory of `bytes`.
+pub(crate) fn order_in(bytes: Vec<u8>, order: &Order) -> Vec<u8> {
+    let mut form = Form::in_memory_of(bytes, b"XBR-ORDER1");
     form.text(1, &order.order_id);
     form.text_unless_empty(2, &order.symbol);
     form.byte(3, order.order_type.map(|value| value as u8));
@@ -121,7 +126,11 @@ struct Form(Vec<u8>);
 
 impl Form {
     fn new(name: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(192);
+        Self::in_memory_of(Vec::with_capacity(192), name)
+    }
+
+    fn in_memory_of(mut bytes: Vec<u8>, name: &[u8]) -> Self {
+        bytes.clear();
         bytes.extend_from_slice(name);
         Self(bytes)
     }
@@ -170,16 +179,32 @@ impl Form {
         }
     }
 
+    /// Sorted by key; without an allocation where there are few.
     fn metadata(&mut self, entries: &[(String, String)]) {
-        let mut sorted: Vec<&(String, String)> = entries.iter().collect();
-        sorted.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
-        for (key, value) in sorted {
-            let mut bytes = Vec::with_capacity(4 + key.len() + value.len());
-            bytes.extend_from_slice(&length(key));
-            bytes.extend_from_slice(key.as_bytes());
-            bytes.extend_from_slice(value.as_bytes());
-            self.field(10, &bytes);
+        const FEW: usize = 32;
+        if entries.is_sorted_by(|a, b| a.0.as_bytes() <= b.0.as_bytes()) {
+            entries.iter().for_each(|entry| self.entry(entry));
+        } else if entries.len() <= FEW {
+            let mut places = [0; FEW];
+            let places = &mut places[..entries.len()];
+            places.iter_mut().enumerate().for_each(|(at, place)| *place = at);
+            // Equal keys (which are refused later) stay in the order given.
+            places.sort_unstable_by(|a, b| entries[*a].0.as_bytes().cmp(entries[*b].0.as_bytes()).then(a.cmp(b)));
+            places.iter().for_each(|place| self.entry(&entries[*place]));
+        } else {
+            let mut sorted: Vec<&(String, String)> = entries.iter().collect();
+            sorted.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+            sorted.into_iter().for_each(|entry| self.entry(entry));
         }
+    }
+
+    fn entry(&mut self, (key, value): &(String, String)) {
+        let bytes = u32::try_from(4 + key.len() + value.len()).unwrap_or(u32::MAX);
+        self.0.push(10);
+        self.0.extend_from_slice(&bytes.to_le_bytes());
+        self.0.extend_from_slice(&length(key));
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(value.as_bytes());
     }
 
     fn defect(mut self, defect: Option<&Rejection>) -> Vec<u8> {

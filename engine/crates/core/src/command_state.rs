@@ -22,7 +22,10 @@ pub(crate) struct CommandState {
     /// A replace that was done.
     pub replaced: bool,
     pub reply: Option<Box<CommandOutcome>>,
-    /// Its share of the state hash.
+    /// Its share of the state hash, as the sum has it.
     #[serde(skip)]
     pub hash: u128,
+    /// The hash above is not what the command is now.
+    #[serde(skip)]
+    pub hash_is_due: bool,
 }

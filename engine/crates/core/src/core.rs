@@ -6,10 +6,10 @@ use crate::instruments::Instruments;
 use crate::order_state::OrderState;
 use crate::state_hash::StateHash;
 use crate::{
-    Call, CommandNo, CommandOutcome, Configuration, ConfigurationError, Event, OrderNo, OrderUpdate, VenueKey,
+    Call, CommandNo, CommandOutcome, Configuration, ConfigurationError, Event, OrderNo, Text, UpdateRange, VenueKey,
 };
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
 
 /// Orders, accounts and everything remembered about them.
 #[derive(Clone, Debug, Default)]
@@ -25,9 +25,11 @@ pub struct Core {
     pub(crate) commands: Vec<CommandState>,
     /// Commands that wait for the venue's word on an order or leg, oldest first.
     pub(crate) waiting: BTreeMap<VenueKey, Vec<CommandNo>>,
-    /// Orders that the venue has not reported on.
-    pub(crate) unreported: BTreeSet<OrderNo>,
+    /// Orders that the venue has not reported on, in no order.
+    pub(crate) unreported: FxHashSet<OrderNo>,
     pub(crate) hash: StateHash,
+    /// Memory for a canonical form.
+    pub(crate) form: Vec<u8>,
     pub(crate) turn: Turn,
 }
 
@@ -38,8 +40,25 @@ pub(crate) struct Turn {
     pub reported: Vec<OrderNo>,
     /// Commands that wait for nothing any more.
     pub finished: Vec<CommandNo>,
-    pub concluded: Vec<(Call, CommandOutcome)>,
-    pub updates: Vec<Arc<OrderUpdate>>,
+    pub concluded: Vec<Call>,
+    pub updates: Vec<UpdateRange>,
+}
+
+impl Turn {
+    /// The account has one more update.
+    pub fn announce(&mut self, account: &Text, sequence: u64) {
+        match self.updates.last_mut() {
+            Some(range) if range.account == *account && range.last + 1 == sequence => range.last = sequence,
+            _ => self.updates.push(UpdateRange { account: account.clone(), first: sequence, last: sequence }),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.reported.clear();
+        self.finished.clear();
+        self.concluded.clear();
+        self.updates.clear();
+    }
 }
 
 impl Core {
@@ -51,7 +70,12 @@ impl Core {
     /// Recovery: folds one recorded event. Produces no updates to fan out and concludes no calls.
     pub fn fold(&mut self, event: &Event) {
         self.absorb(event);
-        self.turn = Turn::default();
+        let limit = self.history_limit();
+        for range in self.turn.updates.drain(..) {
+            let account = self.accounts.iter_mut().find(|account| account.name == range.account);
+            account.into_iter().for_each(|account| account.release(range.last, limit));
+        }
+        self.turn.clear();
     }
 
     /// Live: folds an event and records it.
@@ -81,12 +105,26 @@ impl Core {
 
     /// The calls that were concluded since this was last called.
     pub fn take_concluded(&mut self) -> Vec<(Call, CommandOutcome)> {
-        std::mem::take(&mut self.turn.concluded)
+        let mut concluded = Vec::new();
+        self.take_concluded_into(&mut concluded);
+        concluded
     }
 
-    /// Updates produced since this was last called, in order.
-    pub fn take_new_updates(&mut self) -> Vec<Arc<OrderUpdate>> {
-        std::mem::take(&mut self.turn.updates)
+    /// The same into `concluded`, whose memory is used again.
+    pub fn take_concluded_into(&mut self, concluded: &mut Vec<(Call, CommandOutcome)>) {
+        concluded.clear();
+        let mut calls = std::mem::take(&mut self.turn.concluded);
+        concluded.extend(calls.iter().filter_map(|call| Some((*call, self.outcome_of(*call)?))));
+        calls.clear();
+        self.turn.concluded = calls;
+    }
+
+    /// What ended this call; it never changes.
+    fn outcome_of(&self, call: Call) -> Option<CommandOutcome> {
+        match call {
+            Call::Execute(no) => self.stored_reply(self.order(no)?).map(CommandOutcome::Execute),
+            Call::Command(no) => self.stored_command_reply(no),
+        }
     }
 
     pub(crate) fn account(&self, name: &str) -> Option<&Account> {

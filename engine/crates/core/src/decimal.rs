@@ -164,6 +164,9 @@ impl Decimal {
     /// mantissa holds them. `None` where the exponent ends.
     pub(crate) fn from_wide(mut mantissa: i128, exponent: i32) -> Option<Self> {
         let mut exponent = exponent;
+        if let (Ok(mantissa), Ok(exponent)) = (i64::try_from(mantissa), i8::try_from(exponent)) {
+            return Some(Self { mantissa, exponent }.normalised()); // the usual size; 128 bits take ten times as long
+        }
         while mantissa != 0 && mantissa % 10 == 0 {
             mantissa /= 10;
             exponent += 1;

@@ -10,6 +10,7 @@ mod account;
 mod admission;
 mod apply;
 pub mod canonical;
+mod change;
 pub mod code;
 pub mod command;
 mod command_state;
@@ -19,11 +20,13 @@ pub mod decimal;
 pub mod effect;
 pub mod event;
 mod fold;
+mod hash_bytes;
 pub mod identity;
 pub mod input;
 mod instruments;
 pub mod order;
 mod order_state;
+mod progress;
 mod queries;
 mod quotes;
 pub mod reply;
@@ -35,6 +38,7 @@ pub mod venue;
 
 pub use self::core::Core;
 pub use admission::{Quota, RememberedIds};
+pub use change::UpdateRange;
 pub use code::{ReasonCode, Rejection};
 pub use command::{
     CancelAllOrders, CancelOrder, Command, CommandRef, FenceOrder, PublishQuotes, Quote, ReplaceOrder, SetTradingState,

@@ -1,114 +1,24 @@
 //! One remembered order: what it is, how far it has come, its legs, and the reply stored for its id.
 
 use crate::decimal::divide_half_even;
+use crate::hash_bytes::{put_optional, put_text};
 use crate::identity::leg_suffix;
 use crate::instruments::Instruments;
+use crate::progress::{Progress, Work};
+use crate::state_hash::{Kind, hash_of};
 use crate::{
-    ContentHash, Decimal, ExecutionStatus, NewOrder, OrderNo, OrderReply, OrderType, Part, ReasonCode, Side, Text,
-    TimeInForce, UtcNanos, VenueKey,
+    ContentHash, Decimal, ExecutionStatus, NewOrder, OrderNo, OrderReply, OrderType, Part, Side, Text, TimeInForce,
+    VenueKey,
 };
-use serde::Serialize;
 use smol_str::format_smolstr;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Digits below the tick to which an average price is rounded (reply.rs).
 const AVERAGE_DIGITS: u8 = 6;
 
-/// What a reply says that changes over an order's life. A stored reply is a copy of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Progress {
-    pub status: ExecutionStatus,
-    pub code: ReasonCode,
-    pub field: Text,
-    pub message: Text,
-    pub venue_order_id: Text,
-    /// As the client gave it, until a replace.
-    pub quantity: Option<Decimal>,
-    /// As the client gave it, until a replace.
-    pub price: Option<Decimal>,
-    /// 0 for an order that the core rejected.
-    pub quantity_steps: i64,
-    pub price_ticks: Option<i64>,
-    pub executed_steps: i64,
-    /// Sum of price times quantity over all executions, ticks times steps.
-    pub notional: i128,
-    pub execution_time_ns: Option<UtcNanos>,
-    pub version: u64,
-    /// Of its last update; 0 before the first.
-    pub sequence: u64,
-    /// Time of its last change.
-    pub updated_ns: UtcNanos,
-    pub triggered: bool,
-}
-
-impl Progress {
-    /// Nothing happened yet.
-    pub fn new(quantity_steps: i64, price_ticks: Option<i64>, at_ns: UtcNanos) -> Self {
-        Self {
-            status: ExecutionStatus::Pending,
-            code: ReasonCode::None,
-            field: Text::default(),
-            message: Text::default(),
-            venue_order_id: Text::default(),
-            quantity: None,
-            price: None,
-            quantity_steps,
-            price_ticks,
-            executed_steps: 0,
-            notional: 0,
-            execution_time_ns: None,
-            version: 1,
-            sequence: 0,
-            updated_ns: at_ns,
-            triggered: false,
-        }
-    }
-
-    /// Whether it still works.
-    pub fn is_open(&self) -> bool {
-        matches!(self.status, ExecutionStatus::Pending | ExecutionStatus::PartiallyFilled)
-    }
-
-    pub fn remaining_steps(&self) -> i64 {
-        self.quantity_steps.saturating_sub(self.executed_steps).max(0)
-    }
-}
-
-/// One working order at the venue: an entry or a leg.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Work {
-    pub now: Progress,
-    /// Ascending, so that an execution which is reported again is known. Not in the state hash, which would cost more
-    /// with every fill: `executions_hash` stands for it.
-    #[serde(skip)]
-    executions: Vec<u64>,
-    /// Sum of the hashes of all `executions`.
-    executions_hash: u64,
-}
-
-impl Work {
-    pub fn new(now: Progress) -> Self {
-        Self { now, executions: Vec::new(), executions_hash: 0 }
-    }
-
-    pub fn has_execution(&self, execution_id: u64) -> bool {
-        self.executions.binary_search(&execution_id).is_ok()
-    }
-
-    pub fn add_execution(&mut self, execution_id: u64) {
-        if let Err(at) = self.executions.binary_search(&execution_id) {
-            self.executions.insert(at, execution_id);
-            let hash = xxh3_64(&execution_id.to_le_bytes());
-            self.executions_hash = self.executions_hash.wrapping_add(hash);
-        }
-    }
-}
-
 /// An order behind an order: its stop-loss or take-profit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leg {
     /// Its own id, made once: every reply about it needs it.
-    #[serde(skip)]
     order_id: Text,
     pub work: Work,
 }
@@ -121,37 +31,81 @@ impl Leg {
 }
 
 /// The instrument of an order, or the name of none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Symbol {
     Listed(u32),
     Named(Text),
 }
 
+/// The reply to an order's call, once concluded.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+enum Stored {
+    /// The call is not concluded.
+    #[default]
+    Nothing,
+    /// The order has not changed since.
+    AsItIs,
+    /// What it was then.
+    AsItWas(Box<Progress>),
+}
+
 /// One remembered order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OrderState {
     pub no: OrderNo,
+    pub order_id: Text,
+    pub content_hash: ContentHash,
     /// Index of its account.
     pub account: u32,
-    pub order_id: Text,
+    pub order_type: Option<OrderType>,
+    pub side: Option<Side>,
+    pub time_in_force: TimeInForce,
+    /// The hash below is not what the order is now.
+    pub hash_is_due: bool,
+    pub symbol: Symbol,
+    pub stop_loss_ticks: Option<i64>,
+    pub take_profit_ticks: Option<i64>,
+    entry: Work,
+    /// Stop, target.
+    pub legs: [Option<Box<Leg>>; 2],
+    stored: Stored,
+    /// Its share of the state hash, as the sum has it.
+    pub hash: u128,
+}
+
+/// What an order is from the beginning, and stays.
+pub(crate) struct Identity<'a> {
+    pub no: OrderNo,
+    pub account: u32,
+    pub order_id: &'a Text,
     pub content_hash: ContentHash,
     pub symbol: Symbol,
     pub order_type: Option<OrderType>,
     pub side: Option<Side>,
-    pub time_in_force: TimeInForce,
-    pub stop_loss_ticks: Option<i64>,
-    pub take_profit_ticks: Option<i64>,
-    pub entry: Work,
-    /// Stop, target.
-    pub legs: [Option<Box<Leg>>; 2],
-    /// The reply to its call, once concluded.
-    pub stored: Option<Box<Progress>>,
-    /// Its share of the state hash.
-    #[serde(skip)]
-    pub hash: u128,
 }
 
 impl OrderState {
+    /// An order that works, or was rejected.
+    pub fn new(identity: Identity<'_>, now: Progress) -> Self {
+        Self {
+            no: identity.no,
+            order_id: identity.order_id.clone(),
+            content_hash: identity.content_hash,
+            account: identity.account,
+            order_type: identity.order_type,
+            side: identity.side,
+            time_in_force: TimeInForce::Gtc,
+            hash_is_due: false,
+            symbol: identity.symbol,
+            stop_loss_ticks: None,
+            take_profit_ticks: None,
+            entry: Work::new(now),
+            legs: [None, None],
+            stored: Stored::Nothing,
+            hash: 0,
+        }
+    }
+
     pub fn work(&self, part: Part) -> Option<&Work> {
         match part {
             Part::Entry => Some(&self.entry),
@@ -160,11 +114,103 @@ impl OrderState {
         }
     }
 
+    /// For a change. A stored reply stays what it is.
     pub fn work_mut(&mut self, part: Part) -> Option<&mut Work> {
         match part {
-            Part::Entry => Some(&mut self.entry),
+            Part::Entry => {
+                if self.stored == Stored::AsItIs {
+                    self.stored = Stored::AsItWas(Box::new(self.entry.now.clone()));
+                }
+                Some(&mut self.entry)
+            }
             Part::Stop => self.legs[0].as_mut().map(|leg| &mut leg.work),
             Part::Target => self.legs[1].as_mut().map(|leg| &mut leg.work),
+        }
+    }
+
+    /// How far the client's own order has come.
+    pub fn now(&self) -> &Progress {
+        &self.entry.now
+    }
+
+    /// Whether its call is concluded.
+    pub fn is_concluded(&self) -> bool {
+        self.stored != Stored::Nothing
+    }
+
+    /// What the reply to its call says; `None` while the call is not concluded.
+    pub fn stored(&self) -> Option<&Progress> {
+        match &self.stored {
+            Stored::Nothing => None,
+            Stored::AsItIs => Some(&self.entry.now),
+            Stored::AsItWas(stored) => Some(stored),
+        }
+    }
+
+    /// The state now is the reply to every copy of this order, for good.
+    pub fn store_reply(&mut self) {
+        if self.stored == Stored::Nothing {
+            self.stored = Stored::AsItIs;
+        }
+    }
+
+    /// Its share of the state hash, made in `bytes`.
+    pub fn hash_in(&self, bytes: &mut Vec<u8>) -> u128 {
+        bytes.clear();
+        self.put_hash_bytes(bytes);
+        hash_of(Kind::Order, bytes)
+    }
+
+    /// Every field, so that a new one does not compile before it is here.
+    fn put_hash_bytes(&self, bytes: &mut Vec<u8>) {
+        let Self {
+            no,
+            order_id,
+            content_hash,
+            account,
+            order_type,
+            side,
+            time_in_force,
+            hash_is_due: _,
+            symbol,
+            stop_loss_ticks,
+            take_profit_ticks,
+            entry,
+            legs,
+            stored,
+            hash: _,
+        } = self;
+        bytes.extend_from_slice(&no.0.to_le_bytes());
+        put_text(bytes, order_id);
+        bytes.extend_from_slice(content_hash);
+        bytes.extend_from_slice(&account.to_le_bytes());
+        const ABSENT: u8 = u8::MAX;
+        bytes.push(order_type.map_or(ABSENT, |order_type| order_type as u8));
+        bytes.push(side.map_or(ABSENT, |side| side as u8));
+        bytes.push(*time_in_force as u8);
+        match symbol {
+            Symbol::Listed(index) => put_optional(bytes, Some(i64::from(*index))),
+            Symbol::Named(name) => {
+                put_optional(bytes, None);
+                put_text(bytes, name);
+            }
+        }
+        put_optional(bytes, *stop_loss_ticks);
+        put_optional(bytes, *take_profit_ticks);
+        entry.put_hash_bytes(bytes);
+        for leg in legs {
+            bytes.push(u8::from(leg.is_some()));
+            if let Some(leg) = leg {
+                leg.work.put_hash_bytes(bytes);
+            }
+        }
+        match stored {
+            Stored::Nothing => bytes.push(0),
+            Stored::AsItIs => bytes.push(1),
+            Stored::AsItWas(stored) => {
+                bytes.push(2);
+                stored.put_hash_bytes(bytes);
+            }
         }
     }
 
@@ -275,7 +321,16 @@ fn average(progress: &Progress, index: u32, instruments: &Instruments) -> Option
     }
     let tick = instruments.get(index)?.instrument.tick.normalised();
     let executed = i128::from(progress.executed_steps);
-    let (whole, rest) = (progress.notional / executed, progress.notional % executed);
+    let (whole, rest) = match i64::try_from(progress.notional) {
+        // The usual size; 128 bits take ten times as long.
+        Ok(notional) => {
+            (i128::from(notional / progress.executed_steps), i128::from(notional % progress.executed_steps))
+        }
+        Err(_) => (progress.notional / executed, progress.notional % executed),
+    };
+    if rest == 0 {
+        return Decimal::from_wide(whole.checked_mul(i128::from(tick.mantissa))?, i32::from(tick.exponent));
+    }
     let scale = i128::from(tick.mantissa).checked_mul(10i128.pow(u32::from(AVERAGE_DIGITS)))?;
     // The rest is below the quantity and so scales without overflow; the whole ticks need no rounding.
     let mantissa = whole.checked_mul(scale)?.checked_add(divide_half_even(rest.checked_mul(scale)?, executed))?;

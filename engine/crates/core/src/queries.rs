@@ -3,10 +3,9 @@
 use crate::account::{Account, Slot};
 use crate::identity::{check_id, split_leg};
 use crate::order_state::OrderState;
-use crate::state_hash::{Kind, entity_hash};
 use crate::{
-    CommandOutcome, CommandRef, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply,
-    OrderUpdate, Part, ReasonCode, Rejection, Text, UpdateKind, VenueCommand, VenueKey,
+    CommandOutcome, CommandRef, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderNo,
+    OrderReply, OrderUpdate, Part, ReasonCode, Rejection, Text, UpdateKind, VenueCommand, VenueKey,
 };
 use std::sync::Arc;
 
@@ -97,11 +96,11 @@ impl Core {
     }
 
     pub(crate) fn stored_reply(&self, order: &OrderState) -> Option<OrderReply> {
-        let stored = order.stored.as_ref()?;
+        let stored = order.stored()?;
         Some(order.reply(Part::Entry, stored, self.account_of(order), &self.instruments))
     }
 
-    fn account_of(&self, order: &OrderState) -> &Text {
+    pub(crate) fn account_of(&self, order: &OrderState) -> &Text {
         const NOBODY: &Text = &Text::new_static("");
         let index = usize::try_from(order.account).unwrap_or(usize::MAX);
         self.accounts.get(index).map_or(NOBODY, |account| &account.name)
@@ -125,7 +124,9 @@ impl Core {
     /// What the venue was told and has not answered: new orders, then cancels and replaces (external venues:
     /// reconcile after a restart, never send again unasked).
     pub fn unreported_intents(&self) -> Vec<VenueCommand> {
-        let orders = self.unreported.iter().filter_map(|no| self.order(*no)?.as_new());
+        let mut unreported: Vec<OrderNo> = self.unreported.iter().copied().collect();
+        unreported.sort_unstable();
+        let orders = unreported.into_iter().filter_map(|no| self.order(no)?.as_new());
         let mut intents: Vec<VenueCommand> = orders.map(VenueCommand::New).collect();
         for (key, commands) in &self.waiting {
             for command in commands.iter().filter_map(|no| self.command(*no)) {
@@ -174,22 +175,25 @@ impl Core {
             return Replay::Updates(Vec::new());
         };
         let missed = usize::try_from(last - after).unwrap_or(usize::MAX);
-        match account.history.len().checked_sub(missed) {
-            Some(start) => Replay::Updates(account.history.range(start..).cloned().collect()),
+        let changes = account.replayable(self.history_limit());
+        let known = changes.len();
+        let in_words = |change| self.update_of(change).map(Arc::new);
+        match known.checked_sub(missed) {
+            Some(start) => Replay::Updates(changes.skip(start).filter_map(in_words).collect()),
             None => Replay::Gap {
                 first: after + 1,
-                last: last.saturating_sub(account.history.len() as u64),
+                last: last.saturating_sub(known as u64),
                 snapshot: self.snapshot(account),
-                updates: account.history.iter().cloned().collect(),
+                updates: changes.filter_map(in_words).collect(),
             },
         }
     }
 
     /// The open orders and legs of which something was said.
     fn snapshot(&self, account: &Account) -> Vec<OrderUpdate> {
-        let open = account.open.iter().filter_map(|key| {
+        let open = account.open_keys().into_iter().filter_map(|key| {
             let event_time_ns = self.order(key.order())?.work(key.part()?)?.now.updated_ns;
-            let order = self.state_of(*key)?;
+            let order = self.state_of(key)?;
             let is_leg = !order.parent_order_id.is_empty();
             Some(OrderUpdate {
                 sequence: order.sequence,
@@ -203,25 +207,6 @@ impl Core {
             })
         });
         open.filter(|update| update.sequence > 0).collect()
-    }
-
-    /// Hash of orders, tombstones, accounts, positions and commands; not of configuration and epoch. Kept up
-    /// incrementally.
-    pub fn state_hash(&self) -> u128 {
-        self.hash.0
-    }
-
-    /// The same from scratch, for tests and checks.
-    pub fn recompute_state_hash(&self) -> u128 {
-        let orders = self.orders.iter().map(|order| entity_hash(Kind::Order, order));
-        let commands = self.commands.iter().map(|command| entity_hash(Kind::Command, command));
-        let accounts = self.accounts.iter().map(|account| {
-            let positions = account.positions.iter().map(|(symbol, steps)| account.position_hash(*symbol, *steps));
-            let fenced = account.ids.iter().filter(|(_, slot)| **slot == Slot::Fenced);
-            let tombstones = fenced.map(|(id, _)| account.tombstone_hash(id));
-            positions.chain(tombstones).fold(account.own_hash(), u128::wrapping_add)
-        });
-        orders.chain(commands).chain(accounts).fold(0, u128::wrapping_add)
     }
 
     /// Numbers for health and metrics, by name.

@@ -77,14 +77,13 @@ impl Core {
     /// What open orders of this side may still execute. Of two legs only one does.
     fn working(&self, account: &Account, symbol: u32, side: Side, leave_out: Option<OrderNo>) -> i128 {
         let mut total = 0i128;
-        let mut legs_seen = None;
         for key in &account.open {
             let Some((order, part)) = self.order(key.order()).zip(key.part()) else { continue };
             let counts = order.symbol_index() == Some(symbol)
                 && order.side_of(part) == Some(side)
                 && Some(order.no) != leave_out;
-            // Keys ascend, so that an order's two legs follow one another.
-            let is_second_leg = part != Part::Entry && legs_seen == Some(order.no);
+            // Of two open legs the first stands for both.
+            let is_second_leg = part == Part::Target && account.open.contains(&order.key(Part::Stop));
             if !counts || is_second_leg {
                 continue;
             }
@@ -94,10 +93,7 @@ impl Core {
             };
             total += i128::from(match part.sibling() {
                 None => remaining(part),
-                Some(sibling) => {
-                    legs_seen = Some(order.no);
-                    remaining(part).max(remaining(sibling))
-                }
+                Some(sibling) => remaining(part).max(remaining(sibling)),
             });
         }
         total
@@ -106,7 +102,7 @@ impl Core {
 
 /// How much an order of this side can close; below 0 the position is on its own side.
 fn reducible(account: Option<&Account>, symbol: u32, side: Side) -> i128 {
-    let position = account.and_then(|account| account.positions.get(&symbol).copied()).unwrap_or(0);
+    let position = account.map_or(0, |account| account.position(symbol));
     match side {
         Side::Sell => position,
         Side::Buy => -position,

@@ -205,7 +205,6 @@ fn check_metadata(order: &Order, limits: &Configuration) -> Result<(), Rejection
         return invalid(format!("metadata has {entries} entries, and at most {most} are allowed"));
     }
     let most = usize::try_from(limits.max_metadata_bytes).unwrap_or(usize::MAX);
-    let mut keys = BTreeSet::new();
     for (key, value) in &order.metadata {
         if key.is_empty() {
             return invalid("a key of metadata is empty".to_owned());
@@ -213,11 +212,22 @@ fn check_metadata(order: &Order, limits: &Configuration) -> Result<(), Rejection
         if key.len() > most || value.len() > most {
             return invalid(format!("keys and values of metadata have at most {most} bytes"));
         }
-        if !keys.insert(key) {
-            return invalid(format!("metadata has the key {key:?} twice"));
-        }
     }
-    Ok(())
+    match repeated_key(&order.metadata) {
+        Some(key) => invalid(format!("metadata has the key {key:?} twice")),
+        None => Ok(()),
+    }
+}
+
+/// The first key that stands there for the second time; without an allocation where there are few.
+fn repeated_key(entries: &[(String, String)]) -> Option<&str> {
+    const FEW: usize = 32;
+    let mut seen = BTreeSet::new();
+    let repeated = entries.iter().enumerate().find(|(at, (key, _))| match entries.len() {
+        0..=FEW => entries[..*at].iter().any(|(earlier, _)| earlier == key),
+        _ => !seen.insert(key),
+    });
+    repeated.map(|(_, (key, _))| key.as_str())
 }
 
 fn check_expiry(order: &Order, now: UtcNanos) -> Result<(), Rejection> {

@@ -144,8 +144,8 @@ proptest! {
 
     #[test]
     fn folding_the_events_gives_the_same_state(steps in steps()) {
-        let desk = run(&steps);
-        let recovered = desk.recovered();
+        let mut desk = run(&steps);
+        let mut recovered = desk.recovered();
         prop_assert_eq!(recovered.state_hash(), desk.core.state_hash());
         prop_assert_eq!(desk.core.recompute_state_hash(), desk.core.state_hash());
         for id in all_ids() {

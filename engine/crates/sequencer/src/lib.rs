@@ -27,7 +27,7 @@ pub mod venue_words;
 mod verify;
 mod waiting;
 
-pub use bridge_core::{MarketData, Replay, VenueCommand, VenueKey, VenueReport};
+pub use bridge_core::{MarketData, Replay, UpdateRange, VenueCommand, VenueKey, VenueReport};
 pub use bridge_journal::{Disk, Durability, SyncJob, SyncResult, Uuid};
 pub use dump::dump;
 pub use health::{HealthReport, HealthStatus};

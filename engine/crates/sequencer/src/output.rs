@@ -2,10 +2,9 @@
 
 use crate::{HealthReport, Token};
 use bridge_core::{
-    CommandOutcome, CommandReply, ExecuteReply, GetOrderReply, MarketData, OrderCommandReply, OrderUpdate, Rejection,
-    Replay, Text, VenueCommand, VenueKey, VenueReport,
+    CommandOutcome, CommandReply, ExecuteReply, GetOrderReply, MarketData, OrderCommandReply, Rejection, Replay, Text,
+    UpdateRange, VenueCommand, VenueKey, VenueReport,
 };
-use std::sync::Arc;
 
 /// Something to send. Replies of a record come before its updates, its market data and its sends.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,8 +17,9 @@ pub enum Output {
         /// The answer.
         reply: Reply,
     },
-    /// For every subscriber of `update.order.account`.
-    Update(Arc<OrderUpdate>),
+    /// For every subscriber of `account`. [`crate::Sequencer::updates`] puts them in words, for those who have any:
+    /// until the next call of [`crate::Sequencer::next_output`], which may forget them.
+    Updates(UpdateRange),
     /// For the topic `md.<symbol>`.
     Market(MarketData),
     /// To the external venue: its intent is durable. Never given out on recovery.

@@ -3,11 +3,12 @@
 use crate::Output;
 use std::collections::VecDeque;
 
-/// A queue of outputs whose sequence numbers never decrease, and those that may leave.
+/// A queue of outputs whose sequence numbers never decrease; those up to `durable` may leave.
 #[derive(Default)]
 pub(crate) struct Parking {
+    /// What depends on no record.
+    at_once: VecDeque<Output>,
     parked: VecDeque<(u64, Output)>,
-    released: VecDeque<Output>,
     durable: u64,
     sealed: bool,
 }
@@ -24,50 +25,56 @@ impl Parking {
             return;
         }
         debug_assert!(self.parked.back().is_none_or(|(last, _)| *last <= seq));
-        if seq <= self.durable && self.parked.is_empty() {
-            self.released.push_back(output);
-        } else {
-            self.parked.push_back((seq, output));
-        }
+        self.parked.push_back((seq, output));
     }
 
     /// For what depends on no record: refusals and health.
     pub(crate) fn at_once(&mut self, output: Output) {
-        self.released.push_back(output);
+        self.at_once.push_back(output);
     }
 
     /// Everything up to `durable` may leave.
     pub(crate) fn release(&mut self, durable: u64) {
-        if self.sealed {
-            return;
-        }
-        self.durable = self.durable.max(durable);
-        while self.parked.front().is_some_and(|(seq, _)| *seq <= self.durable) {
-            self.released.extend(self.parked.pop_front().map(|(_, output)| output));
+        if !self.sealed {
+            self.durable = self.durable.max(durable);
         }
     }
 
     /// The journal failed: what is parked never leaves, and nothing is parked any more.
     pub(crate) fn seal(&mut self) {
         self.sealed = true;
-        self.parked.clear();
+        self.parked.truncate(self.released());
     }
 
     /// The next output that may leave.
     pub(crate) fn next(&mut self) -> Option<Output> {
-        self.released.pop_front()
+        if let Some(output) = self.at_once.pop_front() {
+            return Some(output);
+        }
+        if self.parked.front()?.0 > self.durable {
+            return None;
+        }
+        self.parked.pop_front().map(|(_, output)| output)
     }
 
     /// Sequence number of the account's first update that waits for the disk.
     pub(crate) fn first_update_of(&self, account: &str) -> Option<u64> {
-        self.parked.iter().find_map(|(_, output)| match output {
-            Output::Update(update) if update.order.account == account => Some(update.sequence),
+        self.parked.range(self.released()..).find_map(|(_, output)| match output {
+            Output::Updates(range) if range.account == account => Some(range.first),
             _ => None,
         })
     }
 
     /// Outputs that wait for the disk.
     pub(crate) fn len(&self) -> usize {
-        self.parked.len()
+        self.parked.len() - self.released()
+    }
+
+    /// Outputs that may leave and were not taken yet.
+    fn released(&self) -> usize {
+        match self.parked.front() {
+            Some((seq, _)) if *seq <= self.durable => self.parked.partition_point(|(seq, _)| *seq <= self.durable),
+            _ => 0,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{Origin, Path};
 use bridge_core::{Call, CommandOutcome, Event, Input, InputRef, UtcNanos};
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 /// A record as it is read. Fields in the order of [`RecordView`]: postcard writes them by position.
@@ -47,8 +48,29 @@ pub(crate) struct RecordView<'a> {
 pub(crate) fn encode(record: &impl Serialize, buffer: &mut Vec<u8>) -> Result<(), postcard::Error> {
     let mut bytes = std::mem::take(buffer);
     bytes.clear();
-    *buffer = postcard::to_extend(record, bytes)?;
+    *buffer = postcard::serialize_with_flavor(record, Appending(bytes))?;
     Ok(())
+}
+
+/// Appends to a vector: whole slices where postcard has them.
+struct Appending(Vec<u8>);
+
+impl Flavor for Appending {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
 }
 
 /// Decodes a whole payload.

@@ -18,21 +18,21 @@ impl<D: Disk> Sequencer<D> {
     /// at the tail, because it may tell of records that are not durable yet.
     pub(crate) fn run(&mut self, input: InputRef<'_>, origin: &Origin, asker: Option<Slot>) {
         let outcome = self.state.execute(input, self.now);
-        let concluded = self.state.core.take_concluded();
-        if self.state.has_changed()
-            && let Err(reason) = self.append(input, origin, &outcome, &concluded)
-        {
-            self.fail(reason);
-            return;
+        let mut concluded = std::mem::take(&mut self.concluded);
+        self.state.core.take_concluded_into(&mut concluded);
+        let appended = if self.state.has_changed() { self.append(input, origin, &outcome, &concluded) } else { Ok(()) };
+        match appended {
+            Ok(()) => {
+                if let InputRef::Command(command) = input {
+                    self.counts.command(command, origin.path, outcome.duplicate);
+                }
+                self.answer(outcome, &mut concluded, asker);
+                self.park_news();
+            }
+            Err(reason) => self.fail(reason),
         }
-        if let InputRef::Command(command) = input {
-            self.counts.command(command, origin.path, outcome.duplicate);
-        }
-        self.answer_asker(outcome, asker);
-        for (call, reply) in concluded {
-            self.conclude(call, &reply);
-        }
-        self.park_news();
+        concluded.clear();
+        self.concluded = concluded;
     }
 
     fn append(
@@ -62,19 +62,27 @@ impl<D: Disk> Sequencer<D> {
         Ok(())
     }
 
-    /// Answers who sent the input, or lets them wait. Comes before the calls that this turn concluded.
-    fn answer_asker(&mut self, outcome: Outcome, asker: Option<Slot>) {
-        let Some(slot) = asker else { return };
-        match (outcome.reply, outcome.waits_for) {
-            (Some(reply), _) => self.answer(slot, Reply::of(reply, outcome.duplicate)),
-            (None, Some(call)) => {
-                if !outcome.duplicate {
-                    self.start_ack_timer(call);
-                }
-                self.waiting.join(call, Waiter { slot, duplicate: outcome.duplicate });
+    /// Answers who sent the input, or lets them wait; then all that waited for the calls that the input concluded.
+    fn answer(&mut self, outcome: Outcome, concluded: &mut Vec<(Call, CommandOutcome)>, asker: Option<Slot>) {
+        let mut waits = None;
+        match (asker, outcome.reply, outcome.waits_for) {
+            (None, ..) => {}
+            (Some(slot), Some(reply), _) => self.give(slot, Reply::of(reply, outcome.duplicate)),
+            (Some(slot), None, Some(call)) => {
+                waits = Some((call, Waiter { slot, duplicate: outcome.duplicate }));
             }
             // No input of a client is so. Without an answer its outcome is unknown to the client, which is the truth.
-            (None, None) => debug_assert!(false, "a command got neither a reply nor a call to wait for"),
+            (Some(_), None, None) => debug_assert!(false, "a command got neither a reply nor a call to wait for"),
+        }
+        for (call, reply) in concluded.drain(..) {
+            let asked = waits.take_if(|(awaited, _)| *awaited == call);
+            self.conclude(call, reply, asked.map(|(_, waiter)| waiter));
+        }
+        if let Some((call, waiter)) = waits {
+            if !waiter.duplicate {
+                self.start_ack_timer(call);
+            }
+            self.waiting.join(call, waiter);
         }
     }
 
@@ -85,16 +93,20 @@ impl<D: Disk> Sequencer<D> {
         }
     }
 
-    fn conclude(&mut self, call: Call, outcome: &CommandOutcome) {
+    /// Answers who waited, the one who has just asked last.
+    fn conclude(&mut self, call: Call, outcome: CommandOutcome, asked: Option<Waiter>) {
         if let Call::Execute(order) = call {
             self.ack_timers.stop(order);
         }
         for waiter in self.waiting.take(call) {
-            self.answer(waiter.slot, Reply::of(outcome.clone(), waiter.duplicate));
+            self.give(waiter.slot, Reply::of(outcome.clone(), waiter.duplicate));
+        }
+        if let Some(waiter) = asked {
+            self.give(waiter.slot, Reply::of(outcome, waiter.duplicate));
         }
     }
 
-    fn answer(&mut self, slot: Slot, reply: Reply) {
+    fn give(&mut self, slot: Slot, reply: Reply) {
         match (slot, reply) {
             (Slot::Single(token), reply) => self.park(Output::Reply { token, reply }),
             (Slot::InBatch { batch, index }, Reply::Execute(reply)) => self.answer_in_batch(batch, index, reply),
@@ -109,16 +121,9 @@ impl<D: Disk> Sequencer<D> {
     }
 
     fn park_news(&mut self) {
-        for update in self.state.core.take_new_updates() {
-            self.park(Output::Update(update));
-        }
-        let (market, sends) = self.state.take_effects();
-        for data in market {
-            self.park(Output::Market(data));
-        }
-        for command in sends {
-            self.park(Output::SendToVenue(command));
-        }
+        let (seq, parking) = (self.journal.last_seq(), &mut self.parking);
+        self.state.core.take_new_updates().for_each(|range| parking.park(seq, Output::Updates(range)));
+        self.state.take_effects(|output| parking.park(seq, output));
     }
 
     /// Parks at the tail: behind every record appended so far.

@@ -5,7 +5,7 @@ use crate::parking::Parking;
 use crate::state::State;
 use crate::waiting::{AckTimers, Waiting};
 use crate::{Disk, Durability, HealthReport, HealthStatus, Options, Output, SyncJob, SyncResult};
-use bridge_core::{DEFAULT_ACCOUNT, UtcNanos};
+use bridge_core::{Call, CommandOutcome, DEFAULT_ACCOUNT, OrderUpdate, UpdateRange, UtcNanos};
 use bridge_journal::{Journal, Uuid};
 use std::collections::VecDeque;
 
@@ -25,6 +25,10 @@ pub struct Sequencer<D: Disk> {
     pub(crate) now: UtcNanos,
     /// The record being encoded; its memory is used again.
     pub(crate) payload: Vec<u8>,
+    /// What the last input concluded; its memory is used again.
+    pub(crate) concluded: Vec<(Call, CommandOutcome)>,
+    /// Updates that were handed out last: whoever wants them has them by the next output.
+    told: Option<UpdateRange>,
     /// Why there is no room for a record just now; `None` once there was.
     pub(crate) short_of_space: Option<String>,
     /// Of each turn that was written and is not durable.
@@ -37,7 +41,7 @@ pub struct Sequencer<D: Disk> {
 
 impl<D: Disk> Sequencer<D> {
     /// Around a state that the journal has given, all of it durable.
-    pub(crate) fn around(options: Options, state: State, journal: Journal<D>, now: UtcNanos) -> Self {
+    pub(crate) fn around(options: Options, mut state: State, journal: Journal<D>, now: UtcNanos) -> Self {
         let durable = Capture { seq: journal.last_seq(), state_hash: state.hash(), appended_bytes: 0 };
         Self {
             options,
@@ -49,6 +53,8 @@ impl<D: Disk> Sequencer<D> {
             counts: Counts::default(),
             now,
             payload: Vec::new(),
+            concluded: Vec::new(),
+            told: None,
             short_of_space: None,
             captures: VecDeque::new(),
             durable,
@@ -88,7 +94,20 @@ impl<D: Disk> Sequencer<D> {
 
     /// The next output that may leave.
     pub fn next_output(&mut self) -> Option<Output> {
-        self.parking.next()
+        if let Some(told) = self.told.take() {
+            self.state.core.release_updates(&told);
+        }
+        let output = self.parking.next();
+        if let Some(Output::Updates(range)) = &output {
+            self.told = Some(range.clone());
+        }
+        output
+    }
+
+    /// The updates that an [`Output::Updates`] names, in words. Ask before the next call of
+    /// [`Sequencer::next_output`], and only where somebody listens: nothing is made for nobody.
+    pub fn updates<'a>(&'a self, range: &UpdateRange) -> impl Iterator<Item = OrderUpdate> + 'a {
+        self.state.core.updates(range)
     }
 
     /// Why the journal failed, once it has: nothing more is acknowledged, for good. The engine should be stopped,

@@ -1,8 +1,8 @@
 //! Core and venue as one state machine: the part that the live run, recovery and `verify` share.
 
 use crate::record::Record;
-use crate::{VenueKind, venue_words};
-use bridge_core::{Core, Effect, Event, InputRef, MarketData, Outcome, UtcNanos, VenueCommand};
+use crate::{Output, VenueKind, venue_words};
+use bridge_core::{Core, Effect, Event, InputRef, Outcome, UtcNanos, VenueCommand};
 use bridge_venue::Exchange;
 
 /// Core, the embedded exchange where there is one, and what the last input led to.
@@ -76,18 +76,26 @@ impl State {
         !self.events.is_empty() || !self.venue_events.is_empty()
     }
 
-    /// The last input's market data and, with an external venue, what to send there. Ends with the next input.
-    pub(crate) fn take_effects(&mut self) -> (Vec<MarketData>, Vec<VenueCommand>) {
+    /// The last input's market data, then, with an external venue, what to send there.
+    pub(crate) fn take_effects(&mut self, mut take: impl FnMut(Output)) {
         let external = !self.is_embedded();
-        let (mut market, mut sends) = (Vec::new(), Vec::new());
-        for effect in self.effects.drain(..) {
-            match effect {
-                Effect::Market(data) => market.push(data),
-                Effect::Venue(command) if external => sends.push(command),
-                Effect::Venue(_) => {}
+        for effect in &self.effects {
+            if let Effect::Market(data) = effect {
+                take(Output::Market(data.clone()));
             }
         }
-        (market, sends)
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Venue(command) if external => take(Output::SendToVenue(command)),
+                Effect::Venue(_) | Effect::Market(_) => {}
+            }
+        }
+    }
+
+    /// Nobody listens: the account's history is all that is kept of them.
+    pub(crate) fn forget_updates(&mut self) {
+        let told: Vec<_> = self.core.take_new_updates().collect();
+        told.iter().for_each(|range| self.core.release_updates(range));
     }
 
     /// Takes a recorded input's events, as recovery does: nothing is executed, nothing is sent.
@@ -102,9 +110,9 @@ impl State {
         }
     }
 
-    /// Of orders, accounts and book; not of epoch or configuration. O(1).
-    pub(crate) fn hash(&self) -> u128 {
-        let book = self.exchange.as_ref().map_or(0, Exchange::state_hash);
+    /// Of orders, accounts and book; not of epoch or configuration. Costs the hashes of what changed since it was asked for.
+    pub(crate) fn hash(&mut self) -> u128 {
+        let book = self.exchange.as_mut().map_or(0, Exchange::state_hash);
         self.core.state_hash().wrapping_add(book)
     }
 

@@ -86,7 +86,7 @@ pub fn verify<D: Disk>(disk: &D) -> Result<VerifyReport, VerifyError> {
         first_seq: summary.first_seq,
         last_seq: summary.last_seq,
         cut_bytes: summary.cut_bytes,
-        state_hash: twins.map_or_else(|| State::new(true).hash(), |twins| twins.folded.hash()),
+        state_hash: twins.map_or_else(|| State::new(true).hash(), |mut twins| twins.folded.hash()),
     })
 }
 
@@ -108,7 +108,7 @@ impl Twins {
         }
         let outcome = self.executed.execute(&record.input, record.time_ns);
         let concluded = self.executed.core.take_concluded();
-        self.executed.core.take_new_updates();
+        self.executed.forget_updates();
         self.folded.fold(record);
         let Outcome { reply, .. } = outcome;
         if self.executed.events != record.events {

@@ -45,7 +45,9 @@ impl Waiting {
     /// Opens an answer of `size` replies.
     pub(crate) fn open_batch(&mut self, token: Token, size: usize) -> u64 {
         self.last_batch += 1;
-        let batch = Batch { token, replies: vec![None; size], missing: size };
+        let mut replies = Vec::new();
+        replies.resize_with(size, || None);
+        let batch = Batch { token, replies, missing: size };
         self.batches.insert(self.last_batch, batch);
         self.last_batch
     }
@@ -65,7 +67,8 @@ impl Waiting {
             return None;
         }
         let batch = self.batches.remove(&number)?;
-        Some((batch.token, batch.replies.into_iter().flatten().collect()))
+        // In the same memory: a filter of what a vector gives is collected in place.
+        Some((batch.token, batch.replies.into_iter().filter_map(|reply| reply).collect()))
     }
 
     /// Keeps a copy of a call until it is concluded.

@@ -124,9 +124,9 @@ impl Run {
                         self.acknowledge(number, reply);
                     }
                 }
-                Output::Update(update) => {
-                    assert_eq!(update.sequence, self.last_update + 1, "updates have no holes");
-                    self.last_update = update.sequence;
+                Output::Updates(range) => {
+                    assert_eq!(range.first, self.last_update + 1, "updates have no holes");
+                    self.last_update = range.last;
                 }
                 _ => {}
             }

@@ -4,7 +4,7 @@
 mod support;
 
 use bridge_core::{Order, Side};
-use bridge_sequencer::{Options, Output, dump};
+use bridge_sequencer::{Options, dump};
 use serde_json::Value;
 use support::*;
 
@@ -31,10 +31,9 @@ fn dumped_run() -> (Vec<Value>, Vec<Fill>) {
     let mut told = Vec::new();
     for request in requests {
         rig.submit(request);
-        for output in rig.turn() {
-            if let Output::Update(update) = output
-                && let (Some(quantity), Some(price)) = (update.last_quantity, update.last_price)
-            {
+        let outputs = rig.turn();
+        for update in rig.updates(&outputs) {
+            if let (Some(quantity), Some(price)) = (update.last_quantity, update.last_price) {
                 let id = update.order.order_id.to_string();
                 told.push((id, update.execution_id, quantity.to_string(), price.to_string()));
             }

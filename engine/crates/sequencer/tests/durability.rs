@@ -17,7 +17,7 @@ fn in_mode_always_a_reply_leaves_only_after_the_sync() {
     rig.finish(job);
     let outputs = rig.outputs();
     assert!(matches!(reply_to(&outputs, token), Some(Reply::Execute(_))));
-    assert!(outputs.iter().any(|output| matches!(output, Output::Update(_))), "the updates leave with it");
+    assert!(outputs.iter().any(|output| matches!(output, Output::Updates(_))), "the updates leave with it");
     assert!(matches!(outputs[0], Output::Reply { .. }), "replies leave before fan-out");
 }
 

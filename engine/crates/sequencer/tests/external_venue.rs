@@ -131,7 +131,7 @@ fn a_venue_that_is_silent_ends_the_call_as_pending_and_that_reply_stays() {
     assert_eq!(reply.reply.status, ExecutionStatus::Pending);
     assert_eq!(rig.sequencer.next_deadline(), None);
     let updates = carry(&mut rig, &mut venue, &sent);
-    assert!(updates.iter().any(|output| matches!(output, Output::Update(_))), "the late report is an update");
+    assert!(updates.iter().any(|output| matches!(output, Output::Updates(_))), "the late report is an update");
     rig.now = deadline;
     let again = rig.execute(market("a", Side::Buy, "5"));
     assert!(again.duplicate);

@@ -142,10 +142,8 @@ fn a_subscriber_gets_what_it_missed_and_then_what_comes_without_a_hole() {
     else {
         panic!("not subscribed")
     };
-    let later = outputs[position.unwrap()..].iter().filter_map(|output| match output {
-        Output::Update(update) => Some(update.sequence),
-        _ => None,
-    });
+    let later = rig.updates(&outputs[position.unwrap()..]);
+    let later = later.iter().map(|update| update.sequence);
     let sequences: Vec<u64> = missed.iter().map(|update| update.sequence).chain(later).collect();
     let expected: Vec<u64> = (seen + 1..=rig.sequencer.last_sequence("")).collect();
     assert_eq!(sequences, expected);

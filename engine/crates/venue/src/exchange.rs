@@ -4,20 +4,21 @@ mod fold;
 
 use crate::book::{Best, Book};
 use crate::decide::Turn;
-use crate::hash;
+use crate::hash::{self, Sum};
 use crate::order::OpenOrder;
-use crate::{Command, Event, Key, Level, Party, Side};
+use crate::{Command, Event, Key, Level, Part, Party, Side};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// The embedded exchange. See the crate's documentation for its rules.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     books: BTreeMap<u32, Book>,
-    orders: BTreeMap<Key, OpenOrder>,
+    /// By the engine's own numbers, which nobody can choose to collide. In no order.
+    orders: FxHashMap<Key, OpenOrder>,
     next_priority: u64,
     last_trade: u64,
-    counters_hash: u128,
-    hash: u128,
+    hash: Sum,
 }
 
 impl Default for Exchange {
@@ -29,16 +30,9 @@ impl Default for Exchange {
 impl Exchange {
     /// An exchange without instruments.
     pub fn new() -> Self {
-        let (next_priority, last_trade) = (1, 0);
-        let counters_hash = hash::of_counters(next_priority, last_trade);
-        Self {
-            books: BTreeMap::new(),
-            orders: BTreeMap::new(),
-            next_priority,
-            last_trade,
-            counters_hash,
-            hash: counters_hash,
-        }
+        let mut hash = Sum::default();
+        hash.counters_are_due = true;
+        Self { books: BTreeMap::new(), orders: FxHashMap::default(), next_priority: 1, last_trade: 0, hash }
     }
 
     /// Carries out a command: appends what happened to `events`, already folded into this exchange.
@@ -48,10 +42,10 @@ impl Exchange {
         Turn::new(self, events).carry_out(command);
     }
 
-    /// Hash of the whole state, kept up with every event: open orders with their place in time, what is left of the
-    /// quotes, counters. The same on every machine and in every process.
-    pub const fn state_hash(&self) -> u128 {
-        self.hash
+    /// Hash of the whole state: open orders with their place in time, what is left of the quotes, counters. The same on
+    /// every machine and in every process. Costs the hashes of what changed since it was last asked for.
+    pub fn state_hash(&mut self) -> u128 {
+        self.hash_changes()
     }
 
     /// The state hash computed from nothing, at the cost of the whole state; equals [`Exchange::state_hash`].
@@ -67,8 +61,8 @@ impl Exchange {
         self.orders.get(&key)
     }
 
-    /// Every open order and leg, by key.
-    pub fn orders(&self) -> impl Iterator<Item = &OpenOrder> {
+    /// Every open order and leg, in no order.
+    pub fn orders(&self) -> impl ExactSizeIterator<Item = &OpenOrder> {
         self.orders.values()
     }
 
@@ -95,8 +89,7 @@ impl Exchange {
 
     /// Whether the order number's entry or a leg of it is open.
     pub(crate) fn is_taken(&self, entry: Key) -> bool {
-        let last = Key(entry.0 | 3);
-        self.orders.range(entry..=last).next().is_some()
+        [Part::Entry, Part::Stop, Part::Target].into_iter().any(|part| self.orders.contains_key(&entry.with_part(part)))
     }
 
     pub(crate) fn first_unpriced(&self, symbol: u32, side: Side, taker: Party) -> Option<Key> {

@@ -1,11 +1,12 @@
 //! The state hash: a sum over the exchange's parts, so that a change costs the hash of what changed and no more.
+//! What changed is noted, and hashed once when the hash is asked for: an order that came and went costs nothing.
 //!
 //! Each part (an open order, a book's quote, the counters) is written as bytes, little-endian, absent prices as 0,
 //! with a first byte for its kind, and hashed by XXH3-128 with a fixed seed. The sum is modulo 2^128.
 
 use crate::book::Book;
 use crate::order::OpenOrder;
-use crate::{Level, Side};
+use crate::{Key, Level, Side};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// "venue" in ASCII; any fixed number would do, and it must never change.
@@ -13,6 +14,47 @@ const SEED: u64 = 0x76_65_6e_75_65;
 
 /// Room for the largest part.
 const CAPACITY: usize = 96;
+
+/// The sum, and which parts it does not know as they are now.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Sum {
+    total: u128,
+    counters: u128,
+    pub counters_are_due: bool,
+    /// Open orders that changed; some may have ended since.
+    pub orders: Vec<Key>,
+    /// Instruments whose book changed.
+    pub books: Vec<u32>,
+}
+
+impl Sum {
+    /// So many changed orders are hashed at once while they are still in the cache: recovery asks for no hash.
+    pub const MOST_CHANGED: usize = 1024;
+
+    /// A part has another hash now than the sum was made with.
+    pub fn replace(&mut self, known: &mut u128, hash: u128) {
+        self.total = self.total.wrapping_sub(*known).wrapping_add(hash);
+        *known = hash;
+    }
+
+    /// A part is there no more.
+    pub fn remove(&mut self, known: u128) {
+        self.total = self.total.wrapping_sub(known);
+    }
+
+    /// The counters are these now.
+    pub fn count(&mut self, next_priority: u64, last_trade: u64) {
+        if std::mem::take(&mut self.counters_are_due) {
+            let mut known = self.counters;
+            self.replace(&mut known, of_counters(next_priority, last_trade));
+            self.counters = known;
+        }
+    }
+
+    pub const fn total(&self) -> u128 {
+        self.total
+    }
+}
 
 /// Bytes of one part.
 struct Bytes {

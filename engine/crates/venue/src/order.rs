@@ -34,8 +34,10 @@ pub struct OpenOrder {
     pub triggered: bool,
     /// Where the book has it now.
     pub(crate) spot: Option<Spot>,
-    /// Its part of the state hash.
+    /// Its part of the state hash, as the sum has it.
     pub(crate) hash: u128,
+    /// The hash above is not what the order is now.
+    pub(crate) hash_is_due: bool,
 }
 
 /// Which index of a book an order stands in.
@@ -103,6 +105,7 @@ impl OpenOrder {
             triggered: false,
             spot: None,
             hash: 0,
+            hash_is_due: false,
         }
     }
 

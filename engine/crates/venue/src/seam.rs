@@ -37,7 +37,7 @@ pub trait Venue {
     fn fold(&mut self, event: &Event);
 
     /// Hash of all that a later event could depend on and that is rebuilt from the journal.
-    fn state_hash(&self) -> u128;
+    fn state_hash(&mut self) -> u128;
 }
 
 impl Venue for Exchange {
@@ -50,7 +50,7 @@ impl Venue for Exchange {
         Exchange::fold(self, event);
     }
 
-    fn state_hash(&self) -> u128 {
+    fn state_hash(&mut self) -> u128 {
         Exchange::state_hash(self)
     }
 }
@@ -67,7 +67,7 @@ impl Venue for External {
 
     fn fold(&mut self, _event: &Event) {}
 
-    fn state_hash(&self) -> u128 {
+    fn state_hash(&mut self) -> u128 {
         0
     }
 }

@@ -20,7 +20,9 @@ impl Core {
             return answered(unstored(order, rejection));
         }
         // The id is looked up before every other check, expiry and age included (invariant 1).
-        let content_hash = canonical::content_hash(&canonical::order(order));
+        let form = canonical::order_in(std::mem::take(&mut self.form), order);
+        let content_hash = canonical::content_hash(&form);
+        self.form = form;
         if let Some(outcome) = self.known_order(order, content_hash) {
             return outcome;
         }
@@ -35,7 +37,7 @@ impl Core {
 
     /// The answer to an id that was seen before.
     fn known_order(&self, order: &Order, content_hash: ContentHash) -> Option<Outcome> {
-        let slot = self.account(account_name(&order.account))?.ids.get(&*order.order_id)?;
+        let slot = self.account(account_name(&order.account))?.ids.get(order.order_id.as_str())?;
         let Slot::Order(no) = slot else {
             let message =
                 "the id was fenced before this order came, so it never executes; a new decision needs a new id";

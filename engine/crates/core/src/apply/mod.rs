@@ -48,7 +48,7 @@ impl Core {
                 Outcome::default()
             }
             InputRef::AckTimeout { order } => {
-                let waits = self.order(order).is_some_and(|order| order.stored.is_none());
+                let waits = self.order(order).is_some_and(|order| !order.is_concluded());
                 if waits {
                     self.commit(Event::Replied { order }, decision.events);
                 }

@@ -79,7 +79,7 @@ impl Core {
         let instrument = self.instrument_of(order.key(part));
         let instrument = instrument.ok_or_else(|| unknown_order(&replace.order_id))?;
         let steps = quantity_steps("quantity", quantity, instrument)?;
-        if steps <= order.entry.now.executed_steps {
+        if steps <= order.now().executed_steps {
             let why = "quantity is the new total and must exceed what is executed; to end the order, cancel it";
             return Err(invalid("quantity", why));
         }

@@ -1,7 +1,8 @@
 //! What the venue says. A report that does not fit the state, or says nothing new, leads to no event.
 
 use super::Decision;
-use crate::order_state::{OrderState, Work};
+use crate::order_state::OrderState;
+use crate::progress::Work;
 use crate::{CommandNo, Core, Event, Intent, Part, VenueKey, VenueReport};
 
 impl Core {

@@ -14,20 +14,22 @@ impl Core {
         let mut reported = std::mem::take(&mut self.turn.reported);
         reported.sort_unstable();
         reported.dedup();
-        for order in reported {
-            if self.order(order).is_some_and(|order| order.stored.is_none()) {
+        for order in reported.drain(..) {
+            if self.order(order).is_some_and(|order| !order.is_concluded()) {
                 self.commit(Event::Replied { order }, events);
             }
         }
+        self.turn.reported = reported;
         let mut finished = std::mem::take(&mut self.turn.finished);
         finished.sort_unstable();
         finished.dedup();
-        for command in finished {
+        for command in finished.drain(..) {
             if let Some(reply) = self.conclusion(command) {
                 let reply = Box::new(reply);
                 self.commit(Event::CommandConcluded { command, reply }, events);
             }
         }
+        self.turn.finished = finished;
     }
 
     /// What became of a command that has no reply yet.

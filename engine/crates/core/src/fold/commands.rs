@@ -2,7 +2,6 @@
 
 use crate::command_state::CommandState;
 use crate::core::index_of;
-use crate::state_hash::{Kind, entity_hash};
 use crate::{Call, CommandNo, CommandOutcome, CommandRecorded, Core, ExecutionStatus, ReasonCode, Text, VenueKey};
 
 impl Core {
@@ -22,6 +21,7 @@ impl Core {
             replaced: false,
             reply: event.reply.clone().map(Box::new),
             hash: 0,
+            hash_is_due: false,
         };
         for key in &command.waits_for {
             self.waiting.entry(*key).or_default().push(command.no);
@@ -29,12 +29,12 @@ impl Core {
         let account = &mut self.accounts[command.account as usize];
         account.remember_command(&command.command_id, command.no, event.in_quota);
         self.commands.push(command);
-        self.change_command(event.command, |_| {});
+        self.command_changed(event.command);
     }
 
     pub(super) fn absorb_conclusion(&mut self, no: CommandNo, reply: &CommandOutcome) {
         self.change_command(no, |command| command.reply = Some(Box::new(reply.clone())));
-        self.turn.concluded.push((Call::Command(no), reply.clone()));
+        self.turn.concluded.push(Call::Command(no));
     }
 
     pub(super) fn absorb_command_refused(&mut self, key: VenueKey, no: CommandNo, code: ReasonCode, message: &Text) {
@@ -75,13 +75,11 @@ impl Core {
         }
     }
 
-    /// Changes a command and brings its share of the state hash up to date.
+    /// Changes a command, and so its share of the state hash.
     fn change_command(&mut self, no: CommandNo, change: impl FnOnce(&mut CommandState)) {
         if let Some(command) = index_of(no.0).and_then(|at| self.commands.get_mut(at)) {
-            self.hash.remove(command.hash);
             change(command);
-            command.hash = entity_hash(Kind::Command, command);
-            self.hash.add(command.hash);
         }
+        self.command_changed(no);
     }
 }

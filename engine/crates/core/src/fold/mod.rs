@@ -5,14 +5,10 @@ mod orders;
 mod venue;
 
 use crate::account::Account;
+use crate::change::{Change, Execution};
 use crate::core::index_of;
 use crate::order_state::OrderState;
-use crate::state_hash::{Kind, entity_hash};
-use crate::{Core, Event, OrderNo, OrderUpdate, Part, UpdateKind, UtcNanos, VenueKey};
-use std::sync::Arc;
-
-/// An execution as its update shows it: id, quantity steps, price ticks.
-type Execution = (u64, i64, i64);
+use crate::{Core, Event, OrderNo, Part, UpdateKind, UtcNanos, VenueKey};
 
 impl Core {
     /// Applies one event. One that does not fit the state (none of the core's own) changes nothing.
@@ -33,7 +29,7 @@ impl Core {
                 let index = self.account_index(account);
                 let account = &mut self.accounts[index as usize];
                 account.state = *state;
-                account.rehash(&mut self.hash);
+                account.hash_is_due = true;
             }
             Event::CommandRefused { key, command, code, message } => {
                 self.absorb_command_refused(*key, *command, *code, message);
@@ -48,21 +44,10 @@ impl Core {
     fn account_index(&mut self, name: &str) -> u32 {
         let at = self.accounts.iter().position(|account| *account.name == *name);
         let at = at.unwrap_or_else(|| {
-            let mut account = Account::new(name);
-            account.rehash(&mut self.hash);
-            self.accounts.push(account);
+            self.accounts.push(Account::new(name));
             self.accounts.len() - 1
         });
         u32::try_from(at).unwrap_or(u32::MAX)
-    }
-
-    /// Brings an order's share of the state hash up to date.
-    fn rehash_order(&mut self, no: OrderNo) {
-        if let Some(order) = index_of(no.0).and_then(|at| self.orders.get_mut(at)) {
-            self.hash.remove(order.hash);
-            order.hash = entity_hash(Kind::Order, order);
-            self.hash.add(order.hash);
-        }
     }
 
     fn order_mut(&mut self, no: OrderNo) -> Option<&mut OrderState> {
@@ -77,32 +62,17 @@ impl Core {
         execution: Option<Execution>,
         event_time_ns: UtcNanos,
     ) -> Option<()> {
-        let part = key.part()?;
-        let limit = usize::try_from(self.limits().update_history).unwrap_or(usize::MAX);
         let order = self.orders.get_mut(index_of(key.order().0)?)?;
         let account = self.accounts.get_mut(usize::try_from(order.account).ok()?)?;
+        let now = &mut order.work_mut(key.part()?)?.now;
         account.sequence += 1;
-        account.rehash(&mut self.hash);
-        let work = order.work_mut(part)?;
-        work.now.sequence = account.sequence;
-        work.now.updated_ns = event_time_ns;
-        let order = &*order;
-        let symbol = order.symbol_index();
-        let quantity = |steps| symbol.and_then(|symbol| self.instruments.quantity(symbol, steps));
-        let price = |ticks| symbol.and_then(|symbol| self.instruments.price(symbol, ticks));
-        let progress = &order.work(part)?.now;
-        let update = Arc::new(OrderUpdate {
-            sequence: account.sequence,
-            kind,
-            order: order.reply(part, progress, &account.name, &self.instruments),
-            execution_id: execution.map_or(0, |(id, _, _)| id),
-            last_quantity: execution.and_then(|(_, steps, _)| quantity(steps)),
-            last_price: execution.and_then(|(_, _, ticks)| price(ticks)),
-            event_time_ns,
-            snapshot: false,
-        });
-        account.keep(Arc::clone(&update), limit);
-        self.turn.updates.push(update);
+        account.hash_is_due = true;
+        now.sequence = account.sequence;
+        now.updated_ns = event_time_ns;
+        let progress = now.clone();
+        account.keep(Change { sequence: account.sequence, kind, key, execution, event_time_ns, progress });
+        self.turn.announce(&account.name, account.sequence);
+        self.order_changed(key.order());
         Some(())
     }
 

@@ -1,11 +1,9 @@
 //! Events that make the core remember an order id.
 
 use crate::account::Slot;
-use crate::order_state::{OrderState, Progress, Symbol, Work};
-use crate::{
-    Call, CommandOutcome, Core, ExecutionStatus, OrderNo, OrderOpened, OrderRejected, Text, TimeInForce, UpdateKind,
-    VenueKey,
-};
+use crate::order_state::{Identity, OrderState, Symbol};
+use crate::progress::Progress;
+use crate::{Call, Core, ExecutionStatus, OrderNo, OrderOpened, OrderRejected, Text, UpdateKind, VenueKey};
 
 impl Core {
     pub(super) fn absorb_opened(&mut self, event: &OrderOpened) {
@@ -17,22 +15,19 @@ impl Core {
         let mut now = Progress::new(new.quantity_steps, new.price_ticks, event.at_ns);
         now.quantity = Some(event.quantity);
         now.price = event.price;
-        let order = OrderState {
+        let identity = Identity {
             no,
             account: self.account_index(&event.account),
-            order_id: event.order_id.clone(),
+            order_id: &event.order_id,
             content_hash: event.content_hash,
             symbol: Symbol::Listed(new.symbol),
             order_type: Some(new.order_type),
             side: Some(new.side),
-            time_in_force: new.time_in_force,
-            stop_loss_ticks: new.stop_loss_ticks,
-            take_profit_ticks: new.take_profit_ticks,
-            entry: Work::new(now),
-            legs: [None, None],
-            stored: None,
-            hash: 0,
         };
+        let mut order = OrderState::new(identity, now);
+        order.time_in_force = new.time_in_force;
+        order.stop_loss_ticks = new.stop_loss_ticks;
+        order.take_profit_ticks = new.take_profit_ticks;
         self.instruments.count_order(new.symbol);
         self.unreported.insert(no);
         self.accounts[order.account as usize].open.insert(new.key);
@@ -51,22 +46,16 @@ impl Core {
         now.quantity = event.quantity;
         now.price = event.price;
         now.version = 0;
-        let order = OrderState {
+        let identity = Identity {
             no: event.order,
             account: self.account_index(&event.account),
-            order_id: event.order_id.clone(),
+            order_id: &event.order_id,
             content_hash: event.content_hash,
             symbol: Symbol::Named(event.symbol.clone()),
             order_type: event.order_type,
             side: event.side,
-            time_in_force: TimeInForce::Gtc,
-            stop_loss_ticks: None,
-            take_profit_ticks: None,
-            entry: Work::new(now),
-            legs: [None, None],
-            stored: None,
-            hash: 0,
         };
+        let order = OrderState::new(identity, now);
         self.remember(order);
         let _known = self.update(VenueKey::entry(event.order), UpdateKind::Rejected, None, event.at_ns);
         self.store_reply(event.order);
@@ -77,25 +66,19 @@ impl Core {
         let account = &mut self.accounts[order.account as usize];
         account.remember_order(&order.order_id, Slot::Order(no));
         self.orders.push(order);
-        self.rehash_order(no);
+        self.order_changed(no);
     }
 
     pub(super) fn absorb_replied(&mut self, no: OrderNo) {
         self.store_reply(no);
-        let reply = self.order(no).and_then(|order| self.stored_reply(order));
-        if let Some(reply) = reply {
-            self.turn.concluded.push((Call::Execute(no), CommandOutcome::Execute(reply)));
-        }
+        self.turn.concluded.push(Call::Execute(no));
     }
 
-    /// The state now is the reply to every copy of this order, for good.
     fn store_reply(&mut self, no: OrderNo) {
-        if let Some(order) = self.order_mut(no)
-            && order.stored.is_none()
-        {
-            order.stored = Some(Box::new(order.entry.now.clone()));
+        if let Some(order) = self.order_mut(no) {
+            order.store_reply();
+            self.order_changed(no);
         }
-        self.rehash_order(no);
     }
 
     pub(super) fn absorb_fenced(&mut self, account: &str, order_id: &Text) {
@@ -106,6 +89,6 @@ impl Core {
         }
         account.remember_order(order_id, Slot::Fenced);
         account.tombstones += 1;
-        self.hash.add(account.tombstone_hash(order_id));
+        self.hash.add(account.tombstone_hash(order_id, &mut Vec::new()));
     }
 }

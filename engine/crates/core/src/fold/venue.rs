@@ -1,6 +1,7 @@
 //! Events that the venue's reports became.
 
-use crate::order_state::{Leg, Progress};
+use crate::order_state::Leg;
+use crate::progress::Progress;
 use crate::{Core, Event, ExecutionStatus, Part, ReasonCode, Side, Text, UpdateKind, UtcNanos, VenueKey};
 
 impl Core {
@@ -56,10 +57,9 @@ impl Core {
     fn reported(&mut self, key: VenueKey) {
         let no = key.order();
         self.unreported.remove(&no);
-        if self.order(no).is_some_and(|order| order.stored.is_none()) {
+        if self.order(no).is_some_and(|order| !order.is_concluded()) {
             self.turn.reported.push(no);
         }
-        self.rehash_order(no);
     }
 
     fn absorb_refusal(&mut self, key: VenueKey, code: ReasonCode, message: &Text, at_ns: UtcNanos) -> Option<()> {
@@ -135,7 +135,7 @@ impl Core {
             Side::Sell => -i128::from(quantity_steps),
         };
         let account = self.accounts.get_mut(usize::try_from(account).ok()?)?;
-        account.move_position(symbol, signed, &mut self.hash);
+        account.move_position(symbol, signed);
         self.update(key, UpdateKind::Fill, Some(execution), at_ns)?;
         self.reported(key);
         if is_done { self.end(key) } else { Some(()) }

@@ -94,7 +94,11 @@ impl Desk {
     }
 
     fn collect(&mut self) {
-        self.updates.extend(self.core.take_new_updates().iter().map(|update| (**update).clone()));
+        let ranges: Vec<UpdateRange> = self.core.take_new_updates().collect();
+        for range in ranges {
+            self.updates.extend(self.core.updates(&range));
+            self.core.release_updates(&range);
+        }
     }
 
     pub fn send(&mut self, command: Command) -> Outcome {

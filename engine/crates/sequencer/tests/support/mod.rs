@@ -4,8 +4,8 @@
 pub mod venue;
 
 use bridge_core::{
-    CancelOrder, Command, Configuration, Decimal, ExecuteReply, Instrument, Order, OrderType, PublishQuotes, Quote,
-    Rejection, Side, UtcNanos,
+    CancelOrder, Command, Configuration, Decimal, ExecuteReply, Instrument, Order, OrderType, OrderUpdate,
+    PublishQuotes, Quote, Rejection, Side, UtcNanos,
 };
 use bridge_journal::fake::FakeDisk;
 use bridge_sequencer::{Options, Origin, Output, Path, Reply, Request, Sequencer, SyncJob, Token};
@@ -136,6 +136,15 @@ impl Rig {
     /// What may leave now.
     pub fn outputs(&mut self) -> Vec<Output> {
         std::iter::from_fn(|| self.sequencer.next_output()).collect()
+    }
+
+    /// The updates among these outputs, which left last.
+    pub fn updates(&self, outputs: &[Output]) -> Vec<OrderUpdate> {
+        let ranges = outputs.iter().filter_map(|output| match output {
+            Output::Updates(range) => Some(range),
+            _ => None,
+        });
+        ranges.flat_map(|range| self.sequencer.updates(range)).collect()
     }
 
     /// Ends the turn and waits for its sync; what may leave then.

@@ -8,7 +8,7 @@ use super::{
     slab::Key,
     updates::{Sink, Subscription},
 };
-use bridge_core::{OrderUpdate, ReasonCode, Rejection, Replay};
+use bridge_core::{ReasonCode, Rejection, Replay, UpdateRange};
 use bridge_sequencer::{Output, Reply, Request, Token};
 use bridge_wire::codec::Subscribe;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl Reactor {
         while let Some(output) = self.parts.sequencer.next_output() {
             match output {
                 Output::Reply { token, reply } => self.reply(token, reply),
-                Output::Update(update) => self.update(&update),
+                Output::Updates(range) => self.updates(&range),
                 Output::Market(data) => self.publisher.quote(data),
                 Output::SendToVenue(command) => self.send_to_venue(&command),
                 Output::AskVenue(question) => self.ask_venue(question),
@@ -68,8 +68,18 @@ impl Reactor {
         self.unwritten(peer);
     }
 
-    fn update(&mut self, update: &Arc<OrderUpdate>) {
-        for lagging in self.subscriptions.push(update) {
+    /// Puts updates in words for those who subscribed to them; mostly nobody did.
+    fn updates(&mut self, range: &UpdateRange) {
+        if self.subscriptions.len() == 0 {
+            return;
+        }
+        let mut lagging = Vec::new();
+        for update in self.parts.sequencer.updates(range) {
+            lagging.extend(self.subscriptions.push(&Arc::new(update)));
+        }
+        lagging.sort_unstable_by_key(|key: &Key| key.to_u64());
+        lagging.dedup();
+        for lagging in lagging {
             let message = "updates were not read as fast as they came; resume from the last number you saw";
             self.end_subscription(lagging, &Rejection::new(ReasonCode::SlowConsumer, "", message), true);
         }

@@ -2,7 +2,7 @@
 
 use super::Exchange;
 use crate::book::Book;
-use crate::hash;
+use crate::hash::{self, Sum};
 use crate::order::OpenOrder;
 use crate::{Event, Key, NewOrder, OrderType, Part, Party, Quote, Side, TimeInForce, Trade};
 
@@ -90,7 +90,7 @@ impl Exchange {
 
     fn fold_trade(&mut self, trade: &Trade) {
         self.last_trade = trade.number;
-        self.rehash_counters();
+        self.hash.counters_are_due = true;
         for (party, side) in [(trade.buyer, Side::Buy), (trade.seller, Side::Sell)] {
             match party {
                 Party::Feed => self.change_book(trade.symbol, |book| {
@@ -124,7 +124,7 @@ impl Exchange {
 
     /// Takes an order that is no longer among the open ones out of the book and the hash.
     fn forget(&mut self, order: &OpenOrder) {
-        self.hash = self.hash.wrapping_sub(order.hash);
+        self.hash.remove(order.hash);
         if let Some(book) = self.books.get_mut(&order.symbol) {
             book.shift(order.key, order.spot, None);
         }
@@ -136,9 +136,12 @@ impl Exchange {
             return;
         };
         change(order);
-        let before = order.hash;
-        order.hash = hash::of_order(order);
-        self.hash = self.hash.wrapping_sub(before).wrapping_add(order.hash);
+        if !std::mem::replace(&mut order.hash_is_due, true) {
+            self.hash.orders.push(key);
+        }
+        if self.hash.orders.len() >= Sum::MOST_CHANGED {
+            self.hash_changes();
+        }
         self.place(key);
         self.place_sibling(key);
     }
@@ -168,22 +171,37 @@ impl Exchange {
             return;
         };
         change(book);
-        let before = book.hash;
-        book.hash = hash::of_book(symbol, book);
-        self.hash = self.hash.wrapping_sub(before).wrapping_add(book.hash);
+        if !self.hash.books.contains(&symbol) {
+            self.hash.books.push(symbol);
+        }
     }
 
     fn take_priority(&mut self) -> u64 {
         let priority = self.next_priority;
         // 2^64 events are out of reach; saturating only keeps arithmetic total.
         self.next_priority = priority.saturating_add(1);
-        self.rehash_counters();
+        self.hash.counters_are_due = true;
         priority
     }
 
-    fn rehash_counters(&mut self) {
-        let after = hash::of_counters(self.next_priority, self.last_trade);
-        self.hash = self.hash.wrapping_sub(self.counters_hash).wrapping_add(after);
-        self.counters_hash = after;
+    /// Brings the state hash up to date.
+    pub(super) fn hash_changes(&mut self) -> u128 {
+        let (mut orders, mut books) = (std::mem::take(&mut self.hash.orders), std::mem::take(&mut self.hash.books));
+        for key in orders.drain(..) {
+            if let Some(order) = self.orders.get_mut(&key) {
+                order.hash_is_due = false;
+                let hash = hash::of_order(order);
+                self.hash.replace(&mut order.hash, hash);
+            }
+        }
+        for symbol in books.drain(..) {
+            if let Some(book) = self.books.get_mut(&symbol) {
+                let hash = hash::of_book(symbol, book);
+                self.hash.replace(&mut book.hash, hash);
+            }
+        }
+        (self.hash.orders, self.hash.books) = (orders, books);
+        self.hash.count(self.next_priority, self.last_trade);
+        self.hash.total()
     }
 }

@@ -299,7 +299,9 @@ impl Ledger {
 
     /// Judges the state between two commands.
     pub fn judge(&self, exchange: &Exchange, symbols: &[u32]) {
-        let theirs: Vec<_> = exchange.orders().map(|o| (o.key, o.total_steps, o.executed_steps, o.triggered)).collect();
+        let open = exchange.orders().map(|o| (o.key, o.total_steps, o.executed_steps, o.triggered));
+        let mut theirs: Vec<_> = open.collect();
+        theirs.sort_unstable();
         let open = self.orders.iter().filter(|(_, entry)| entry.open);
         let ours: Vec<_> =
             open.clone().map(|(key, e)| (*key, e.order.quantity_steps, e.executed, e.triggered)).collect();

@@ -27,7 +27,7 @@ fn folded(events: &[Event]) -> Exchange {
 
 #[test]
 fn folding_the_recorded_events_gives_the_same_hash() {
-    let floor = busy();
+    let mut floor = busy();
     assert_eq!(folded(&floor.history).state_hash(), floor.exchange.state_hash());
 }
 
@@ -46,7 +46,7 @@ fn a_recovered_exchange_goes_on_exactly_like_the_one_that_never_stopped() {
 
 #[test]
 fn a_lost_event_shows_in_the_hash() {
-    let floor = busy();
+    let mut floor = busy();
     // Of a trade whose two parties have ended nothing is left; here one party of each trade is still open.
     for lost in 0..floor.history.len() {
         let mut events = floor.history.clone();
