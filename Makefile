@@ -10,13 +10,14 @@ ENGINE_SOURCES := $(shell find engine -path engine/target -prune -o \( -name '*.
 RUST_TESTS := -p bridge-core -p bridge-venue -p bridge-journal -p bridge-sequencer -p bridge-wire -p execution-engine
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test test-python test-rust lint bench generate clean check-tools
+.PHONY: help setup demo test test-python test-rust lint bench bench-build bench-full generate clean check-tools
 
 help:
 	@echo "make demo   set up, start the engine, trade 10 years of market data, cut the fast path twice, compare the books"
 	@echo "make test   set up and run every test, Python and Rust"
 	@echo "make lint   ruff, pyright, import-linter, rustfmt, clippy, generated code up to date"
-	@echo "make bench  compare the paths: pytest-benchmark, in one run on one engine"
+	@echo "make bench  floors, codecs, round trips, throughput, peers, load, growth, in one run (under ten minutes)"
+	@echo "make bench-full  the same for longer; both write bench/results/"
 
 check-tools:
 	@command -v cargo >/dev/null || { echo "missing: cargo (Rust 1.88 or newer; see rust-lang.org, rustup)"; exit 2; }
@@ -51,7 +52,8 @@ test-rust: check-tools
 test-python: setup
 	@$(BIN)/python -m pytest -n 2
 
-lint: setup
+# With the packages of the benchmark: pyright reads its code too.
+lint: setup $(VENV)/.bench-packages
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/pyright --warnings
 	@$(BIN)/lint-imports
@@ -59,8 +61,25 @@ lint: setup
 	@cd engine && cargo fmt --all --check
 	@cd engine && cargo clippy --locked --all-targets $(RUST_TESTS) -- -D warnings
 
-bench: setup
-	@$(BIN)/python -m pytest bench --benchmark-columns=min,median,iqr,rounds
+$(VENV)/.bench-packages: requirements-bench.lock | $(VENV)/.packages
+	@echo "bench: Python packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.lock
+	@touch $@
+
+# Floors and peers, beside the engine; no part of any package.
+bench-build: setup $(VENV)/.bench-packages
+	@cd engine && cargo build --locked --release --quiet -p bench-peers -p bench-floor
+
+# Exits non-zero for what makes a comparison unfair (docs/benchmarks.md), not for figures that miss a target.
+# BENCH="-k one-tcp-os" measures some rows and overwrites nothing; BENCH_QUIET=1 refuses a busy machine.
+BENCH_OUT := $(if $(BENCH),,--bench-out bench/results)
+BENCH_RUN := -m pytest bench --capture=no --no-header -q -p no:cacheprovider --benchmark-columns=median,iqr,rounds $(BENCH_OUT)
+
+bench: bench-build
+	@$(BIN)/python $(BENCH_RUN) $(BENCH)
+
+bench-full: bench-build
+	@$(BIN)/python $(BENCH_RUN) --bench-full $(BENCH)
 
 generate: setup
 	@$(BIN)/python schemas/generate.py

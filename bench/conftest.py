@@ -112,15 +112,17 @@ def _replayed() -> None:
 
 
 def _say(line: str) -> None:
-    sys.__stderr__.write(f"bench: {line}\n")  # pyright: ignore[reportOptionalMemberAccess]
-    sys.__stderr__.flush()  # pyright: ignore[reportOptionalMemberAccess]
+    print(f"bench: {line}", file=sys.stderr, flush=True)
 
 
 def _show_turn(group: Group, done: int, of: int) -> None:
-    bar = "#" * (30 * done // of)
-    ending = "\n" if done == of else ""
-    sys.__stderr__.write(f"\rbench: {group.name:16} [{bar:30}] round {done}/{of}{ending}")  # pyright: ignore[reportOptionalMemberAccess]
-    sys.__stderr__.flush()  # pyright: ignore[reportOptionalMemberAccess]
+    """A bar that moves on a terminal; elsewhere a line for every quarter."""
+    if sys.stderr.isatty():
+        bar = "#" * (30 * done // of)
+        ending = "\n" if done == of else ""
+        print(f"\rbench: {group.name:16} [{bar:30}] round {done}/{of}", end=ending, file=sys.stderr, flush=True)
+    elif 4 * done // of > 4 * (done - 1) // of:
+        _say(f"{group.name}: round {done} of {of}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -57,7 +57,8 @@ def _slower(run: Run, pairs: Iterable[tuple[str, str]], at_most: float, what: st
 def unequal_rows(run: Run) -> list[str]:
     """Differences between rows of one group that were not declared as what the group compares."""
     found: list[str] = []
-    for group in registry.groups().values():
+    names = {one.row.group for one in run.measured.values()}
+    for group in (registry.groups()[name] for name in sorted(names)):
         rows = [one for one in run.measured.values() if one.row.group == group.name and one.failure is None]
         found += unequal_in_group(group, rows)
     return found
