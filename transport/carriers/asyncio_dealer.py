@@ -73,13 +73,10 @@ class AsyncioDealer(asyncio.Protocol):
         connection: DealerConnection,
         deliver: Callable[[list[tuple[int, Any]]], None],
         notice: Callable[[], None],
-        *,
-        has_heartbeats: bool = True,
     ) -> None:
         self._connection = connection
         self._deliver = deliver
         self._notice = notice
-        self._has_heartbeats = has_heartbeats
         self._events: list[CarrierEvent] = []
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
@@ -205,10 +202,7 @@ class AsyncioDealer(asyncio.Protocol):
     async def _connect(self, endpoint: str) -> None:
         try:
             if endpoint.startswith("ipc://"):
-                path = endpoint.removeprefix("ipc://")
-                # libzmq's sign for the abstract namespace.
-                path = f"\0{path[1:]}" if path.startswith("@") else path
-                await self._loop.create_unix_connection(lambda: self, path)
+                await self._connect_unix(endpoint.removeprefix("ipc://"))
             else:
                 host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
                 await self._loop.create_connection(lambda: self, host.strip("[]"), int(port))
@@ -216,6 +210,18 @@ class AsyncioDealer(asyncio.Protocol):
             self._lost(f"nobody answers at the endpoint: {error}")
         finally:
             self._connecting = None
+
+    async def _connect_unix(self, path: str) -> None:
+        # libzmq's sign for the abstract namespace, which uvloop's own pipes do not know.
+        address = f"\0{path[1:]}" if path.startswith("@") else path
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connected.setblocking(False)
+            await self._loop.sock_connect(connected, address)
+            await self._loop.create_unix_connection(lambda: self, sock=connected)
+        except BaseException:
+            connected.close()
+            raise
 
     def _begin(self) -> None:
         self._ready = self._writable = True
@@ -249,7 +255,7 @@ class AsyncioDealer(asyncio.Protocol):
             transport.abort()
 
     def _arm(self) -> None:
-        deadline_ns = self._connection.deadline_ns() if self._has_heartbeats else None
+        deadline_ns = self._connection.deadline_ns()
         if deadline_ns is not None:
             after_s = max(deadline_ns - time.monotonic_ns(), 0) / 1e9
             self._timer = self._loop.call_later(after_s, self._due, _LOOKS_BEFORE_A_LOSS)

@@ -33,7 +33,7 @@ class AsyncCarriers:
         self._config = config
         self._deliver = deliver
         self._notice = notice
-        self._has_heartbeats = not inbound_messages
+        self._heartbeat_interval_ms = 0 if inbound_messages else config.heartbeat_interval_ms
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._connection: Any = None
         if choose_carrier(config) == "native":
@@ -52,10 +52,8 @@ class AsyncCarriers:
     def _make_native(self) -> Carrier:
         config = self._config
         connection = self._connection(
-            heartbeat_interval_ms=config.heartbeat_interval_ms,
+            heartbeat_interval_ms=self._heartbeat_interval_ms,
             heartbeat_timeout_ms=config.heartbeat_timeout_ms,
             max_message_bytes=MAX_MESSAGE_BYTES,
         )
-        return AsyncioDealer(
-            config.zmq_endpoint, connection, self._deliver, self._notice, has_heartbeats=self._has_heartbeats
-        )
+        return AsyncioDealer(config.zmq_endpoint, connection, self._deliver, self._notice)
