@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from math import isfinite
-from typing import cast
+from typing import Any, cast
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,6 +22,7 @@ from transport.contract.codes import (
     OrderType,
     ReasonCode,
     ServingStatus,
+    TimeInForce,
     UpdateKind,
 )
 from transport.contract.decimals import from_wire, to_wire
@@ -50,6 +52,76 @@ def order_to_pb(order: Order) -> pb.TradeOrder:
 
     Raises `ValidationError` naming the field for what has no form on the wire.
     """
+    return _typical_order(order) or _order_by_field(order)
+
+
+def _typical_order(order: Order) -> pb.TradeOrder | None:
+    """The message of an order whose fields have the contract's own types; None for any other.
+
+    Assigning costs a fraction of what arguments of the constructor, loops and `getattr` do.
+    """
+    order_type, side = order.order_type, order.side
+    if not (
+        type(order.order_id) is type(order.symbol) is type(order.account) is type(order.trace_context) is str
+        and type(order_type) is OrderType
+        and type(side) is OrderSide
+        and type(order.time_in_force) is TimeInForce
+        and type(order.metadata) is dict
+        and order.timestamp_ns is None
+        and order.expires_at_ns is None
+    ):
+        return None
+    message = pb.TradeOrder()
+    fields = cast("Any", message)  # open enums take any number
+    try:
+        fields.order_id = order.order_id
+        fields.symbol = order.symbol
+        fields.account = order.account
+        if order.trace_context:
+            fields.trace_context = order.trace_context
+        fields.order_type = fields.order_type_given = order_type
+        fields.side = fields.side_given = side
+        fields.time_in_force = order.time_in_force
+        fields.contract_version = order.contract_version
+        if order.metadata:
+            message.metadata.update(order.metadata)
+        _copy_number(message, "quantity", order.quantity)
+        if order.price is not None:
+            _copy_number(message, "price", order.price)
+        if order.stop_loss is not None:
+            _copy_number(message, "stop_loss", order.stop_loss)
+        if order.take_profit is not None:
+            _copy_number(message, "take_profit", order.take_profit)
+    except (TypeError, ValueError, AttributeError, ValidationError):
+        return None  # told with the name of the field by whoever looks at each
+    return message
+
+
+def _copy_number(message: pb.TradeOrder, field: str, value: Decimal) -> None:
+    if type(value) is not Decimal:
+        raise TypeError(f"{value!r} is no Decimal")
+    double, exact = _spellings_of(str(value))
+    getattr(message, f"{field}_exact").CopyFrom(exact)
+    if double is not None:
+        setattr(message, field, double)
+
+
+@lru_cache(maxsize=8192)
+def _spellings_of(text: str) -> tuple[float | None, pb.Decimal]:
+    """A number as a double, where that says the same, and exactly. The message is to be copied from."""
+    value = Decimal(text)
+    exact = pb.Decimal()
+    set_decimal(exact, value, "")
+    return _double_of(value), exact
+
+
+def _double_of(value: Decimal) -> float | None:
+    double = float(value)
+    return double if double and isfinite(double) and Decimal(repr(double)) == value else None
+
+
+def _order_by_field(order: Order) -> pb.TradeOrder:
+    """Any order's message, field by field, so that what cannot be encoded has a name."""
     message = pb.TradeOrder()
     field = "order_id"
     try:
@@ -125,8 +197,8 @@ def _set_number(message: pb.TradeOrder, field: str, value: Decimal | None) -> No
     if not isinstance(value, Decimal):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValidationError(f"{field}: {value!r} is no Decimal", field=field)
     set_decimal(getattr(message, f"{field}_exact"), value, field)
-    double = float(value)
-    if double and isfinite(double) and Decimal(repr(double)) == value:
+    double = _double_of(value)
+    if double is not None:
         setattr(message, field, double)
 
 
@@ -144,26 +216,34 @@ def _set_time(target: Timestamp, unix_ns: int | None) -> None:
 
 def reply_from_pb(message: pb.OrderResponse) -> OrderReply:
     """The state of an order."""
-    executed_price = _number(message, "executed_price")
+    has = message.HasField
     return OrderReply(
         order_id=message.order_id,
-        status=ExecutionStatus(message.status),
+        status=_status(message.status),
         exchange_order_id=message.exchange_order_id,
-        executed_quantity=_number(message, "executed_quantity") or _ZERO,
-        executed_price=executed_price,
-        execution_time_ns=_time(message, "execution_time"),
+        executed_quantity=(
+            _decimal(message.executed_quantity_exact)
+            if has("executed_quantity_exact")
+            else _from_double(message.executed_quantity) or _ZERO
+        ),
+        executed_price=(
+            _decimal(message.executed_price_exact)
+            if has("executed_price_exact")
+            else _from_double(message.executed_price)
+        ),
+        execution_time_ns=_ns(message.execution_time) if has("execution_time") else None,
         error_message=message.error_message,
-        code=ReasonCode(message.code),
+        code=_code(message.code),
         field=message.field,
         account=message.account or "default",
         order_version=message.order_version,
         sequence=message.sequence,
-        remaining_quantity=_exact(message, "remaining_quantity") or _ZERO,
+        remaining_quantity=_decimal(message.remaining_quantity) if has("remaining_quantity") else _ZERO,
         symbol=message.symbol,
-        order_type=OrderType(message.order_type) if message.HasField("order_type") else None,
-        side=OrderSide(message.side) if message.HasField("side") else None,
-        quantity=_exact(message, "quantity"),
-        price=_exact(message, "price"),
+        order_type=_order_type(message.order_type) if has("order_type") else None,
+        side=_side(message.side) if has("side") else None,
+        quantity=_decimal(message.quantity) if has("quantity") else None,
+        price=_decimal(message.price) if has("price") else None,
         parent_order_id=message.parent_order_id,
     )
 
@@ -274,24 +354,35 @@ def orders_to_pb(orders: Sequence[Order]) -> pb.ExecuteBatchRequest:
     return request
 
 
-def _exact(message: Message, field: str) -> Decimal | None:
-    if not message.HasField(field):
-        return None
-    number: pb.Decimal = getattr(message, field)
+def _decimal(number: pb.Decimal) -> Decimal:
     return from_wire(number.mantissa, number.exponent)
 
 
-def _number(message: Message, field: str) -> Decimal | None:
-    """The exact number if given, else what the double says (a peer of the original schema); 0 means absent."""
-    exact = _exact(message, f"{field}_exact")
-    if exact is not None:
-        return exact
-    double: float = getattr(message, field)
+def _from_double(double: float) -> Decimal | None:
+    """What a peer of the original schema says; 0 means absent."""
     return Decimal(repr(double)) if double and isfinite(double) else None
 
 
-def _time(message: Message, field: str) -> int | None:
-    if not message.HasField(field):
-        return None
-    moment: Timestamp = getattr(message, field)
+def _ns(moment: Timestamp) -> int:
     return moment.seconds * _NS_PER_S + moment.nanos
+
+
+def _exact(message: Message, field: str) -> Decimal | None:
+    return _decimal(getattr(message, field)) if message.HasField(field) else None
+
+
+def _number(message: Message, field: str) -> Decimal | None:
+    """The exact number if given, else what the double says."""
+    exact = _exact(message, f"{field}_exact")
+    return _from_double(getattr(message, field)) if exact is None else exact
+
+
+def _time(message: Message, field: str) -> int | None:
+    return _ns(getattr(message, field)) if message.HasField(field) else None
+
+
+# Calling an enum costs several times what finding a member does.
+_status = lru_cache(maxsize=64)(ExecutionStatus)
+_code = lru_cache(maxsize=1024)(ReasonCode)
+_order_type = lru_cache(maxsize=64)(OrderType)
+_side = lru_cache(maxsize=64)(OrderSide)

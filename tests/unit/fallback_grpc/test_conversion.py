@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,22 @@ def order_from_pb(message: pb.TradeOrder) -> Order:
 def test_an_order_arrives_as_it_was_given(order: Order) -> None:
     received = order_from_pb(pb.TradeOrder.FromString(order_to_pb(order).SerializeToString()))
     assert received == order
+
+
+@given(ORDERS)
+def test_an_unusual_order_makes_the_same_message_as_a_usual_one(order: Order) -> None:
+    """Orders of exactly the contract's types are converted in one go, all others field by field."""
+    usual = msgspec.structs.replace(order, timestamp_ns=None, expires_at_ns=None)
+    unusual = msgspec.structs.replace(usual, metadata=MappingProxyType(usual.metadata))
+    assert order_to_pb(usual) == order_to_pb(unusual)
+
+
+@pytest.mark.parametrize("quantity", ["0", "0.00", "1E+5", "1.50", "-2.5", "9007199254740993"])
+def test_a_number_keeps_its_spelling_in_a_usual_order(quantity: str) -> None:
+    order = Order(symbol="A", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(quantity))
+    for _ in range(2):  # made, and remembered
+        assert exact(order_to_pb(order), "quantity") == Decimal(quantity)
+        assert str(exact(order_to_pb(order), "quantity")) == quantity
 
 
 @given(ORDERS)
