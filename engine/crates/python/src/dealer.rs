@@ -88,8 +88,9 @@ impl Dealer {
     fn events(&self) -> Vec<(u8, String)> {
         let mut link = self.link();
         if link.message().is_none() {
-            // So that a connection which ended while nobody waited is found out.
-            link.proceed(PollFlags::IN, now_ns());
+            // So that a connection comes to stand, and its end is found out, without anybody who waits.
+            let flags = what_is_there(&link);
+            link.proceed(flags, now_ns());
         }
         link.take_changes().into_iter().map(|(change, reason)| (change as u8, reason)).collect()
     }
@@ -187,6 +188,16 @@ impl Dealer {
 
     fn link(&self) -> MutexGuard<'_, Link> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What poll says of a link's socket just now.
+fn what_is_there(link: &Link) -> PollFlags {
+    let Some(interest) = link.interest() else { return PollFlags::empty() };
+    let mut descriptors = [PollFd::new(&*interest.socket, interest.flags)];
+    match poll(&mut descriptors, Some(&timespec(0))) {
+        Ok(_) => descriptors[0].revents(),
+        Err(_) => PollFlags::empty(),
     }
 }
 

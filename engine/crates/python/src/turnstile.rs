@@ -42,6 +42,8 @@ struct Orphan {
 struct State {
     /// Who holds the lock.
     owner: Option<ThreadId>,
+    /// How many wait for it: waking nobody costs a system call.
+    waiting: usize,
     lane: Option<Arc<Lane>>,
     /// Nobody else waits for a reply, and the path is open, as of the last release.
     lone: bool,
@@ -103,8 +105,7 @@ impl Turnstile {
         // A handler of signals may raise between the lock and its block: what is not held is not given back.
         if state.owner == Some(thread::current().id()) {
             state.owner = None;
-            drop(state);
-            self.freed.notify_one();
+            self.wake_one(state);
         }
     }
 
@@ -176,12 +177,22 @@ impl Turnstile {
 
     /// Waits until the lock may be free. Nobody holds it for long: a lone caller is asked to give it up.
     fn await_freed(&self) {
-        let state = self.state();
+        let mut state = self.state();
         if let Some(bell) = &state.bell {
             bell.ring();
         }
         if state.owner.is_some() {
-            drop(self.freed.wait_timeout(state, LONGEST_WAIT));
+            state.waiting += 1;
+            let woken = self.freed.wait_timeout(state, LONGEST_WAIT).unwrap_or_else(PoisonError::into_inner);
+            { woken.0 }.waiting -= 1;
+        }
+    }
+
+    fn wake_one(&self, state: MutexGuard<'_, State>) {
+        let anybody = state.waiting > 0;
+        drop(state);
+        if anybody {
+            self.freed.notify_one();
         }
     }
 
@@ -275,12 +286,10 @@ impl Passage<'_> {
 
 impl Drop for Passage<'_> {
     fn drop(&mut self) {
-        let bell = {
-            let mut state = self.0.state();
-            state.owner = None;
-            state.bell.take()
-        };
-        self.0.freed.notify_one();
+        let mut state = self.0.state();
+        state.owner = None;
+        let bell = state.bell.take();
+        self.0.wake_one(state);
         drop(bell);
     }
 }
