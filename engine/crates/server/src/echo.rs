@@ -23,8 +23,8 @@ pub fn serve(address: &str) -> Result<(), Failure> {
         let listener = listener.map_err(|e| Failure::setup(format!("grpc: cannot listen on {address}: {e}")))?;
         let bound = listener.local_addr().map_err(|e| Failure::broken(e.to_string()))?;
         println!("{}", serde_json::json!({"event": "ready", "grpc": bound.to_string(), "pid": std::process::id()}));
-        let connections = grpc::connections(listener, &grpc::ConnectionCount::new(MAX_CONNECTIONS), HANDSHAKE);
-        let server = grpc::http2::server().add_service(ExecutionServiceServer::new(Echo));
+        let connections = grpc::connections(listener, &grpc::ConnectionCount::new(MAX_CONNECTIONS), HANDSHAKE, None);
+        let server = grpc::http2::server().add_service(ExecutionServiceServer::new(Echo::default()));
         server.serve_with_incoming(connections).await.map_err(|e| Failure::broken(format!("the echo failed: {e}")))
     })
 }

@@ -2,14 +2,14 @@
 
 use crate::{
     failure::Failure,
-    grpc::{ConnectionCount, Gateway, GrpcSettings, GrpcThread, Identity},
+    grpc::{ConnectionCount, Gateway, GrpcSettings, GrpcThread, Identity, Traffic},
     logging,
     reactor::{Listener, Parts, Reactor, Service, Stages, SyncThread, Waker, utc_now},
     settings::{Endpoint, Settings, VenueSettings},
     venue_link::VenueLink,
 };
 use bridge_journal::RealDisk;
-use bridge_sequencer::{OpenError, Options, Sequencer, VenueKind};
+use bridge_sequencer::{Durability, OpenError, Options, Sequencer, VenueKind};
 use serde_json::json;
 use std::{
     io::Write as _,
@@ -18,10 +18,8 @@ use std::{
     time::Duration,
 };
 
-/// The thread that owns the truth.
-const REACTOR_THREAD: &str = "reactor";
-/// Threads without which the engine must not go on.
-const VITAL_THREADS: [&str; 2] = [REACTOR_THREAD, "journal-sync"];
+/// Threads without which the engine must not go on: the reactor is the first of the process.
+const VITAL_THREADS: [&str; 2] = ["main", "journal-sync"];
 
 /// Serves until SIGTERM or SIGINT, then drains.
 ///
@@ -35,8 +33,8 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let ready = sockets.ready_line(&sequencer);
     let broken = |what: &str, e: std::io::Error| Failure::broken(format!("cannot make {what}: {e}"));
     let waker = Waker::new().map_err(|e| broken("an eventfd", e))?;
-    let (gateway, orders) = Gateway::new(settings.limits.grpc_queue, waker.clone());
-    let identity = Identity { journal_id: sequencer.journal_id().to_string().into(), epoch: sequencer.epoch() };
+    let (gateway, orders) = Gateway::new(settings.limits.grpc_queue, waker.clone(), traffic(&settings));
+    let identity = Identity::new(&sequencer.journal_id().to_string(), sequencer.epoch());
     let connections = ConnectionCount::new(settings.limits.max_grpc_connections);
     let stages = Stages::new(settings.stage_times.as_deref());
     let stages = stages.map_err(|e| Failure::setup(format!("stage-times: {e}")))?;
@@ -66,20 +64,12 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         drain,
     };
     let grpc = GrpcThread::start(grpc, service)?;
-    let thread = thread::Builder::new().name(REACTOR_THREAD.into()).spawn(move || run(parts));
-    let thread = thread.map_err(|e| broken("the reactor thread", e))?;
+    // On the first thread: its heap grows by the hundred kilobytes, that of any other by the page, a system call each.
+    let reactor = Reactor::new(parts).map_err(|e| broken("an epoll", e))?;
     announce(&ready)?;
-    let result = thread.join();
+    let result = reactor.run();
     grpc.stop();
-    match result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(reason)) => Err(Failure::broken(format!("ended without closing the journal in order: {reason}"))),
-        Err(_) => Err(Failure::broken("the reactor panicked")),
-    }
-}
-
-fn run(parts: Parts) -> Result<(), String> {
-    Reactor::new(parts).map_err(|e| format!("cannot make an epoll: {e}"))?.run()
+    result.map_err(|reason| Failure::broken(format!("ended without closing the journal in order: {reason}")))
 }
 
 /// A panic of a vital thread ends the process at once: nothing is acknowledged by an engine that is half there.
@@ -176,6 +166,11 @@ fn venue_link(settings: &Settings) -> Option<VenueLink> {
         VenueSettings::Embedded => None,
         VenueSettings::External { path, .. } => Some(VenueLink::new(path.clone())),
     }
+}
+
+/// A sync or another process stands between an order and its reply: then nobody waits awake.
+fn traffic(settings: &Settings) -> Traffic {
+    Traffic::new(settings.durability == Durability::Os && settings.venue == VenueSettings::Embedded)
 }
 
 fn service(settings: &Settings, gateway: Gateway, identity: Identity) -> crate::grpc::Service {

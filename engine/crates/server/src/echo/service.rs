@@ -1,26 +1,57 @@
 //! The echo as a service: what it answers. Needs nothing of this crate but the contract.
 
 use crate::proto::{self, execution_service_server::ExecutionService};
-use std::pin::Pin;
+use prost_types::Timestamp;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue};
 
 /// Answers, and does nothing else.
-pub struct Echo;
+#[derive(Default)]
+pub struct Echo {
+    /// Clients demand that the numbers of updates grow.
+    sequence: Arc<AtomicU64>,
+}
 
 /// The echo has no journal; this is what it names.
 const JOURNAL_ID: &str = "00000000-0000-0000-0000-000000000000";
 
-fn canned(order: proto::TradeOrder) -> proto::OrderResponse {
+/// Every field that the engine's reply to a filled order has.
+fn canned(order: proto::TradeOrder, sequence: u64) -> proto::OrderResponse {
+    let price = proto::Decimal { mantissa: 10_001, exponent: -2 };
     proto::OrderResponse {
-        order_id: order.order_id,
         status: proto::ExecutionStatus::Filled.into(),
-        exchange_order_id: "E-1".to_owned(),
-        executed_quantity: 1.0,
-        executed_price: 100.0,
+        exchange_order_id: "E-123456".to_owned(),
+        executed_quantity: 1.5,
+        executed_price: 100.01,
+        execution_time: Some(Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 }),
+        executed_quantity_exact: order.quantity_exact,
+        executed_price_exact: Some(price),
+        remaining_quantity: Some(proto::Decimal { mantissa: 0, exponent: 0 }),
+        quantity: order.quantity_exact,
+        order_type: Some(order.order_type),
+        side: Some(order.side),
+        order_version: 2,
+        sequence,
+        order_id: order.order_id,
+        account: order.account,
+        symbol: order.symbol,
         ..Default::default()
     }
 }
+
+fn next(sequence: &AtomicU64) -> u64 {
+    FIRST_SEQUENCE + sequence.fetch_add(1, Ordering::Relaxed)
+}
+
+/// As long on the wire as those of an engine at work.
+const FIRST_SEQUENCE: u64 = 100_000;
 
 type Replies = Pin<Box<dyn Stream<Item = Result<proto::OrderResponse, Status>> + Send>>;
 type Quotes = Pin<Box<dyn Stream<Item = Result<proto::MarketDataUpdate, Status>> + Send>>;
@@ -39,21 +70,24 @@ impl ExecutionService for Echo {
         &self,
         request: Request<proto::TradeOrder>,
     ) -> Result<Response<proto::OrderResponse>, Status> {
-        Ok(Response::new(canned(request.into_inner())))
+        Ok(Response::new(canned(request.into_inner(), next(&self.sequence))))
     }
 
     async fn execute_batch_orders(
         &self,
         request: Request<Streaming<proto::TradeOrder>>,
     ) -> Result<Response<Replies>, Status> {
-        Ok(Response::new(Box::pin(request.into_inner().map(|order| order.map(canned)))))
+        let sequence = self.sequence.clone();
+        let replies = request.into_inner().map(move |order| order.map(|order| canned(order, next(&sequence))));
+        Ok(Response::new(Box::pin(replies)))
     }
 
     async fn execute_batch(
         &self,
         request: Request<proto::ExecuteBatchRequest>,
     ) -> Result<Response<proto::ExecuteBatchResponse>, Status> {
-        let replies = request.into_inner().orders.into_iter().map(canned).collect();
+        let replies =
+            request.into_inner().orders.into_iter().map(|order| canned(order, next(&self.sequence))).collect();
         Ok(Response::new(proto::ExecuteBatchResponse { replies }))
     }
 

@@ -1,9 +1,11 @@
 //! Accepts gRPC connections: TCP_NODELAY on each (tonic does not, and 40 ms stalls follow), not too many, and none
 //! that keeps its place without speaking HTTP/2.
 
+use super::gateway::Gateway;
 use std::{
     io,
     net::SocketAddr,
+    ops::RangeInclusive,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -24,6 +26,8 @@ pub struct Accepted {
     _place: OwnedSemaphorePermit,
     /// Until the peer has sent its preface.
     introduction: Option<Introduction>,
+    /// Told of calls before they are read.
+    gateway: Option<Gateway>,
 }
 
 /// What a peer still has to send, and until when.
@@ -34,6 +38,9 @@ struct Introduction {
 
 /// `PRI * HTTP/2.0`, two empty lines, `SM`, and another empty line. HTTP/2 itself checks what they are.
 const PREFACE_BYTES: usize = 24;
+
+/// What a read gives that brings one call: more than window updates and pings, less than part of a batch.
+const ONE_CALL_BYTES: RangeInclusive<usize> = 64..=2_048;
 
 /// How many connections may be open, and whether any is.
 #[derive(Clone)]
@@ -55,14 +62,15 @@ impl ConnectionCount {
 }
 
 /// Accepted connections. Above the count, a connection is closed at once; one that has not sent HTTP/2's preface
-/// within `handshake` is ended.
+/// within `handshake` is ended. `gateway` is told of calls before they are read.
 pub fn connections(
     listener: TcpListener,
     count: &ConnectionCount,
     handshake: Duration,
+    gateway: Option<Gateway>,
 ) -> impl Stream<Item = io::Result<Accepted>> + use<> {
     let (sender, accepted) = mpsc::channel(16);
-    tokio::spawn(accept(listener, count.places.clone(), handshake, sender));
+    tokio::spawn(accept(listener, count.places.clone(), handshake, gateway, sender));
     ReceiverStream::new(accepted)
 }
 
@@ -70,6 +78,7 @@ async fn accept(
     listener: TcpListener,
     places: Arc<Semaphore>,
     handshake: Duration,
+    gateway: Option<Gateway>,
     accepted: mpsc::Sender<io::Result<Accepted>>,
 ) {
     loop {
@@ -96,7 +105,8 @@ async fn accept(
         }
         let deadline = Box::pin(sleep(handshake));
         let introduction = Some(Introduction { missing_bytes: PREFACE_BYTES, deadline });
-        if accepted.send(Ok(Accepted { stream, _place: place, introduction })).await.is_err() {
+        let gateway = gateway.clone();
+        if accepted.send(Ok(Accepted { stream, _place: place, introduction, gateway })).await.is_err() {
             return;
         }
     }
@@ -118,8 +128,14 @@ impl AsyncRead for Accepted {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let Some(introduction) = &mut self.introduction else { return read };
-        introduction.missing_bytes = introduction.missing_bytes.saturating_sub(buffer.filled().len() - before);
+        let read_bytes = buffer.filled().len() - before;
+        let Some(introduction) = &mut self.introduction else {
+            if let Some(gateway) = self.gateway.as_ref().filter(|_| ONE_CALL_BYTES.contains(&read_bytes)) {
+                gateway.announce();
+            }
+            return read;
+        };
+        introduction.missing_bytes = introduction.missing_bytes.saturating_sub(read_bytes);
         if introduction.missing_bytes == 0 {
             self.introduction = None;
         } else if read.is_pending() && introduction.deadline.as_mut().poll(context).is_ready() {

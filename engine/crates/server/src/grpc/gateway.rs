@@ -1,5 +1,6 @@
 //! The bounded queue from gRPC's threads into the reactor, and the ways back.
 
+use super::waiting::Traffic;
 use crate::reactor::{PublishedQuote, Waker};
 use bridge_core::{OrderUpdate, ReasonCode, Rejection};
 use bridge_sequencer::{Reply, Request};
@@ -86,13 +87,22 @@ pub enum Order {
 pub struct Gateway {
     orders: mpsc::Sender<Order>,
     waker: Waker,
+    /// What waits for the reactor.
+    pub traffic: Traffic,
 }
 
 impl Gateway {
     /// A gateway whose queue holds `capacity` orders, and the reactor's end of it.
-    pub fn new(capacity: usize, waker: Waker) -> (Self, mpsc::Receiver<Order>) {
+    pub fn new(capacity: usize, waker: Waker, traffic: Traffic) -> (Self, mpsc::Receiver<Order>) {
         let (orders, queue) = mpsc::channel(capacity);
-        (Self { orders, waker }, queue)
+        (Self { orders, waker, traffic }, queue)
+    }
+
+    /// A call has begun to arrive: the reactor wakes up while tonic reads it, unless it is kept awake anyway.
+    pub fn announce(&self) {
+        if self.traffic.is_quiet() {
+            self.waker.expect();
+        }
     }
 
     /// Hands an order over, or refuses it because there is no room.

@@ -10,11 +10,13 @@ mod refusing;
 mod service;
 mod status;
 mod streams;
+mod waiting;
 
 pub use accept::{ConnectionCount, connections};
 pub use caller::is_session_id;
 pub use gateway::{Answer, Gateway, Order, SubscriptionItem};
 pub use service::{Identity, Service};
+pub use waiting::{Traffic, Worth};
 
 use crate::{failure::Failure, proto};
 use health::HealthService;
@@ -100,6 +102,7 @@ async fn serve(
         .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
     let size = settings.max_message_bytes;
+    let announced = service.gateway.clone();
     let execution = ExecutionServiceServer::new(service.clone()).max_decoding_message_size(size);
     let health = HealthServer::new(HealthService::new(service));
     let listener = tokio::net::TcpListener::from_std(settings.listener)?;
@@ -109,11 +112,14 @@ async fn serve(
         .add_service(health)
         .add_service(reflection.build_v1alpha()?)
         .add_service(reflection_v1()?)
-        .serve_with_incoming_shutdown(connections(listener, &settings.connections, settings.handshake), async move {
-            // Dropped or sent: both end the server.
-            let _ = stopped.await;
-            drop(ending);
-        });
+        .serve_with_incoming_shutdown(
+            connections(listener, &settings.connections, settings.handshake, Some(announced)),
+            async move {
+                // Dropped or sent: both end the server.
+                let _ = stopped.await;
+                drop(ending);
+            },
+        );
     tokio::pin!(server);
     tokio::select! {
         result = &mut server => return Ok(result?),

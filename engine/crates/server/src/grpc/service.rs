@@ -13,26 +13,38 @@ use bridge_sequencer::{HealthReport, Reply, Request};
 use std::{pin::Pin, sync::Arc};
 use tokio::sync::oneshot;
 use tokio_stream::Stream;
-use tonic::{Response, Status, Streaming, metadata::MetadataValue};
+use tonic::{
+    Response, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
+};
 
 /// Which engine answers: on the headers of every response.
 #[derive(Clone)]
 pub struct Identity {
-    /// The data directory's journal.
-    pub journal_id: Arc<str>,
-    /// This start of its engine.
-    pub epoch: u64,
+    journal_id: Arc<str>,
+    journal_id_header: Option<MetadataValue<Ascii>>,
+    epoch_header: MetadataValue<Ascii>,
 }
 
 impl Identity {
+    /// The data directory's journal, and this start of its engine.
+    pub fn new(journal_id: &str, epoch: u64) -> Self {
+        Self {
+            journal_id: journal_id.into(),
+            // A UUID is ASCII.
+            journal_id_header: journal_id.parse().ok(),
+            epoch_header: epoch.into(),
+        }
+    }
+
     /// A response that says which engine it is from.
     pub fn response<T>(&self, message: T) -> Response<T> {
         let mut response = Response::new(message);
         let headers = response.metadata_mut();
-        if let Ok(journal_id) = self.journal_id.parse() {
-            headers.insert("x-journal-id", journal_id);
+        if let Some(journal_id) = &self.journal_id_header {
+            headers.insert("x-journal-id", journal_id.clone());
         }
-        headers.insert("x-epoch", self.epoch.into());
+        headers.insert("x-epoch", self.epoch_header.clone());
         response
     }
 }
@@ -66,11 +78,11 @@ impl Service {
         let (sender, receiver) = oneshot::channel();
         let order = Order::Call { session_id, request, answer: Answer::Once(sender) };
         self.gateway.try_send(order).map_err(|r| refusal(&r))?;
-        match receiver.await {
-            Ok(Reply::Refused(rejection)) => Err(refusal(&rejection)),
-            Ok(reply) => Ok(reply),
+        match self.gateway.traffic.reply(receiver).await {
+            Some(Reply::Refused(rejection)) => Err(refusal(&rejection)),
+            Some(reply) => Ok(reply),
             // No x-reason: the engine ended before it answered, and may have executed.
-            Err(_) => Err(Status::unavailable("the engine ended before it answered")),
+            None => Err(Status::unavailable("the engine ended before it answered")),
         }
     }
 

@@ -61,6 +61,7 @@ async fn admit(
     mut orders: Streaming<proto::TradeOrder>,
     to: mpsc::UnboundedSender<(u64, Reply)>,
 ) {
+    let _waiting = gateway.traffic.one_more();
     for number in 0.. {
         let Ok(permit) = batch.room.acquire().await else { return };
         permit.forget();

@@ -63,6 +63,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SHORT_TICK: Duration = Duration::from_millis(50);
 /// While a stream of gRPC is full, it is tried again this often.
 const BLOCKED_STREAM_RETRY: Duration = Duration::from_millis(5);
+/// Longer than gRPC takes from the first bytes of a call to handing it over.
+const CALL_EXPECTED: Duration = Duration::from_micros(100);
 /// Read at once from one connection; what is left stays ready for the next turn.
 const READ_BYTES: usize = 64 << 10;
 
@@ -122,6 +124,8 @@ pub struct Reactor {
     next_tick: Instant,
     /// Until then the reactor does not sleep.
     spin_until: Instant,
+    /// A call of gRPC has begun to arrive: until then the reactor does not sleep.
+    call_expected_until: Option<Instant>,
     /// A stream of gRPC was full when it was last served.
     streams_blocked: bool,
     /// Fan-out stopped because its budget was spent.
@@ -186,6 +190,7 @@ impl Reactor {
             phase: Phase::Serving,
             next_tick: Instant::now() + TICK,
             spin_until: Instant::now(),
+            call_expected_until: None,
             streams_blocked: false,
             fan_out_unfinished: false,
             transient_peers: false,
@@ -231,14 +236,19 @@ impl Reactor {
     }
 
     /// Waits for something to do. A thread that sleeps takes tens of microseconds to wake, so that after a request of
-    /// the fast path it is worth a core to look again for a while. gRPC never makes it spin: tokio needs the core.
+    /// the fast path it is worth a core to look again for a while. gRPC makes it wait awake for no longer than it takes
+    /// to read a call that has begun to arrive: tokio needs the core.
     fn wait(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
         let timeout = self.timeout();
-        while timeout > Duration::ZERO && Instant::now() < self.spin_until {
+        let awake_until = self.spin_until.max(self.call_expected_until.unwrap_or(self.spin_until));
+        while timeout > Duration::ZERO && Instant::now() < awake_until {
             self.poller.wait(Some(Duration::ZERO), ready)?;
             if !ready.is_empty() {
                 return Ok(());
             }
+        }
+        if self.call_expected_until.take_if(|until| *until <= Instant::now()).is_some() {
+            self.parts.waker.expecting.was_in_vain();
         }
         self.poller.wait(Some(timeout), ready)
     }
@@ -246,13 +256,26 @@ impl Reactor {
     fn serve(&mut self, event: Ready) {
         match event.source {
             Source::Waker => {
-                self.parts.waker.acknowledge();
+                let is_expected = self.parts.waker.acknowledge();
+                let has_come = !self.parts.orders.is_empty();
                 self.take_synced();
                 self.take_calls();
+                self.expect_call(is_expected, has_come);
             }
             Source::Listener(index) => self.accept(index),
             Source::Venue => self.serve_venue(event),
             Source::Peer(key) => self.serve_peer(key, event),
+        }
+    }
+
+    /// After gRPC woke the reactor: for a call that it has handed over, or for one that is about to come.
+    fn expect_call(&mut self, is_expected: bool, has_come: bool) {
+        if has_come {
+            if self.call_expected_until.take().is_some() {
+                self.parts.waker.expecting.paid();
+            }
+        } else if is_expected {
+            self.call_expected_until = Some(Instant::now() + CALL_EXPECTED);
         }
     }
 

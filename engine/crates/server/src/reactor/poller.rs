@@ -1,6 +1,7 @@
 //! epoll, level-triggered, and the eventfd by which other threads wake the reactor.
 
 use super::slab::Key;
+use crate::grpc::Worth;
 use rustix::{
     event::{EventfdFlags, Timespec, epoll, eventfd},
     fd::{AsFd, OwnedFd},
@@ -158,6 +159,9 @@ impl Poller {
 pub struct Waker {
     event: Arc<OwnedFd>,
     pending: Arc<AtomicBool>,
+    expected: Arc<AtomicBool>,
+    /// Whether what was expected came in time, lately.
+    pub expecting: Arc<Worth>,
 }
 
 impl Waker {
@@ -167,7 +171,12 @@ impl Waker {
     /// The system has no descriptor left.
     pub fn new() -> io::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { event: Arc::new(event), pending: Arc::new(AtomicBool::new(false)) })
+        Ok(Self {
+            event: Arc::new(event),
+            pending: Arc::default(),
+            expected: Arc::default(),
+            expecting: Arc::default(),
+        })
     }
 
     /// Makes the reactor look at its queues.
@@ -178,12 +187,22 @@ impl Waker {
         }
     }
 
-    /// Called by the reactor before it looks: whoever wakes it from now on is seen in the next turn.
-    pub fn acknowledge(&self) {
+    /// Wakes the reactor for what is about to come, if it is worth it.
+    pub fn expect(&self) {
+        if self.expecting.is_given() {
+            self.expected.store(true, Ordering::Release);
+            self.wake();
+        }
+    }
+
+    /// Called by the reactor before it looks: whoever wakes it from now on is seen in the next turn. Whether
+    /// something is expected.
+    pub fn acknowledge(&self) -> bool {
         let mut count = [0u8; 8];
         // Nothing to read is fine: the flag alone may have been set.
         let _ = rustix::io::read(&*self.event, &mut count);
         // A swap, not a store: it must see what was queued before the flag was set.
         self.pending.swap(false, Ordering::AcqRel);
+        self.expected.swap(false, Ordering::AcqRel)
     }
 }
