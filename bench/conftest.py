@@ -102,6 +102,8 @@ def replay(request: pytest.FixtureRequest) -> Callable[[Measured], None]:
         benchmark: Any = request.getfixturevalue("benchmark")
         calls = len(measured.rounds_ns[0]) * measured.row.orders_per_call
         benchmark.pedantic(_replayed, rounds=len(measured.rounds_ns), iterations=calls)
+        told = [sum(one) / 1e9 / calls for one in measured.rounds_ns]
+        assert benchmark.stats.stats.data == pytest.approx(told), "pytest-benchmark has read another tape"
         benchmark.extra_info.update(measured.samples.as_json())
 
     return play

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench import registry
 from bench.interleave import Measured
-from bench.rows.row import Group
+from bench.rows.row import Group, UnavailableError
 from bench.run import Run
 from bench.samples import paired_ratio_spread
 from bench.targets import Outcome, Verdict
@@ -30,7 +30,7 @@ def group_table(run: Run, group: Group) -> Table | None:
     if not found:
         return None
     many = any(one.row.orders_per_call > 1 for one in found) and not group.name.startswith("codec")
-    columns = ["row", "spins", "p50", "p99", "p99.9", *(["orders/s"] if many else [])]
+    columns = ["row", "spins", "security", "p50", "p99", "p99.9", *(["orders/s"] if many else [])]
     references = [(name, title) for name, title in _references(run, group) if name]
     columns += [title for _, title in references]
     columns.append("notes")
@@ -49,11 +49,12 @@ def _references(run: Run, group: Group) -> list[tuple[str, str]]:
 def _cells(run: Run, group: Group, one: Measured, references: Sequence[str], *, many: bool) -> list[str]:
     row = one.row
     if one.failure is not None:
-        text = str(one.failure).split("\n")[0][:60]
+        text = str(one.failure).split("\n")[0]
+        why = "left out" if isinstance(one.failure, UnavailableError) else f"FAILED: {type(one.failure).__name__}"
         blanks = ["-"] * (3 + many + len(references))
-        return [row.name, row.spin, *blanks, f"FAILED: {type(one.failure).__name__}: {text}"]
+        return [row.name, row.spin, row.security, *blanks, f"{why}: {text[:80]}"]
     samples = one.samples
-    cells = [row.name, row.spin, *(number(samples.us(percent)) for percent in (50, 99, 99.9))]
+    cells = [row.name, row.spin, row.security, *(number(samples.us(percent)) for percent in (50, 99, 99.9))]
     if many:
         cells.append(f"{samples.orders_per_s:,.0f}")
     for name in references:
@@ -64,7 +65,7 @@ def _cells(run: Run, group: Group, one: Measured, references: Sequence[str], *, 
         pair = (other, samples) if faster else (samples, other)
         low, high = paired_ratio_spread(*pair)
         cells.append(f"{ratio:.2f} ({low:.2f}-{high:.2f})")
-    return [*cells, row.note if row.security == "plain" else f"{row.security}. {row.note}"]
+    return [*cells, row.note]
 
 
 def number(value: float) -> str:
