@@ -56,11 +56,14 @@ def stages_of(client: ClientStamps, engine: EngineStamps) -> tuple[int, ...]:
 
 
 def read_engine_stamps(lines: Iterable[str]) -> dict[int, EngineStamps]:
-    """Stamps by correlation number from the lines of the engine's file."""
+    """Stamps by correlation number from the lines of the engine's file; an order that never came to its end (a stamp
+    of 0) is left out."""
     found: dict[int, EngineStamps] = {}
     for line in lines:
         written: dict[str, int] = json.loads(line)
-        found[written["correlation"]] = EngineStamps(*(written[f"t_{name}"] for name in EngineStamps._fields))
+        stamps = EngineStamps(*(written[f"t_{name}"] for name in EngineStamps._fields))
+        if all(stamps):
+            found[written["correlation"]] = stamps
     return found
 
 

@@ -143,10 +143,15 @@ def _json(one: Found) -> dict[str, Any]:
 
 def _figures(found: Sequence[Found]) -> dict[str, float]:
     return {
-        f"stages.{one.way.transport}-{one.way.durability}.{stage.replace(': ', '-').replace(' ', '-')}_us": value
+        f"stages.{one.way.transport}-{one.way.durability}.{_plain(stage)}_us": value
         for one in found
         for stage, value in zip(STAGES, one.typical_us, strict=True)
     }
+
+
+def _plain(stage: str) -> str:
+    """A stage's name as part of a figure's."""
+    return "-".join(stage.replace(":", "").replace(",", "").split())
 
 
 def _markdown(found: Sequence[Found]) -> str:

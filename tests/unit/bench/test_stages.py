@@ -41,7 +41,9 @@ def test_no_orders_have_no_typical_one() -> None:
         typical([])
 
 
-def test_engine_stamps_are_read_by_correlation_number() -> None:
+def test_engine_stamps_are_read_by_correlation_number_and_unfinished_orders_left_out() -> None:
     names = ("readable", "read", "decoded", "applied", "journaled", "encoded", "sent")
     fields = ", ".join(f'"t_{name}": {place}' for place, name in enumerate(names, 1))
-    assert read_engine_stamps([f'{{"correlation": 7, {fields}}}\n']) == {7: EngineStamps(1, 2, 3, 4, 5, 6, 7)}
+    unfinished = fields.replace('"t_sent": 7', '"t_sent": 0')
+    lines = [f'{{"correlation": 7, {fields}}}\n', f'{{"correlation": 8, {unfinished}}}\n']
+    assert read_engine_stamps(lines) == {7: EngineStamps(1, 2, 3, 4, 5, 6, 7)}
