@@ -1,15 +1,15 @@
 //! What an engine sent: from bytes to the contract's objects.
 
 use crate::contract::{Contract, contract};
-use crate::decimals::make;
+use crate::order_replies::{self, Maker, Trouble};
 use crate::refusals::wire_decode_error;
-use crate::replies::{Keywords, flag, number, or_none, repeated_text, text};
+use crate::replies::Keywords;
 use bridge_wire::codec::open;
 use bridge_wire::limits::DecodeLimits;
 use bridge_wire::schema as fb;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 type Made<'py> = PyResult<Bound<'py, PyAny>>;
 
@@ -27,40 +27,45 @@ pub fn decode<'py>(data: &Bound<'py, PyAny>) -> PyResult<(u64, Bound<'py, PyAny>
 
 /// As [`decode`], of what is known to stay as it is.
 pub fn decode_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<(u64, Bound<'py, PyAny>)> {
+    let maker = Maker { py, types: contract(py)? };
+    match order_replies::message(&maker, bytes) {
+        Ok(message) => return Ok(message),
+        Err(Trouble::Raised(error)) => return Err(error),
+        Err(Trouble::NotHere) => {}
+    }
     let envelope =
         open(bytes, &DecodeLimits::OF_A_CLIENT).map_err(|error| wire_decode_error(py, &error.rejection.message))?;
-    let reader = Reader { py, types: contract(py)? };
+    let reader = Reader { py, types: maker.types, maker };
     Ok((envelope.correlation(), reader.body(&envelope)?))
 }
 
-/// The reply to the ExecuteOrder with this number, its sequence, and whether it is a duplicate's; `None` where `bytes` is anything
-/// else, damaged messages included: others will say what is wrong with them.
+/// See [`order_replies::reply_to`]; `None` where `bytes` is anything else, damaged messages included: others will say
+/// what is wrong with them.
 pub fn order_reply_to<'py>(
     py: Python<'py>,
     bytes: &[u8],
     correlation: u64,
 ) -> PyResult<Option<(Bound<'py, PyAny>, u64, bool)>> {
-    let Ok(envelope) = open(bytes, &DecodeLimits::OF_A_CLIENT) else { return Ok(None) };
-    if envelope.correlation() != correlation {
-        return Ok(None);
+    match order_replies::reply_to(&Maker { py, types: contract(py)? }, bytes, correlation) {
+        Ok(reply) => Ok(Some(reply)),
+        Err(Trouble::NotHere) => Ok(None),
+        Err(Trouble::Raised(error)) => Err(error),
     }
-    let Some(body) = envelope.body_as_execute_reply() else { return Ok(None) };
-    let Some(table) = body.reply() else { return Ok(None) };
-    let reply = Reader { py, types: contract(py)? }.order_reply(table)?;
-    Ok(Some((reply, table.sequence(), body.duplicate())))
 }
 
 struct Reader<'py> {
     py: Python<'py>,
     types: &'static Contract,
+    maker: Maker<'py>,
 }
 
 impl<'py> Reader<'py> {
     fn body(&self, envelope: &fb::Envelope<'_>) -> Made<'py> {
         let made = match envelope.body_type() {
-            fb::Body::ExecuteReply => envelope.body_as_execute_reply().map(|body| self.execute_reply(body)),
-            fb::Body::BatchReply => envelope.body_as_batch_reply().map(|body| self.batch_reply(body)),
-            fb::Body::OrderUpdate => envelope.body_as_order_update().map(|body| self.order_update(body)),
+            // Whole ones were made already.
+            fb::Body::ExecuteReply | fb::Body::BatchReply | fb::Body::OrderUpdate => {
+                Some(Err(wire_decode_error(self.py, "an OrderReply that must be there is missing or damaged")))
+            }
             fb::Body::MarketData => envelope.body_as_market_data().map(|body| self.market_data(body)),
             fb::Body::OrderCommandReply => {
                 envelope.body_as_order_command_reply().map(|body| self.order_command_reply(body))
@@ -85,69 +90,17 @@ impl<'py> Reader<'py> {
         made.unwrap_or_else(|| Err(wire_decode_error(self.py, "an envelope without a body")))
     }
 
-    /// By position: naming nineteen fields costs four times as much. The order is that of the class, which is checked
-    /// when the types are loaded.
     fn order_reply(&self, table: fb::OrderReply<'_>) -> Made<'py> {
-        let (py, types) = (self.py, self.types);
-        let zero = || make(py, 0, 0);
-        let fields = [
-            text(py, table.order_id()),
-            types.execution_status.member(py, table.status().0.into())?,
-            text(py, table.exchange_order_id()),
-            self.decimal(table.executed_quantity())?.map_or_else(zero, Ok)?,
-            or_none(py, self.decimal(table.executed_price())?),
-            or_none(py, table.execution_time_ns().map(|at| number(py, at)).transpose()?),
-            text(py, table.error_message()),
-            types.reason_code.member(py, table.code().0)?,
-            text(py, table.field()),
-            repeated_text(py, table.account()),
-            number(py, table.order_version())?,
-            number(py, table.sequence())?,
-            self.decimal(table.remaining_quantity())?.map_or_else(zero, Ok)?,
-            repeated_text(py, table.symbol()),
-            or_none(py, self.order_type(table.order_type())?),
-            or_none(py, self.side(table.side())?),
-            or_none(py, self.decimal(table.quantity())?),
-            or_none(py, self.decimal(table.price())?),
-            text(py, table.parent_order_id()),
-        ];
-        types.order_reply.bind(py).call1(PyTuple::new(py, fields)?)
-    }
-
-    fn decimal(&self, given: Option<&fb::Decimal>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        given.map(|number| make(self.py, number.mantissa(), number.exponent())).transpose()
-    }
-
-    fn order_type(&self, given: Option<fb::OrderType>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        given.map(|kind| self.types.order_type.member(self.py, kind.0.into())).transpose()
-    }
-
-    fn side(&self, given: Option<fb::OrderSide>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        given.map(|side| self.types.order_side.member(self.py, side.0.into())).transpose()
-    }
-
-    fn required_order(&self, given: Option<fb::OrderReply<'_>>) -> Made<'py> {
-        match given {
-            Some(table) => self.order_reply(table),
-            None => Err(wire_decode_error(self.py, "an OrderReply that must be there is missing")),
-        }
+        order_replies::verified_reply(&self.maker, table._tab.buf(), table._tab.loc()).map_err(
+            |trouble| match trouble {
+                Trouble::Raised(error) => error,
+                Trouble::NotHere => wire_decode_error(self.py, "an OrderReply is damaged"),
+            },
+        )
     }
 
     fn optional_order(&self, given: Option<fb::OrderReply<'_>>) -> PyResult<Option<Bound<'py, PyAny>>> {
         given.map(|table| self.order_reply(table)).transpose()
-    }
-
-    fn execute_reply(&self, table: fb::ExecuteReply<'_>) -> Made<'py> {
-        let reply = self.required_order(table.reply())?;
-        self.types.execute_reply.bind(self.py).call1((reply, table.duplicate()))
-    }
-
-    fn batch_reply(&self, table: fb::BatchReply<'_>) -> Made<'py> {
-        let replies = PyList::empty(self.py);
-        for reply in table.replies().unwrap_or_default() {
-            replies.append(self.execute_reply(reply)?)?;
-        }
-        self.types.batch_reply.bind(self.py).call1((replies,))
     }
 
     fn order_command_reply(&self, table: fb::OrderCommandReply<'_>) -> Made<'py> {
@@ -186,21 +139,6 @@ impl<'py> Reader<'py> {
             .optional_text(intern!(py, "message"), table.message())?
             .optional_text(intern!(py, "field"), table.field())?
             .make(&types.get_order_reply)
-    }
-
-    fn order_update(&self, table: fb::OrderUpdate<'_>) -> Made<'py> {
-        let (py, types) = (self.py, self.types);
-        let fields = [
-            number(py, table.sequence())?,
-            types.update_kind.member(py, table.kind().0.into())?,
-            self.required_order(table.order())?,
-            number(py, table.execution_id())?,
-            or_none(py, self.decimal(table.last_quantity())?),
-            or_none(py, self.decimal(table.last_price())?),
-            number(py, table.event_time_ns())?,
-            flag(py, table.snapshot()),
-        ];
-        types.order_update.bind(py).call1(PyTuple::new(py, fields)?)
     }
 
     fn welcome(&self, table: fb::Welcome<'_>) -> Made<'py> {

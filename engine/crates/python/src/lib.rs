@@ -13,8 +13,10 @@ mod encode;
 mod endpoint;
 mod fields;
 mod link;
+mod order_replies;
 mod refusals;
 mod replies;
+mod tables;
 mod turnstile;
 
 use pyo3::prelude::*;

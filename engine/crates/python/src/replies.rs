@@ -71,12 +71,9 @@ impl<'py> Keywords<'py> {
     }
 }
 
-/// A text, empty where it is absent.
-pub fn text<'py>(py: Python<'py>, given: Option<&str>) -> Bound<'py, PyAny> {
-    match given {
-        Some(text) if !text.is_empty() => PyString::new(py, text).into_any(),
-        _ => intern!(py, "").clone().into_any(),
-    }
+/// A text; the empty one is always the same.
+pub fn text<'py>(py: Python<'py>, given: &str) -> Bound<'py, PyAny> {
+    if given.is_empty() { intern!(py, "").clone().into_any() } else { PyString::new(py, given).into_any() }
 }
 
 /// Texts that come again and again (symbols, accounts) are made once.
@@ -85,11 +82,11 @@ const MAX_REPEATED_BYTES: usize = 32;
 static REPEATED: PyOnceLock<Mutex<Vec<Option<(String, Py<PyString>)>>>> = PyOnceLock::new();
 
 /// As [`text`], of a text that many messages share.
-pub fn repeated_text<'py>(py: Python<'py>, given: Option<&str>) -> Bound<'py, PyAny> {
-    let text = match given {
-        Some(given) if !given.is_empty() && given.len() <= MAX_REPEATED_BYTES => given,
-        other => return text(py, other),
-    };
+pub fn repeated_text<'py>(py: Python<'py>, given: &str) -> Bound<'py, PyAny> {
+    if given.is_empty() || given.len() > MAX_REPEATED_BYTES {
+        return text(py, given);
+    }
+    let text = given;
     let mixed = text.bytes().fold(0_u32, |hash, byte| hash.rotate_left(5).wrapping_add(u32::from(byte)));
     let slot = (mixed.wrapping_mul(0x9E37_79B9) >> 24) as usize % REPEATED_TEXTS;
     let cache = REPEATED.get_or_init(py, || Mutex::new((0..REPEATED_TEXTS).map(|_| None).collect()));
