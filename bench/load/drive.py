@@ -15,6 +15,8 @@ from transport import ExecutionStatus, Order, OrderReply
 
 CAPACITY_IN_FLIGHT = 64
 """Orders in flight while an asyncio client's capacity is measured."""
+MOST_IN_FLIGHT = 512
+"""Of an asyncio client under load, below any window: what exceeds it waits for its turn, and its clock runs."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,13 @@ def drive_blocking(call: Callable[[Order], OrderReply], starts_ns: Sequence[int]
 
 
 async def drive_async(call: Callable[[Order], Awaitable[OrderReply]], starts_ns: Sequence[int]) -> Driven:
-    """One event loop, a task an order: any number in flight."""
+    """One event loop, a task an order: many in flight."""
     orders, clock, latencies = fresh_orders(len(starts_ns)), time.perf_counter_ns, list[int]()
-    turn = asyncio.sleep
+    turn, window = asyncio.sleep, asyncio.Semaphore(MOST_IN_FLIGHT)
 
     async def one(order: Order, intended: int) -> None:
-        _read(await call(order))
+        async with window:
+            _read(await call(order))
         latencies.append(clock() - intended)
 
     began = clock()

@@ -15,6 +15,9 @@ from bench.load.drive import Driven, capacity_async, capacity_blocking, drive_as
 from fallback_grpc import BlockingGrpcClient, GrpcClient
 from transport import BlockingFastPathClient, FastPathClient
 
+PATIENT = {"call_timeout_ms": 60_000.0, "heartbeat_timeout_ms": 5_000}
+"""An overloaded client is to be late, not to give up: its lateness is what is measured."""
+
 
 class Client(ABC):
     """A client that is connected."""
@@ -65,7 +68,7 @@ class Subject:
 
 @contextmanager
 def _native_blocking(context: Context) -> Generator[Client]:
-    config = context.engine("os", spin_us=SPIN_US).config(carrier="native", spin_us=SPIN_US)
+    config = context.engine("os", spin_us=SPIN_US).config("tcp", carrier="native", spin_us=SPIN_US, **PATIENT)
     client = BlockingFastPathClient(config)
     client.connect()
     try:
@@ -76,7 +79,7 @@ def _native_blocking(context: Context) -> Generator[Client]:
 
 @contextmanager
 def _grpc_blocking(context: Context) -> Generator[Client]:
-    client = BlockingGrpcClient(context.engine("os", spin_us=0).config())
+    client = BlockingGrpcClient(context.engine("os", spin_us=0).config("tcp", **PATIENT))
     client.connect()
     try:
         yield Blocking(client)
@@ -86,13 +89,13 @@ def _grpc_blocking(context: Context) -> Generator[Client]:
 
 @contextmanager
 def _native_async(context: Context) -> Generator[Client]:
-    config = context.engine("os", spin_us=SPIN_US).config(carrier="native")
+    config = context.engine("os", spin_us=SPIN_US).config("tcp", carrier="native", **PATIENT)
     yield from _in_loop(lambda: FastPathClient(config))
 
 
 @contextmanager
 def _grpc_async(context: Context) -> Generator[Client]:
-    config = context.engine("os", spin_us=0).config()
+    config = context.engine("os", spin_us=0).config("tcp", **PATIENT)
     yield from _in_loop(lambda: GrpcClient(config))
 
 
