@@ -2,11 +2,12 @@
 
 use crate::bell::{Bell, now_ns};
 use crate::connection::options;
-use crate::decode::order_reply_to;
+use crate::decode::{decode_bytes, order_reply_to};
+use crate::encode::with_order_message;
 use crate::link::{Link, LinkOptions};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,6 +73,57 @@ impl Dealer {
 
     fn send(&self, py: Python<'_>, data: &[u8]) -> bool {
         py.detach(|| self.link().send(data, now_ns()))
+    }
+
+    /// Sends orders one by one, in one write, each under its number; how many. It stops before an order that has no
+    /// form on the wire, or is above `max_bytes`: sent by itself, that one says why.
+    fn send_orders(
+        &self,
+        py: Python<'_>,
+        correlations: &Bound<'_, PyList>,
+        journal_id: &Bound<'_, PyAny>,
+        orders: &Bound<'_, PyList>,
+        max_bytes: usize,
+    ) -> usize {
+        // Reading an order may run anything: the link's lock is not held meanwhile.
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for (correlation, order) in correlations.iter().zip(orders.iter()) {
+            let written = with_order_message(correlation, journal_id.clone(), &order, |message| {
+                let fits = message.len() <= max_bytes;
+                if fits {
+                    bytes.extend_from_slice(message);
+                }
+                Ok(fits)
+            });
+            if !matches!(written, Ok(true)) {
+                break;
+            }
+            ends.push(bytes.len());
+        }
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let bodies = starts.zip(&ends).map(|(start, end)| &bytes[start..*end]);
+        py.detach(|| self.link().send_all(bodies, now_ns()))
+    }
+
+    /// All messages that were read, decoded; reads once where there was none. Raises `WireDecodeError` where the first
+    /// is no message.
+    fn receive_all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let messages = PyList::empty(py);
+        if self.link().message().is_none() {
+            self.link().proceed(PollFlags::IN, now_ns());
+        }
+        loop {
+            let Some(lent) = self.link().lend_buffer() else { return Ok(messages) };
+            let decoded = decode_bytes(py, &lent.0[lent.1..lent.2]);
+            let mut link = self.link();
+            link.return_buffer(lent);
+            if decoded.is_err() && !messages.is_empty() {
+                return Ok(messages);
+            }
+            link.taken(now_ns());
+            drop(link);
+            messages.append(decoded?)?;
+        }
     }
 
     fn receive<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {

@@ -2,6 +2,7 @@
 
 use crate::contract::{ORDER_FIELDS, contract, is_exactly};
 use crate::fields::{Place, Text, as_decimal, as_integer, as_text, decimal, flag, integer, text};
+use crate::order_messages::OrderMessage;
 use crate::refusals::validation_error;
 use bridge_core::{CancelAllOrders, CancelOrder, Quote, ReplaceOrder};
 use bridge_wire::CONTRACT_VERSION;
@@ -15,6 +16,7 @@ use std::cell::Cell;
 thread_local! {
     /// Taken out while in use: reading attributes may run Python code, which may encode in turn.
     static ENCODER: Cell<Option<Encoder>> = const { Cell::new(None) };
+    static ORDER_MESSAGE: Cell<Option<OrderMessage>> = const { Cell::new(None) };
 }
 
 /// Above this size the buffer is given back rather than kept.
@@ -25,6 +27,15 @@ fn with_encoder<T>(use_encoder: impl FnOnce(&mut Encoder) -> PyResult<T>) -> PyR
     let result = use_encoder(&mut encoder);
     if encoder.capacity_bytes() <= KEPT_BYTES {
         ENCODER.set(Some(encoder));
+    }
+    result
+}
+
+fn with_order_writer<T>(use_message: impl FnOnce(&mut OrderMessage) -> PyResult<T>) -> PyResult<T> {
+    let mut message = ORDER_MESSAGE.take().unwrap_or_default();
+    let result = use_message(&mut message);
+    if message.capacity_bytes() <= KEPT_BYTES {
+        ORDER_MESSAGE.set(Some(message));
     }
     result
 }
@@ -57,8 +68,8 @@ pub fn with_order_bytes<'py, T>(
     order: &Bound<'py, PyAny>,
     take: impl FnOnce(&[u8]) -> T,
 ) -> PyResult<T> {
-    with_encoder(|encoder| {
-        with_order(order, Place::Top, |fields| take(encoder.execute_order(correlation, journal_id, fields)))
+    with_order_writer(|message| {
+        with_order(order, Place::Top, |fields| take(message.single(correlation, journal_id, fields)))
     })
 }
 
@@ -69,14 +80,16 @@ pub fn encode_execute_batch<'py>(
     journal_id: Bound<'py, PyAny>,
     orders: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyBytes>> {
+    let py = orders.py();
     let address = Address::read(correlation, journal_id)?;
-    with_encoder(|encoder| {
-        encoder.begin_batch();
-        for (index, order) in orders.try_iter()?.enumerate() {
-            with_order(&order?, Place::Order(index), |fields| encoder.add_order(fields))?;
+    // The count comes first in the message: what only iterates is gathered.
+    let orders: Vec<Bound<'py, PyAny>> = orders.try_iter()?.collect::<PyResult<_>>()?;
+    with_order_writer(|message| {
+        message.begin_batch(address.correlation, address.journal_id.as_str(), orders.len());
+        for (index, order) in orders.iter().enumerate() {
+            with_order(order, Place::Order(index), |fields| message.order(fields))?;
         }
-        let bytes = encoder.end_batch(address.correlation, address.journal_id.as_str());
-        Ok(PyBytes::new(orders.py(), bytes))
+        Ok(PyBytes::new(py, message.bytes()))
     })
 }
 

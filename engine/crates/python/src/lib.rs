@@ -13,6 +13,7 @@ mod encode;
 mod endpoint;
 mod fields;
 mod link;
+mod order_messages;
 mod order_replies;
 mod refusals;
 mod replies;

@@ -166,6 +166,27 @@ impl Link {
         self.unwritable.is_none() || waiting > 0 || self.wire.pending_output_bytes() != queued
     }
 
+    /// Hands messages over that are written together: how many were accepted, the first of them. What was accepted may
+    /// have been sent, also where the connection goes meanwhile.
+    pub fn send_all<'a>(&mut self, bodies: impl Iterator<Item = &'a [u8]>, now_ns: u64) -> usize {
+        if now_ns.saturating_sub(self.read_ns) > STALE_NS && self.message.is_none() && self.stage == Stage::Ready {
+            self.read(now_ns);
+        }
+        let mut accepted = 0;
+        for body in bodies {
+            let waiting = self.wire.pending_output_bytes();
+            let is_full = waiting > 0 && waiting + body.len() > self.output_bytes;
+            if self.stage != Stage::Ready || self.unwritable.is_some() || is_full || self.wire.send(body).is_err() {
+                break;
+            }
+            accepted += 1;
+        }
+        if accepted > 0 {
+            self.flush();
+        }
+        accepted
+    }
+
     /// Does what can be done without waiting; `flags` is what poll said of the socket.
     pub fn proceed(&mut self, flags: PollFlags, now_ns: u64) {
         if self.stage == Stage::Connecting {
