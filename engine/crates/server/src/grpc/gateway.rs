@@ -6,18 +6,32 @@ use bridge_core::{OrderUpdate, ReasonCode, Rejection};
 use bridge_sequencer::{Reply, Request};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
+use tonic::Status;
 
 /// Where the reply to a call goes. The caller may be gone by then; the command was executed all the same.
 pub enum Answer {
     /// A unary call.
     Once(oneshot::Sender<Reply>),
-    /// One order of a stream, by its number there. The stream's window bounds what waits in this channel.
+    /// One order of a stream. The stream's window bounds what waits in this channel.
     OfStream {
-        /// Which order of the stream.
-        number: u64,
+        /// Which order: a refusal does not say it.
+        order_id: String,
         /// The stream's replies.
-        to: mpsc::UnboundedSender<(u64, Reply)>,
+        to: mpsc::UnboundedSender<StreamReply>,
     },
+}
+
+/// What a stream of orders gives back.
+pub enum StreamReply {
+    /// One order was answered.
+    Answered {
+        /// Which.
+        order_id: String,
+        /// How.
+        reply: Reply,
+    },
+    /// The stream could not be read any further.
+    Broken(Status),
 }
 
 impl Answer {
@@ -26,7 +40,7 @@ impl Answer {
         // A caller that went away does not hear it; nothing else is owed.
         match self {
             Self::Once(to) => drop(to.send(reply)),
-            Self::OfStream { number, to } => drop(to.send((number, reply))),
+            Self::OfStream { order_id, to } => drop(to.send(StreamReply::Answered { order_id, reply })),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     caller::Caller,
     conversion,
-    gateway::{Answer, Gateway, Order, SubscriptionItem},
+    gateway::{Answer, Gateway, Order, StreamReply, SubscriptionItem},
     service::undecodable,
     status::refusal,
 };
@@ -11,8 +11,9 @@ use crate::proto;
 use bridge_core::{Command, ReasonCode, Rejection};
 use bridge_sequencer::{Reply, Request};
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
@@ -28,42 +29,22 @@ pub fn execute(
     orders: Streaming<proto::TradeOrder>,
     window: usize,
 ) -> impl Stream<Item = Outcome> + Send {
-    let (outcomes, stream) = mpsc::channel(window);
     let (to, replies) = mpsc::unbounded_channel();
-    let batch = Arc::new(Batch { room: Semaphore::new(window), order_ids: Mutex::new(HashMap::new()), outcomes });
-    tokio::spawn(admit(batch.clone(), gateway, caller, orders, to));
-    tokio::spawn(conclude(batch, replies));
-    ReceiverStream::new(stream)
-}
-
-/// What the two halves of one stream share.
-struct Batch {
-    room: Semaphore,
-    /// Ids of orders in flight, by their number in the stream: a refusal names its order.
-    order_ids: Mutex<HashMap<u64, String>>,
-    outcomes: mpsc::Sender<Outcome>,
-}
-
-impl Batch {
-    fn remember(&self, number: u64, order_id: &str) {
-        self.order_ids.lock().unwrap_or_else(PoisonError::into_inner).insert(number, order_id.to_owned());
-    }
-
-    fn forget(&self, number: u64) -> String {
-        self.order_ids.lock().unwrap_or_else(PoisonError::into_inner).remove(&number).unwrap_or_default()
-    }
+    let room = Arc::new(Semaphore::new(window));
+    tokio::spawn(admit(room.clone(), gateway, caller, orders, to));
+    Replies { room, replies }
 }
 
 async fn admit(
-    batch: Arc<Batch>,
+    room: Arc<Semaphore>,
     gateway: Gateway,
     caller: Caller,
     mut orders: Streaming<proto::TradeOrder>,
-    to: mpsc::UnboundedSender<(u64, Reply)>,
+    to: mpsc::UnboundedSender<StreamReply>,
 ) {
     let _waiting = gateway.traffic.one_more();
-    for number in 0.. {
-        let Ok(permit) = batch.room.acquire().await else { return };
+    // Closed when the caller is gone: what was admitted executes, nothing more is read.
+    while let Ok(permit) = room.acquire().await {
         permit.forget();
         let order = match orders.message().await {
             Ok(Some(order)) => conversion::order(order, &caller.traceparent),
@@ -71,37 +52,54 @@ async fn admit(
             Err(status) => {
                 let status = undecodable(&status).map_or(status, |rejection| refusal(&rejection));
                 // A caller that went away does not hear it.
-                let _ = batch.outcomes.send(Err(status)).await;
+                let _ = to.send(StreamReply::Broken(status));
                 return;
             }
         };
-        batch.remember(number, &order.order_id);
+        let order_id = order.order_id.clone();
         let request = Request::Command(Command::Execute(order));
-        let answer = Answer::OfStream { number, to: to.clone() };
+        let answer = Answer::OfStream { order_id: order_id.clone(), to: to.clone() };
         let call = Order::Call { session_id: caller.session_id.clone(), request, answer };
         if let Err(rejection) = gateway.send(call).await {
-            let _ = to.send((number, Reply::Refused(rejection)));
+            let _ = to.send(StreamReply::Answered { order_id, reply: Reply::Refused(rejection) });
         }
     }
 }
 
-/// Ends when the stream has been read to its end and every order is answered: the reactor drops the last sender.
-async fn conclude(batch: Arc<Batch>, mut replies: mpsc::UnboundedReceiver<(u64, Reply)>) {
-    while let Some((number, reply)) = replies.recv().await {
-        let order_id = batch.forget(number);
-        let outcome = match reply {
-            Reply::Execute(reply) => {
-                Ok(proto::OrderResponse { duplicate: reply.duplicate, ..conversion::order_reply(reply.reply) })
-            }
-            Reply::Refused(rejection) => Ok(conversion::refused_order(order_id, rejection)),
-            _ => Err(Status::internal("the engine answered with another kind of reply")),
+/// The replies to a stream's orders. Ends when the stream has been read to its end and every order is answered: the
+/// reactor drops the last sender.
+struct Replies {
+    room: Arc<Semaphore>,
+    replies: mpsc::UnboundedReceiver<StreamReply>,
+}
+
+impl Stream for Replies {
+    type Item = Outcome;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        let outcome = match ready!(self.replies.poll_recv(context)) {
+            None => return Poll::Ready(None),
+            Some(StreamReply::Broken(status)) => Err(status),
+            Some(StreamReply::Answered { order_id, reply }) => outcome(order_id, reply),
         };
-        if batch.outcomes.send(outcome).await.is_err() {
-            // The caller is gone. What was admitted executes; nothing more is read.
-            batch.room.close();
-            return;
+        self.room.add_permits(1);
+        Poll::Ready(Some(outcome))
+    }
+}
+
+impl Drop for Replies {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
+fn outcome(order_id: String, reply: Reply) -> Outcome {
+    match reply {
+        Reply::Execute(reply) => {
+            Ok(proto::OrderResponse { duplicate: reply.duplicate, ..conversion::order_reply(reply.reply) })
         }
-        batch.room.add_permits(1);
+        Reply::Refused(rejection) => Ok(conversion::refused_order(order_id, rejection)),
+        _ => Err(Status::internal("the engine answered with another kind of reply")),
     }
 }
 

@@ -115,6 +115,7 @@ impl Worth {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
     use tokio::{runtime::Builder, sync::oneshot};
