@@ -9,7 +9,7 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
-CURVE = (0.01, 0.1, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99, 100)
+CURVE: tuple[float, ...] = (0.01, 0.1, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99, 100)
 """Percentiles that are written down of every row."""
 
 
@@ -43,6 +43,10 @@ class Samples:
         """A percentile, in microseconds per order."""
         return percentile(self.ordered_ns, percent) / self.orders_per_call / 1e3
 
+    def can_say(self, percent: float) -> bool:
+        """Whether there are calls enough: at least one beyond the percentile. Else it would only be the largest."""
+        return percent == 100 or round(len(self.ordered_ns) * (100 - percent), 6) >= 100
+
     @property
     def orders_per_s(self) -> float:
         """By the median call."""
@@ -58,7 +62,7 @@ class Samples:
         return {
             "calls": len(self.ordered_ns),
             "orders_per_call": self.orders_per_call,
-            "us_per_order": {f"p{percent:g}": round(self.us(percent), 3) for percent in CURVE},
+            "us_per_order": {f"p{percent:g}": round(self.us(percent), 3) for percent in CURVE if self.can_say(percent)},
             "orders_per_s": round(self.orders_per_s, 1),
             "round_medians_us": [round(value, 3) for value in self.round_medians_us],
         }

@@ -6,7 +6,7 @@ from bench import registry
 from bench.report.plots import BLUE, GREEN, GREY, ORANGE, Bar, bars, curves
 from bench.rows.row import Group
 from bench.run import Run
-from bench.samples import CURVE
+from bench.samples import CURVE, Samples
 
 _CURVES = ("floor-tcp-spin", "native-spin", "native-block", "native-uvloop", "pyzmq", "grpc-sync", "grpc-aio")
 
@@ -30,9 +30,13 @@ def plots_of(run: Run) -> dict[str, str]:
 def _bars(run: Run, group: Group) -> list[Bar]:
     found = [one for one in run.measured.values() if one.row.group == group.name and one.failure is None]
     return [
-        Bar(one.row.name, one.samples.us(50), one.samples.us(99), _colour(one.row.name))
+        Bar(one.row.name, one.samples.us(50), _p99(one.samples), _colour(one.row.name))
         for one in sorted(found, key=lambda one: one.samples.us(50))
     ]
+
+
+def _p99(samples: Samples) -> float | None:
+    return samples.us(99) if samples.can_say(99) else None
 
 
 def _colour(name: str) -> str:
@@ -49,6 +53,6 @@ def _wide(rows: list[Bar]) -> bool:
 
 
 def _lines(run: Run, group: Group) -> list[tuple[str, list[float], list[float]]]:
-    percents = [float(percent) for percent in CURVE]
     found = [(name, run.samples(f"{group.name}/{name}")) for name in _CURVES]
-    return [(name, percents, [one.us(percent) for percent in percents]) for name, one in found if one is not None]
+    there = [(name, one, [percent for percent in CURVE if one.can_say(percent)]) for name, one in found if one]
+    return [(name, percents, [one.us(percent) for percent in percents]) for name, one, percents in there]

@@ -9,7 +9,7 @@ from bench import registry
 from bench.interleave import Measured
 from bench.rows.row import Group, UnavailableError
 from bench.run import Run
-from bench.samples import paired_ratio_spread
+from bench.samples import Samples, paired_ratio_spread
 from bench.targets import Outcome, Verdict
 
 
@@ -54,18 +54,25 @@ def _cells(run: Run, group: Group, one: Measured, references: Sequence[str], *, 
         blanks = ["-"] * (3 + many + len(references))
         return [row.name, row.spin, row.security, *blanks, f"{why}: {text[:80]}"]
     samples = one.samples
-    cells = [row.name, row.spin, row.security, *(number(samples.us(percent)) for percent in (50, 99, 99.9))]
+    cells = [row.name, row.spin, row.security, *(_percentile(samples, percent) for percent in (50, 99, 99.9))]
     if many:
         cells.append(f"{samples.orders_per_s:,.0f}")
     for name in references:
         other = run.samples(f"{group.name}/{name}")
         assert other is not None
         faster = name == group.grpc_reference
+        if faster and one.floor:
+            cells.append("")  # neither a disk nor an echo carries orders
+            continue
         ratio = other.us(50) / samples.us(50) if faster else samples.us(50) / other.us(50)
         pair = (other, samples) if faster else (samples, other)
         low, high = paired_ratio_spread(*pair)
         cells.append(f"{ratio:.2f} ({low:.2f}-{high:.2f})")
     return [*cells, row.note]
+
+
+def _percentile(samples: Samples, percent: float) -> str:
+    return number(samples.us(percent)) if samples.can_say(percent) else "-"
 
 
 def number(value: float) -> str:

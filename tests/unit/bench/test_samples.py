@@ -35,6 +35,16 @@ def test_times_of_a_batch_are_given_per_order() -> None:
     assert samples.as_json()["us_per_order"]["p100"] == 4
 
 
+@pytest.mark.parametrize(
+    ("calls", "percent", "can"),
+    [(1, 50, False), (2, 50, True), (99, 99, False), (100, 99, True), (999, 99.9, False), (1000, 99.9, True)],
+)
+def test_a_percentile_that_would_only_be_the_largest_call_is_not_said(calls: int, percent: float, can: bool) -> None:
+    samples = Samples([[1_000] * calls])
+    assert samples.can_say(percent) == can
+    assert (f"p{percent:g}" in samples.as_json()["us_per_order"]) == can
+
+
 def test_the_spread_of_a_ratio_pairs_the_rounds_that_had_the_same_weather() -> None:
     fast = Samples([[100], [200], [400], [800]])
     slow = Samples([[200], [400], [800], [1600]])
