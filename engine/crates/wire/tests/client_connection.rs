@@ -42,12 +42,10 @@ fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
+type Messages = Vec<Vec<u8>>;
+
 /// Steps through `input` as a carrier does, `step` bytes read at a time; what came, or what ended it.
-fn feed(
-    connection: &mut ClientConnection,
-    input: &[u8],
-    step: usize,
-) -> Result<Vec<Vec<u8>>, (Vec<Vec<u8>>, ZmtpError)> {
+fn feed(connection: &mut ClientConnection, input: &[u8], step: usize) -> Result<Messages, (Messages, ZmtpError)> {
     let (mut unread, mut messages) = (Vec::new(), Vec::new());
     for chunk in input.chunks(step.max(1)) {
         unread.extend_from_slice(chunk);
