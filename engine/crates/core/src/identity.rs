@@ -1,6 +1,7 @@
 //! Ids: which are allowed, which carry their age, and which name legs (WIRE.md, section 3).
 
-use crate::{Part, ReasonCode, Rejection};
+use crate::{Part, ReasonCode, Rejection, Text};
+use smol_str::format_smolstr;
 
 /// Longest order or command id, bytes.
 pub const MAX_ID_BYTES: usize = 64;
@@ -39,15 +40,30 @@ pub fn uuid7_ms(id: &str) -> Option<u64> {
     if !dashes || !version_and_variant {
         return None;
     }
-    // All bytes are looked at, whatever the first ones are: that can be done sixteen at a time.
-    let hexadecimal = bytes.iter().fold(0, |count, byte| count + u32::from(byte.is_ascii_hexdigit()));
-    if hexadecimal != 32 {
+    let groups = [&bytes[..8], &bytes[9..13], &bytes[14..18], &bytes[19..23], &bytes[24..]];
+    let seen = groups.iter().flat_map(|group| group.iter()).fold(0, |seen, byte| seen | DIGITS[usize::from(*byte)]);
+    if seen >= NO_DIGIT {
         return None;
     }
-    let high = u64::from_str_radix(id.get(..8)?, 16).ok()?;
-    let low = u64::from_str_radix(id.get(9..13)?, 16).ok()?;
-    Some(high << 16 | low)
+    let digits = bytes[..8].iter().chain(&bytes[9..13]);
+    Some(digits.fold(0, |value, byte| value << 4 | u64::from(DIGITS[usize::from(*byte)])))
 }
+
+/// Of a byte that is no hexadecimal digit.
+const NO_DIGIT: u8 = 16;
+
+/// Values of hexadecimal digits: every order's id is looked at, so it is done with a table.
+static DIGITS: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        let lower = b"0123456789abcdef"[digit as usize];
+        values[lower as usize] = digit;
+        values[lower.to_ascii_uppercase() as usize] = digit;
+        digit += 1;
+    }
+    values
+};
 
 /// What follows the entry's id in a leg's id; empty for the entry.
 pub const fn leg_suffix(part: Part) -> &'static str {
@@ -56,6 +72,18 @@ pub const fn leg_suffix(part: Part) -> &'static str {
         Part::Stop => "·SL",
         Part::Target => "·TP",
     }
+}
+
+/// The id of an entry's leg: one allocation, no more.
+pub fn leg_id(entry_id: &str, part: Part) -> Text {
+    let mut bytes = [0; MAX_ID_BYTES + 8];
+    let suffix = leg_suffix(part);
+    let length = entry_id.len() + suffix.len();
+    let Some(places) = bytes.get_mut(..length) else { return format_smolstr!("{entry_id}{suffix}") };
+    places[..entry_id.len()].copy_from_slice(entry_id.as_bytes());
+    places[entry_id.len()..].copy_from_slice(suffix.as_bytes());
+    // Two texts behind one another are a text.
+    Text::from(str::from_utf8(places).unwrap_or_default())
 }
 
 /// Splits the id of a leg (or of an entry) into the entry's id and the part.
@@ -105,5 +133,8 @@ mod tests {
         assert_eq!(split_leg("a·SL"), ("a", Part::Stop));
         assert_eq!(split_leg("a·TP"), ("a", Part::Target));
         assert_eq!(split_leg("a"), ("a", Part::Entry));
+        for id in ["a", &"x".repeat(64), &"x".repeat(100)] {
+            assert_eq!(split_leg(&leg_id(id, Part::Target)), (id, Part::Target));
+        }
     }
 }

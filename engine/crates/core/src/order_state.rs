@@ -2,7 +2,7 @@
 
 use crate::decimal::divide_half_even;
 use crate::hash_bytes::{put_optional, put_text};
-use crate::identity::leg_suffix;
+use crate::identity::leg_id;
 use crate::instruments::Instruments;
 use crate::progress::{Progress, Work};
 use crate::state_hash::{Kind, hash_of};
@@ -10,7 +10,6 @@ use crate::{
     ContentHash, Decimal, ExecutionStatus, NewOrder, OrderNo, OrderReply, OrderType, Part, Side, Text, TimeInForce,
     VenueKey,
 };
-use smol_str::format_smolstr;
 
 /// Digits below the tick to which an average price is rounded (reply.rs).
 const AVERAGE_DIGITS: u8 = 6;
@@ -26,7 +25,7 @@ pub(crate) struct Leg {
 impl Leg {
     /// A leg of the order with this id.
     pub fn new(entry_id: &str, part: Part, now: Progress) -> Self {
-        Self { order_id: format_smolstr!("{entry_id}{}", leg_suffix(part)), work: Work::new(now) }
+        Self { order_id: leg_id(entry_id, part), work: Work::new(now) }
     }
 }
 

@@ -6,108 +6,25 @@
 //! the system has it. The journal writes to nothing (`growth`, tables) or to memory (`start`).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../tests/support/counting.rs"]
+mod counting;
+#[path = "../tests/support/nowhere.rs"]
+mod nowhere;
+
 use bridge_core::{Command, Configuration, Decimal, Instrument, Order, OrderType, Quote, Side};
-use bridge_journal::{Disk, DiskFile, fake::FakeDisk};
+use bridge_journal::{Disk, fake::FakeDisk};
 use bridge_sequencer::{Durability, Options, Origin, Output, Path, Reply, Request, Sequencer, Token};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::io;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use counting::{counted, per_order};
+use nowhere::Nowhere;
 use std::time::Instant;
 
 const NOW_NS: i64 = 1_760_000_000_000_000_000;
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static BYTES: AtomicI64 = AtomicI64::new(0);
-
-struct Counting;
-
-// Only counts; every call goes to the system's allocator as it came.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        BYTES.fetch_add(layout.size() as i64, Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size() as i64, Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        BYTES.fetch_add(size as i64 - layout.size() as i64, Relaxed);
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// A disk that forgets: what is measured is the engine, not the medium.
-struct Nowhere;
-
-impl Disk for Nowhere {
-    type File = Nowhere;
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-    fn create(&self, _name: &str) -> io::Result<Self> {
-        Ok(Self)
-    }
-    fn open(&self, _name: &str) -> io::Result<Self> {
-        Ok(Self)
-    }
-    fn rename(&self, _from: &str, _to: &str) -> io::Result<()> {
-        Ok(())
-    }
-    fn remove(&self, _name: &str) -> io::Result<()> {
-        Ok(())
-    }
-    fn sync_directory(&self) -> io::Result<()> {
-        Ok(())
-    }
-    fn random_bytes(&self) -> [u8; 16] {
-        [7; 16]
-    }
-    fn boot_id(&self) -> Option<[u8; 16]> {
-        None
-    }
-}
-
-impl DiskFile for Nowhere {
-    fn read_at(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
-        Ok(0)
-    }
-    fn write_at(&self, _bytes: &[u8], _offset: u64) -> io::Result<()> {
-        Ok(())
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-    fn len(&self) -> io::Result<u64> {
-        Ok(0)
-    }
-    fn allocate(&self, _len: u64) -> io::Result<()> {
-        Ok(())
-    }
-    fn truncate(&self, _len: u64) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn configuration() -> Configuration {
     let price = |cents| Some(Decimal::new(cents, -2));
     let deep = Some(Decimal::new(900_000_000_000, 0));
-    let opening_quote = Quote {
-        bid: price(9_999),
-        ask: price(10_001),
-        bid_size: deep,
-        ask_size: deep,
-        ..Quote::default()
-    };
+    let opening_quote =
+        Quote { bid: price(9_999), ask: price(10_001), bid_size: deep, ask_size: deep, ..Quote::default() };
     Configuration {
         instruments: vec![Instrument {
             symbol: "NASDAQ".into(),
@@ -167,9 +84,10 @@ fn order(kind: Kind, number: u64) -> Order {
 
 /// The same order under another id, in the same memory.
 fn name(order: &mut Order, kind: Kind, number: u64) {
-    use std::fmt::Write;
     order.order_id.clear();
-    write!(order.order_id, "0199c8f0-1800-7{:03x}-8{:03x}-{:012x}", kind as u16, number >> 48 & 0xFFF, number).unwrap();
+    order.order_id.push_str("0199c8f0-1800-7000-8000-");
+    let digits = (0..12).rev().map(|digit| char::from(b"0123456789abcdef"[(number >> (4 * digit) & 15) as usize]));
+    order.order_id.extend(digits);
     let buys = number.is_multiple_of(2);
     order.side = Some(if buys { Side::Buy } else { Side::Sell });
     match kind {
@@ -252,12 +170,9 @@ thread_local! {
 
 /// Ns, allocations and bytes kept per order.
 fn measured(orders: u64, run: impl FnOnce()) -> (f64, f64, f64) {
-    let (allocations, bytes, began) = (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed), cpu_ns());
-    run();
-    let per = |total: f64| total / orders as f64;
-    let ns = per((cpu_ns() - began) as f64);
-    let kept = BYTES.load(Relaxed) - bytes;
-    (ns, per((ALLOCATIONS.load(Relaxed) - allocations) as f64), per(kept as f64))
+    let began = cpu_ns();
+    let (allocations, bytes) = per_order(orders, run);
+    ((cpu_ns() - began) as f64 / orders as f64, allocations, bytes)
 }
 
 fn print(name: &str, (ns, allocations, bytes): (f64, f64, f64)) {
@@ -270,7 +185,7 @@ fn table() {
     const ORDERS: u64 = 200_000;
     println!("| what | CPU ns per order | allocations per order | bytes kept per order |\n| --- | --- | --- | --- |");
     for (title, kind) in KINDS {
-        let mut rig = Rig::on(Nowhere);
+        let mut rig = Rig::on(Nowhere::default());
         let sent = if kind == Kind::Duplicate { WARM_UP } else { WARM_UP + ORDERS };
         rig.of(kind);
         (0..WARM_UP).for_each(|number| rig.send(kind, number));
@@ -279,7 +194,7 @@ fn table() {
         print(title, cost);
     }
     for size in [1, 100, 1_000] {
-        let mut rig = Rig::on(Nowhere);
+        let mut rig = Rig::on(Nowhere::default());
         let mut orders: Vec<Order> = (0..size).map(|number| order(Kind::Market, number)).collect();
         rig.request = Request::ExecuteBatch(Vec::new());
         let mut next = 0;
@@ -318,7 +233,7 @@ fn median_ns(rig: &mut Rig<Nowhere>, kind: Kind, first: u64) -> u64 {
 
 fn growth() {
     println!("| market order with | median ns |\n| --- | --- |");
-    let mut rig = Rig::on(Nowhere);
+    let mut rig = Rig::on(Nowhere::default());
     let mut next = 0;
     for remembered in [1_000, 10_000, 100_000, 1_000_000] {
         rig.of(Kind::Market);
@@ -330,7 +245,7 @@ fn growth() {
         next += 20_001;
     }
     for kind in [Kind::Market, Kind::Limit] {
-        let mut rig = Rig::on(Nowhere);
+        let mut rig = Rig::on(Nowhere::default());
         let (mut open, mut others) = (0, 1 << 40);
         for wanted in [100, 1_000, 10_000, 100_000, 1_000_000] {
             rig.of(Kind::Limit);
@@ -356,10 +271,10 @@ fn start() {
     (0..ORDERS).for_each(|number| rig.send(Kind::Market, number));
     rig.sequencer.close().expect("closes");
     for _ in 0..3 {
-        let (began, bytes) = (Instant::now(), BYTES.load(Relaxed));
+        let (began, (_, bytes)) = (Instant::now(), counted());
         let rig = Rig::on(disk.clone());
         let seconds = began.elapsed().as_secs_f64();
-        let kept = (BYTES.load(Relaxed) - bytes) / ORDERS as i64;
+        let kept = (counted().1 - bytes) / ORDERS as i64;
         let hash = rig.sequencer.health(NOW_NS).state_hash;
         println!("start with {ORDERS} orders in the journal: {seconds:.2} s, {kept} bytes kept per order, {hash:032x}");
         rig.sequencer.close().expect("closes");
@@ -376,7 +291,7 @@ fn main() {
         ["loop", kind, ref more @ ..] => {
             let (_, kind) = KINDS.into_iter().find(|(name, _)| name.contains(kind)).expect("a kind");
             let orders = more.first().map_or(100_000, |count| count.parse().expect("a count"));
-            let mut rig = Rig::on(Nowhere);
+            let mut rig = Rig::on(Nowhere::default());
             rig.of(kind);
             (0..orders).for_each(|number| rig.send(kind, number));
         }

@@ -41,35 +41,72 @@ pub(crate) struct RecordView<'a> {
     pub(crate) previous_hash: Option<[u8; 32]>,
 }
 
-/// Encodes into `buffer`, which is emptied first and keeps its memory.
-///
-/// # Errors
-/// What postcard says; no type in a record gives it cause to.
-pub(crate) fn encode(record: &impl Serialize, buffer: &mut Vec<u8>) -> Result<(), postcard::Error> {
-    let mut bytes = std::mem::take(buffer);
-    bytes.clear();
-    *buffer = postcard::serialize_with_flavor(record, Appending(bytes))?;
-    Ok(())
+/// Memory that records are encoded in, one at a time.
+#[derive(Default)]
+pub(crate) struct Encoded {
+    memory: Vec<u8>,
+    length: usize,
 }
 
-/// Appends to a vector: whole slices where postcard has them.
-struct Appending(Vec<u8>);
+impl Encoded {
+    /// What an order's record fits in; larger ones make the memory grow.
+    const USUAL_BYTES: usize = 4096;
 
-impl Flavor for Appending {
-    type Output = Vec<u8>;
+    /// Puts a record in the place of the former one.
+    ///
+    /// # Errors
+    /// What postcard says; no type in a record gives it cause to.
+    pub(crate) fn encode(&mut self, record: &impl Serialize) -> Result<&[u8], postcard::Error> {
+        loop {
+            match postcard::serialize_with_flavor(record, Cursor { bytes: &mut self.memory, at: 0 }) {
+                Ok(length) => self.length = length,
+                Err(postcard::Error::SerializeBufferFull) => {
+                    let bytes = self.memory.len().saturating_mul(2).max(Self::USUAL_BYTES);
+                    self.memory.resize(bytes, 0);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            return Ok(&self.memory[..self.length]);
+        }
+    }
+}
 
+/// Writes into memory that is there. A record is a hundred small pieces, so nothing is called for the smallest.
+struct Cursor<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
+}
+
+impl Flavor for Cursor<'_> {
+    type Output = usize;
+
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
+        let place = self.bytes.get_mut(self.at).ok_or(postcard::Error::SerializeBufferFull)?;
+        *place = byte;
+        self.at += 1;
         Ok(())
     }
 
+    #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        if let [byte] = bytes {
+            return self.try_push(*byte);
+        }
+        let places = self.bytes.get_mut(self.at..).and_then(|rest| rest.get_mut(..bytes.len()));
+        let places = places.ok_or(postcard::Error::SerializeBufferFull)?;
+        match (places, bytes) {
+            ([a, b], [c, d]) => (*a, *b) = (*c, *d),
+            ([a, b, c], [d, e, f]) => (*a, *b, *c) = (*d, *e, *f),
+            (places, bytes) => places.copy_from_slice(bytes),
+        }
+        self.at += bytes.len();
         Ok(())
     }
 
-    fn finalize(self) -> postcard::Result<Vec<u8>> {
-        Ok(self.0)
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.at)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One input on its way: room in the journal, execution, the record, and the outputs parked under its number.
 
-use crate::record::{RecordView, encode};
+use crate::record::RecordView;
 use crate::waiting::{Slot, Waiter};
 use crate::{Disk, Origin, Output, Reply, Sequencer, VenueKind};
 use bridge_core::{
@@ -55,10 +55,10 @@ impl<D: Disk> Sequencer<D> {
             concluded,
             previous_hash: None,
         };
-        encode(&record, &mut self.payload).map_err(|error| format!("a record cannot be encoded: {error}"))?;
-        self.journal.append(&self.payload).map_err(|error| error.to_string())?;
+        let payload = self.payload.encode(&record).map_err(|error| format!("a record cannot be encoded: {error}"))?;
+        self.journal.append(payload).map_err(|error| error.to_string())?;
         self.counts.records += 1;
-        self.counts.appended_bytes += self.payload.len() as u64;
+        self.counts.appended_bytes += payload.len() as u64;
         Ok(())
     }
 

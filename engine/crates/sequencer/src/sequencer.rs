@@ -2,6 +2,7 @@
 
 use crate::health::{Capture, Counts};
 use crate::parking::Parking;
+use crate::record::Encoded;
 use crate::state::State;
 use crate::waiting::{AckTimers, Waiting};
 use crate::{Disk, Durability, HealthReport, HealthStatus, Options, Output, SyncJob, SyncResult};
@@ -24,7 +25,7 @@ pub struct Sequencer<D: Disk> {
     /// Engine time: never decreases, whatever the clock does.
     pub(crate) now: UtcNanos,
     /// The record being encoded; its memory is used again.
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Encoded,
     /// What the last input concluded; its memory is used again.
     pub(crate) concluded: Vec<(Call, CommandOutcome)>,
     /// Updates that were handed out last: whoever wants them has them by the next output.
@@ -52,7 +53,7 @@ impl<D: Disk> Sequencer<D> {
             ack_timers: AckTimers::default(),
             counts: Counts::default(),
             now,
-            payload: Vec::new(),
+            payload: Encoded::default(),
             concluded: Vec::new(),
             told: None,
             short_of_space: None,

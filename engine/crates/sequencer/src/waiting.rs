@@ -67,8 +67,10 @@ impl Waiting {
             return None;
         }
         let batch = self.batches.remove(&number)?;
-        // In the same memory: a filter of what a vector gives is collected in place.
-        Some((batch.token, batch.replies.into_iter().filter_map(|reply| reply).collect()))
+        // In the same memory: a filter of what a vector gives is collected in place, what `flatten` gives is not.
+        #[allow(clippy::filter_map_identity)]
+        let replies = batch.replies.into_iter().filter_map(|reply| reply).collect();
+        Some((batch.token, replies))
     }
 
     /// Keeps a copy of a call until it is concluded.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::{ReadError, VerifyError, read_records, verify};
-use crate::record::{Record, encode};
+use crate::record::{Encoded, Record};
 use crate::{Options, Origin, Path, Request, Sequencer, Token};
 use bridge_core::{
     Command, CommandOutcome, Configuration, Decimal, Event, Input, Instrument, Order, OrderType, Quote, Side,
@@ -65,14 +65,14 @@ fn altered(seq: u64, alter: impl Fn(&mut Record)) -> FakeDisk {
     let copy = FakeDisk::new(4);
     let visit = |_: RecordRef<'_>| Ok::<(), String>(());
     let (mut journal, _) = Journal::open(copy.clone(), bridge_journal::Options::default(), visit).unwrap();
-    let mut payload = Vec::new();
+    let mut encoded = Encoded::default();
     read_records(&journal_of_three_orders(), |number, mut record| {
         if number == seq {
             alter(&mut record);
         }
-        encode(&record, &mut payload).unwrap();
+        let payload = encoded.encode(&record).unwrap();
         journal.reserve(payload.len()).unwrap();
-        journal.append(&payload).unwrap();
+        journal.append(payload).unwrap();
         true
     })
     .unwrap();
