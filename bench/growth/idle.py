@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.context import Context
-from bench.engines import SPIN_US, start_engine
+from bench.engines import SPIN_US
 from bench.growth.idle_connections import idle_connections
 from bench.growth.process import cpu_percent
+from bench.growth.sweep import engine_of
 from transport import BlockingFastPathClient, BridgeConfig
 
 
@@ -26,7 +27,7 @@ def idle(context: Context, seconds: float) -> list[Idle]:
     found: list[Idle] = []
     for spin_us in (0, SPIN_US):
         context.say(f"growth: an idle engine, spin {spin_us} us")
-        with start_engine(context.folder / f"growth-idle-{spin_us}", "os", spin_us) as engine:
+        with engine_of(context, f"growth-idle-{spin_us}", spin_us=spin_us) as engine:
             pid = engine.process.pid
             with idle_connections(engine.tcp, 1):
                 found.append(Idle(spin_us, "one connection, silent", cpu_percent(pid, seconds)))

@@ -104,7 +104,7 @@ def _plot(swept: Mapping[str, Swept]) -> str:
         counts = sorted(one.samples)
         axes.plot(counts, [one.samples[count].us(50) for count in counts], marker="o", label=TITLES[name])
     axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.2 * max(found.us(50) for one in swept.values() for found in one.samples.values()))
     axes.set_xlabel("how many")
     axes.set_ylabel("p50 of one order, microseconds")
     axes.set_title("What an order takes as things grow", loc="left", fontsize=10)

@@ -49,11 +49,13 @@ class Swept:
 
 
 @contextmanager
-def engine_of(context: Context, name: str, arguments: tuple[str, ...] = ()) -> Generator[BenchEngine]:
-    """An engine of its own in mode `os`, spinning; its journal (a gigabyte with a million orders) goes with it."""
+def engine_of(
+    context: Context, name: str, arguments: tuple[str, ...] = (), spin_us: int = SPIN_US
+) -> Generator[BenchEngine]:
+    """An engine of its own in mode `os`; its journal (a gigabyte with a million orders) goes with it."""
     data_dir = context.folder / name
     try:
-        with start_engine(data_dir, "os", SPIN_US, arguments) as engine:
+        with start_engine(data_dir, "os", spin_us, arguments) as engine:
             yield engine
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)

@@ -187,6 +187,7 @@ def _plot(found: Sequence[Found]) -> str:
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.set_yticks(places, [one.way.name for one in found])
     axes.invert_yaxis()
+    axes.set_axisbelow(True)
     axes.set_xlabel("microseconds")
     axes.set_title("Where the time of one order goes (median order)", loc="left", fontsize=10)
     axes.legend(fontsize=6, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.35))
