@@ -49,6 +49,16 @@ class Dealer:
     def send(self, data: bytes) -> bool:
         """Hand one message over. False: not accepted (not ready, lost, or too much waits), and it will not be sent."""
 
+    def send_orders(self, correlations: list[int], journal_id: str, orders: list[Order], max_bytes: int) -> int:
+        """Send orders one by one, in one write, each under its number; how many. It stops before an order that has no
+        form on the wire, or is above `max_bytes`, and where no more is accepted."""
+
+    def receive_all(self) -> list[tuple[int, EngineMessage]]:
+        """Correlation number and body of all messages that were read; reads once where there was none.
+
+        Raises `WireDecodeError` where the first is no message.
+        """
+
     def receive(self) -> bytes | None:
         """The next message, or None where there is none yet."""
 
@@ -138,6 +148,10 @@ class Connection:
 
         Raises `ValidationError` as `encode_execute_order` does and `ZmtpError` as `send` does; nothing is queued then.
         """
+
+    def send_orders(self, correlations: list[int], journal_id: str, orders: list[Order], max_bytes: int) -> int:
+        """Queue orders one by one, each under its number; how many. It stops before an order that has no form on the
+        wire, or is above `max_bytes`: sent by itself, that one says why."""
 
     def pending_output_bytes(self) -> int:
         """Bytes that `take_output` would return."""

@@ -35,6 +35,8 @@ class NativeDealer:
         dealer = self.dealer
         self.send: Any = dealer.send
         self.receive: Any = dealer.receive
+        self.receive_all: Any = dealer.receive_all
+        self.send_orders: Any = dealer.send_orders
         self.wait: Any = dealer.wait
         self.wake: Any = dealer.wake
         self.close: Any = dealer.close

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 from transport.carriers.asyncio_dealer import AsyncioDealer
@@ -30,7 +30,7 @@ from transport.contract.replies import (
 from transport.contract.requests import Command, HealthCheck
 from transport.fastpath.async_carriers import AsyncCarriers
 from transport.fastpath.batches import batch_conclusion
-from transport.fastpath.calls import Call
+from transport.fastpath.calls import ORDERS_PER_WRITE, Call
 from transport.fastpath.core import NEVER_NS, NS_PER_MS, FastPathCore, Phase
 from transport.fastpath.driver import Driver
 from transport.fastpath.ownership import OwnedStream, check_process
@@ -38,8 +38,6 @@ from transport.wire.choice import choose_codec
 from transport.wire.messages import REPLY_TYPE_OF, BatchReply
 
 ReplyT = TypeVar("ReplyT")
-ORDERS_PER_WRITE: Final = 64
-"""Of many orders: the engine begins with the first while the next are encoded."""
 
 
 class AsyncFastPath:

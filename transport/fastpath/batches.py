@@ -16,7 +16,7 @@ from transport.contract.conclusions import Conclusion, Replied, Unknown
 from transport.contract.errors import ExecutionBridgeError, ExecutionError, OutcomeUnknownError
 from transport.contract.orders import Order
 from transport.contract.replies import ExecuteReply, OrderReply, refused_reply
-from transport.fastpath.calls import Call
+from transport.fastpath.calls import ORDERS_PER_WRITE, Call
 
 if TYPE_CHECKING:
     from transport.fastpath.asynchronous import FastPathClient
@@ -36,8 +36,6 @@ def batch_conclusion(conclusion: Conclusion[Any], orders: int) -> Conclusion[lis
     return Replied(replies, all(each.duplicate for each in replies) and orders > 0, conclusion.correlation)
 
 
-_TAKEN_AT_ONCE: Final = 64
-"""Orders taken from a source before they are sent."""
 _END: Final = object()
 """What an exhausted source gives; whatever else it gives is taken for an order."""
 
@@ -93,7 +91,7 @@ def _fill_window(
     timeout_ms = client.config.call_timeout_ms
     room = client.config.batch_window - len(pending)
     while room > 0 and not ending.begun:
-        orders, end = _taken(source, min(room, _TAKEN_AT_ONCE))
+        orders, end = _taken(source, min(room, ORDERS_PER_WRITE))
         room -= len(orders)
         try:
             while orders:

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 from transport.carriers.carrier import CarrierFactory
+from transport.carriers.native_dealer import NativeDealer
 from transport.contract.commands import AccountCommands
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
@@ -25,7 +26,7 @@ from transport.contract.replies import (
 from transport.contract.requests import Command, HealthCheck
 from transport.fastpath.batches import batch_conclusion
 from transport.fastpath.blocking_carriers import BlockingCarriers
-from transport.fastpath.calls import Call
+from transport.fastpath.calls import ORDERS_PER_WRITE, Call
 from transport.fastpath.core import NS_PER_MS, FastPathCore, Phase
 from transport.fastpath.driver import Driver
 from transport.fastpath.ownership import OwnedStream, check_process
@@ -214,8 +215,23 @@ class BlockingFastPath:
         return call
 
     def start_orders(self, orders: list[Order], timeout_ms: float) -> list[Call]:
-        """As `start_order`, for the first of many: one or more, as many as the carrier takes in one go."""
-        return [self.start_order(orders[0], timeout_ms)]
+        """As `start_order`, for the first of many: one or more, as many as have room and go in one write.
+
+        Raises `ValidationError` where the first has no form on the wire; then nothing was sent.
+        """
+        check_process(self._pid)
+        core = self._core
+        deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
+        with self._lock:
+            carrier = self._driver.carrier
+            room = core.room()
+            calls: list[Call] = []
+            if room > 0 and isinstance(carrier, NativeDealer):
+                correlations = [core.next_correlation() for _ in range(min(room, len(orders), ORDERS_PER_WRITE))]
+                sent = carrier.send_orders(correlations, core.journal_id, orders, core.max_message_bytes)
+                calls = [Call(correlation, deadline_ns, ExecuteReply) for correlation in correlations[:sent]]
+                core.enter(calls)
+        return calls or [self.start_order(orders[0], timeout_ms)]
 
     def finish(self, call: Call) -> Conclusion[OrderReply]:
         """Wait for the conclusion of a call that `start_order` began."""

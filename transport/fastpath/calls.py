@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -31,6 +31,9 @@ class Tell(msgspec.Struct, frozen=True):
 
     event: PathEvent
 
+
+ORDERS_PER_WRITE: Final = 64
+"""Of many orders: the engine begins with the first while the next are encoded."""
 
 Action = OpenCarrier | CloseCarrier | Send | Tell
 StreamSink = Callable[[EngineMessage], None]

@@ -22,6 +22,7 @@ from typing import Final
 
 from transport.carriers.choice import native_module
 from transport.carriers.native_dealer import NativeDealer
+from transport.contract.errors import WireDecodeError
 from transport.contract.replies import ExecuteReply
 from transport.fastpath.calls import Call
 from transport.fastpath.core import NS_PER_MS, Phase
@@ -143,8 +144,9 @@ class Turns:
         try:
             while True:
                 carrier = driver.carrier
-                # The reply of a lone caller, on the shortest way there is.
-                if carrier is not None and core.phase is Phase.OPEN:
+                if isinstance(carrier, NativeDealer) and core.phase is Phase.OPEN:
+                    self._receive_all(carrier)
+                elif carrier is not None and core.phase is Phase.OPEN:
                     while call.conclusion is None and (data := carrier.receive()) is not None:
                         core.received(data, time.monotonic_ns)
                         if core.actions:
@@ -161,6 +163,13 @@ class Turns:
                 self._wait_at_carrier(call.deadline_ns, now_ns)
         finally:
             self._pass_on()
+
+    def _receive_all(self, carrier: NativeDealer) -> None:
+        try:
+            self._driver.bring(carrier.receive_all())
+        except WireDecodeError as error:
+            self._driver.core.carrier_lost(f"the engine sent what is no message: {error}", time.monotonic_ns())
+            self._driver.act()
 
     def _wait_at_carrier(self, deadline_ns: int, now_ns: int) -> None:
         """Let the lock go, wait, take it again, and read the carrier's events if it was they."""
