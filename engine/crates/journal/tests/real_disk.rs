@@ -131,3 +131,20 @@ fn a_directory_that_cannot_be_made_is_named() {
     let error = RealDisk::open(&path).unwrap_err().to_string();
     assert!(error.contains(&path.display().to_string()), "{error}");
 }
+
+#[test]
+fn what_was_never_written_is_passed_over_and_what_stands_behind_it_is_found() {
+    const FAR: u64 = 3 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let disk = RealDisk::open(directory.path()).unwrap();
+    let file = disk.create("holes").unwrap();
+    file.allocate(2 * FAR).unwrap();
+    file.write_at(b"near", 0).unwrap();
+    file.write_at(b"far", FAR).unwrap();
+    let next = file.next_data(64 << 10).unwrap().unwrap();
+    assert!(next <= FAR, "bytes at {FAR} were passed over: the next are said to stand at {next}");
+    let after = file.next_data(FAR + (1 << 20)).unwrap();
+    // None where the file system knows of holes; else the place that was asked about.
+    assert!(after.is_none_or(|at| at == FAR + (1 << 20)), "{after:?}");
+    assert_eq!(file.next_data(0).unwrap(), Some(0));
+}
