@@ -59,9 +59,9 @@ pub fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let spin = Duration::from_micros(arguments.spin_us);
     let mut spinning = hand_overs(spin, arguments.rounds)?;
     let mut sleeping = hand_overs(Duration::ZERO, arguments.rounds)?;
-    let samples = arguments.samples.then(
-        || serde_json::json!({"write": in_ns(&write), "fdatasync": in_ns(&sync), "hand_over": in_ns(&spinning)}),
-    );
+    let samples = arguments
+        .samples
+        .then(|| serde_json::json!({"write": in_ns(&write), "fdatasync": in_ns(&sync), "hand_over": in_ns(&spinning)}));
     println!(
         "{}",
         serde_json::json!({

@@ -139,14 +139,11 @@ impl<D: Disk> Journal<D> {
         if !is_due {
             return None;
         }
-        let mut files = std::mem::take(&mut self.retired);
-        if always {
-            files.push(self.current_file());
-        }
         self.sync_is_out = true;
         Some(SyncJob {
             disk: Arc::clone(&self.disk),
-            files,
+            retired: std::mem::take(&mut self.retired),
+            current: always.then(|| self.current_file()),
             sync_directory: std::mem::take(&mut self.directory_changed),
             through_seq: if always { self.written_seq } else { self.current_first_seq - 1 },
             spare: spare_is_due.then(|| self.order_spare(0)),
@@ -242,7 +239,7 @@ impl<D: Disk> Journal<D> {
     }
 
     fn current_file(&self) -> Unsynced<D> {
-        Unsynced { name: self.current.name.clone(), file: Arc::clone(&self.current.file) }
+        Unsynced { name: Arc::clone(&self.current.name), file: Arc::clone(&self.current.file) }
     }
 
     fn write_buffer(&mut self) -> Result<(), Error> {

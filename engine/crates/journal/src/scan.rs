@@ -217,7 +217,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
         let payload = self.window.get(offset + RECORD_HEADER_BYTES as u64, length);
         let payload = payload.map_err(Error::io("read", file))?.unwrap_or_default();
         visit(RecordRef { seq, payload, file, offset }).map_err(|source| RecoveryError::Visitor {
-            file: file.clone(),
+            file: file.to_string(),
             offset,
             seq,
             source,

@@ -48,7 +48,7 @@ pub(crate) fn remove_unfinished<D: Disk>(disk: &D) -> Result<(), Error> {
 
 /// A segment file that is open, with its header read or written.
 pub(crate) struct Segment<D: Disk> {
-    pub name: String,
+    pub name: Arc<str>,
     pub file: Arc<D::File>,
     pub header: SegmentHeader,
     pub seed: u32,
@@ -76,7 +76,7 @@ impl<D: Disk> Segment<D> {
                 Error::UnknownFormat { file: name.clone(), found, known: FORMAT_VERSION }
             }
         })?;
-        Ok(Self { name, file: Arc::new(file), header, seed: header.seed(), file_bytes })
+        Ok(Self { name: name.into(), file: Arc::new(file), header, seed: header.seed(), file_bytes })
     }
 }
 
@@ -111,7 +111,8 @@ impl<D: Disk> Spare<D> {
         let header = SegmentHeader { journal_id: order.journal_id, salt: disk.random_bytes() };
         file.write_at(&header.encode(), 0).map_err(Error::io("write", &name))?;
         file.sync_data().map_err(Error::io("sync", &name))?;
-        let segment = Segment { name, file: Arc::new(file), header, seed: header.seed(), file_bytes: order.bytes };
+        let segment =
+            Segment { name: name.into(), file: Arc::new(file), header, seed: header.seed(), file_bytes: order.bytes };
         Ok(Self { segment })
     }
 
@@ -125,7 +126,7 @@ impl<D: Disk> Spare<D> {
         let mut segment = self.segment;
         let name = segment_name(first_seq);
         disk.rename(&segment.name, &name).map_err(Error::io("rename", &segment.name))?;
-        segment.name = name;
+        segment.name = name.into();
         Ok(segment)
     }
 

@@ -8,13 +8,13 @@ use crate::{Disk, DiskFile, Error};
 
 /// A file whose writes are not known to be durable.
 pub(crate) struct Unsynced<D: Disk> {
-    pub name: String,
+    pub name: Arc<str>,
     pub file: Arc<D::File>,
 }
 
 impl<D: Disk> Clone for Unsynced<D> {
     fn clone(&self) -> Self {
-        Self { name: self.name.clone(), file: Arc::clone(&self.file) }
+        Self { name: Arc::clone(&self.name), file: Arc::clone(&self.file) }
     }
 }
 
@@ -23,8 +23,10 @@ impl<D: Disk> Clone for Unsynced<D> {
 #[must_use = "records stay volatile until the job ran and its result is given back"]
 pub struct SyncJob<D: Disk> {
     pub(crate) disk: Arc<D>,
-    /// The oldest first.
-    pub(crate) files: Vec<Unsynced<D>>,
+    /// Full segments, the oldest first; mostly none.
+    pub(crate) retired: Vec<Unsynced<D>>,
+    /// The segment that is written to.
+    pub(crate) current: Option<Unsynced<D>>,
     pub(crate) sync_directory: bool,
     pub(crate) through_seq: u64,
     pub(crate) spare: Option<SpareOrder>,
@@ -46,7 +48,7 @@ impl<D: Disk> SyncJob<D> {
 
     /// Waits for the disk. Where the next segment will be needed soon, makes it ready too.
     pub fn run(self) -> SyncResult<D> {
-        let outcome = sync_all(&*self.disk, &self.files, self.sync_directory);
+        let outcome = sync_all(&*self.disk, self.retired.iter().chain(&self.current), self.sync_directory);
         let spare = match (&outcome, self.spare) {
             (Ok(()), Some(order)) => Some(Spare::make(&*self.disk, order)),
             _ => None,
@@ -70,7 +72,11 @@ impl<D: Disk> SyncResult<D> {
 /// Stops at the first failure: a sync is never tried again, because after one that failed the
 /// kernel may call lost pages clean (see "Can Applications Recover from fsync Failures?",
 /// USENIX ATC 2020).
-pub(crate) fn sync_all<D: Disk>(disk: &D, files: &[Unsynced<D>], sync_directory: bool) -> Result<(), Error> {
+pub(crate) fn sync_all<'a, D: Disk>(
+    disk: &D,
+    files: impl IntoIterator<Item = &'a Unsynced<D>>,
+    sync_directory: bool,
+) -> Result<(), Error> {
     for Unsynced { name, file } in files {
         file.sync_data().map_err(Error::io("sync", name))?;
     }

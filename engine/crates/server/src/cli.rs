@@ -53,6 +53,9 @@ pub struct ServeArguments {
     /// How long the reactor looks for more without sleeping after a request of the fast path; 0 is never.
     #[arg(long, value_name = "MICROSECONDS")]
     pub spin_us: Option<u64>,
+    /// The core that the reactor's thread alone stays on; other threads run where the system puts them.
+    #[arg(long, value_name = "CORE")]
+    pub pin_core: Option<usize>,
     /// For benchmarks: records when each order passed which stage, and writes it at the end.
     #[arg(long, value_name = "FILE", hide = true)]
     pub stage_times: Option<PathBuf>,

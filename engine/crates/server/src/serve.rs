@@ -66,6 +66,10 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let grpc = GrpcThread::start(grpc, service)?;
     // On the first thread: its heap grows by the hundred kilobytes, that of any other by the page, a system call each.
     let reactor = Reactor::new(parts).map_err(|e| broken("an epoll", e))?;
+    // Here and not before: the sync thread and tokio's must not inherit it.
+    if let Some(core) = settings.pin_core {
+        core.keep_this_thread().map_err(|e| Failure::broken(format!("pin_core: {e}")))?;
+    }
     announce(&ready)?;
     let result = reactor.run();
     grpc.stop();

@@ -1,14 +1,11 @@
 //! Who waits for which reply, and what gRPC hands over.
 
-use super::{Reactor, drain::Phase, peer::Peer, publisher::QuoteStream, slab::Key, stages::Slot, utc_now};
+use super::{Reactor, drain::Phase, peer::Peer, publisher::QuoteStream, slab::Key, stages::Slot};
 use crate::grpc::{self, Answer, SubscriptionItem};
 use bridge_core::{Command, ReasonCode, Rejection};
 use bridge_sequencer::{Origin, Path, Reply, Request, Token};
 use bridge_wire::codec::ClientMessage;
-use std::{
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
 
 /// Without authentication every client is this principal.
@@ -64,17 +61,19 @@ impl Reactor {
         let token = Token(self.waiters.insert(waiter).to_u64());
         let origin = Origin { principal: self.principal.clone(), path: Path::Grpc, session_id };
         self.submitted = true;
-        self.parts.sequencer.submit(token, &origin, &request, utc_now());
+        let now = self.utc();
+        self.parts.sequencer.submit(token, &origin, &request, now);
     }
 
     /// Hands a request of a connection to the sequencer; its reply finds the waiter.
     pub(super) fn submit_of_peer(&mut self, key: Key, waiter: Waiter, request: &Request) {
+        let now = self.utc();
         let Some(client) = self.peers.get_mut(key).and_then(Peer::client) else { return };
         let Some(origin) = &client.origin else { return };
         client.in_flight += 1;
         let token = Token(self.waiters.insert(waiter).to_u64());
         self.submitted = true;
-        self.parts.sequencer.submit(token, origin, request, utc_now());
+        self.parts.sequencer.submit(token, origin, request, now);
     }
 
     /// Hands over the request that was read, and takes its memory back for the next.
@@ -87,7 +86,8 @@ impl Reactor {
             }
             _ => return,
         };
-        self.spin_until = Instant::now() + self.parts.spin;
+        self.spin_until = self.now + self.parts.spin;
+        self.hot.sent(key);
         let is_order = matches!(request, Request::Command(Command::Execute(_)));
         let stage = if is_order { self.parts.stages.begin(correlation) } else { None };
         self.submit_of_peer(key, Waiter::Peer { peer: key, correlation, stage }, &request);

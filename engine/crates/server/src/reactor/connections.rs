@@ -84,7 +84,7 @@ impl Reactor {
         }
     }
 
-    fn read_peer(&mut self, key: Key) {
+    pub(super) fn read_peer(&mut self, key: Key) {
         let mut buffer = std::mem::take(&mut self.read_buffer);
         let Some(peer) = self.peers.get_mut(key) else {
             self.read_buffer = buffer;
@@ -97,12 +97,17 @@ impl Reactor {
             self.unwritten(key);
             return;
         }
+        self.parts.stages.readable();
         let failure = match peer.read(&mut buffer) {
             Read::End => {
                 self.read_buffer = buffer;
+                self.taken = true;
                 return self.drop_peer(key);
             }
-            Read::Nothing => None,
+            Read::Nothing => {
+                self.read_buffer = buffer;
+                return;
+            }
             // What comes after the end is read, so that the close is in order, and not looked at.
             Read::Bytes(_) if ending => None,
             Read::Bytes(count) => {
@@ -111,6 +116,7 @@ impl Reactor {
             }
         };
         self.read_buffer = buffer;
+        self.taken = true;
         self.take_events(key);
         if let Some(error) = failure {
             self.end_with(key, &error);

@@ -99,11 +99,12 @@ impl Reactor {
         while let Ok(order) = self.parts.orders.try_recv() {
             refuse(order, &shutting_down());
         }
+        self.take_synced();
         let job = self.parts.sequencer.end_turn();
         if let Some(job) = job {
             self.parts.sync.submit(job);
         }
-        for result in self.parts.sync.finish() {
+        if let Some(result) = self.parts.sync.finish() {
             self.parts.sequencer.synced(result);
         }
         self.parts.stages.finish().map_err(|e| format!("cannot write the stage times: {e}"))?;

@@ -19,6 +19,7 @@ mod stages;
 mod sync;
 mod updates;
 mod venue;
+mod wait;
 
 pub use listener::{Listener, Service};
 pub use poller::Waker;
@@ -53,16 +54,13 @@ use std::{
 };
 use tokio::sync::mpsc;
 use updates::UpdateSubscriptions;
+use wait::Hot;
 
 /// The contract version that this engine speaks.
 pub const CONTRACT_VERSION: u16 = bridge_wire::CONTRACT_VERSION;
 
 /// How often topics are marked, and what is older than its time is looked for.
 const TICK: Duration = Duration::from_secs(1);
-/// While connections are ending or opening, their times are looked at this often.
-const SHORT_TICK: Duration = Duration::from_millis(50);
-/// While a stream of gRPC is full, it is tried again this often.
-const BLOCKED_STREAM_RETRY: Duration = Duration::from_millis(5);
 /// Longer than gRPC takes from the first bytes of a call to handing it over.
 const CALL_EXPECTED: Duration = Duration::from_micros(100);
 /// Read at once from one connection; what is left stays ready for the next turn.
@@ -126,6 +124,20 @@ pub struct Reactor {
     spin_until: Instant,
     /// A call of gRPC has begun to arrive: until then the reactor does not sleep.
     call_expected_until: Option<Instant>,
+    /// When this turn began to have something to do: a clock is read once per turn.
+    now: Instant,
+    /// Engine time of this turn, once something of it has asked.
+    utc: Option<UtcNanos>,
+    /// Who has sent lately.
+    hot: Hot,
+    /// When epoll was last asked.
+    asked_at: Instant,
+    /// Something was read in this turn.
+    taken: bool,
+    /// Replies depend on syncs: durability `always`.
+    syncs_matter: bool,
+    /// A sync is running that replies wait for.
+    disk_awaited: bool,
     /// A stream of gRPC was full when it was last served.
     streams_blocked: bool,
     /// Fan-out stopped because its budget was spent.
@@ -191,6 +203,13 @@ impl Reactor {
             next_tick: Instant::now() + TICK,
             spin_until: Instant::now(),
             call_expected_until: None,
+            now: Instant::now(),
+            utc: None,
+            hot: Hot::default(),
+            asked_at: Instant::now(),
+            taken: false,
+            syncs_matter: parts.sequencer.health(0).durability == Durability::Always,
+            disk_awaited: false,
             streams_blocked: false,
             fan_out_unfinished: false,
             transient_peers: false,
@@ -219,7 +238,6 @@ impl Reactor {
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         let waited = self.wait(&mut ready);
-        self.parts.stages.readable();
         for event in &ready {
             self.serve(*event);
         }
@@ -231,32 +249,16 @@ impl Reactor {
         self.write_unwritten();
         self.fan_out();
         self.write_unwritten();
-        self.advance_drain();
+        if self.phase != Phase::Serving {
+            self.advance_drain();
+        }
         Ok(())
-    }
-
-    /// Waits for something to do. A thread that sleeps takes tens of microseconds to wake, so that after a request of
-    /// the fast path it is worth a core to look again for a while. gRPC makes it wait awake for no longer than it takes
-    /// to read a call that has begun to arrive: tokio needs the core.
-    fn wait(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
-        let timeout = self.timeout();
-        let awake_until = self.spin_until.max(self.call_expected_until.unwrap_or(self.spin_until));
-        while timeout > Duration::ZERO && Instant::now() < awake_until {
-            self.poller.wait(Some(Duration::ZERO), ready)?;
-            if !ready.is_empty() {
-                return Ok(());
-            }
-        }
-        if self.call_expected_until.take_if(|until| *until <= Instant::now()).is_some() {
-            self.parts.waker.expecting.was_in_vain();
-        }
-        self.poller.wait(Some(timeout), ready)
     }
 
     fn serve(&mut self, event: Ready) {
         match event.source {
             Source::Waker => {
-                let is_expected = self.parts.waker.acknowledge();
+                let is_expected = self.parts.waker.acknowledge(event.readable);
                 let has_come = !self.parts.orders.is_empty();
                 self.take_synced();
                 self.take_calls();
@@ -283,12 +285,14 @@ impl Reactor {
         self.submitted = false;
         if let Some(job) = self.parts.sequencer.end_turn() {
             self.parts.sync.submit(job);
+            self.disk_awaited = self.syncs_matter;
         }
         self.parts.stages.journaled();
     }
 
     fn take_synced(&mut self) {
         while let Some(result) = self.parts.sync.finished() {
+            self.disk_awaited = false;
             self.parts.sequencer.synced(result);
             self.parts.stages.journaled();
             if let Some(reason) = self.parts.sequencer.failed() {
@@ -299,12 +303,14 @@ impl Reactor {
 
     /// Timers: acknowledgements of an external venue, marks of topics, connections that take too long.
     fn on_time(&mut self) {
-        let now = utc_now();
-        if self.parts.sequencer.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.parts.sequencer.on_time(now);
+        if let Some(deadline) = self.parts.sequencer.next_deadline() {
+            let now = self.utc();
+            if deadline <= now {
+                self.parts.sequencer.on_time(now);
+            }
         }
         self.venue_on_time();
-        let now = Instant::now();
+        let now = self.now;
         if self.transient_peers {
             self.end_what_takes_too_long(now);
         }
@@ -317,23 +323,9 @@ impl Reactor {
         }
     }
 
-    fn timeout(&self) -> Duration {
-        let until_tick = self.next_tick.saturating_duration_since(Instant::now());
-        let mut timeout = until_tick;
-        if let Some(deadline) = self.parts.sequencer.next_deadline() {
-            let ns = u64::try_from(deadline.saturating_sub(utc_now())).unwrap_or(0);
-            timeout = timeout.min(Duration::from_nanos(ns));
-        }
-        if self.transient_peers || self.phase != Phase::Serving {
-            timeout = timeout.min(SHORT_TICK);
-        }
-        if self.streams_blocked {
-            timeout = timeout.min(BLOCKED_STREAM_RETRY);
-        }
-        if let Some(venue) = &self.parts.venue {
-            timeout = timeout.min(venue.timeout());
-        }
-        if self.submitted || self.fan_out_waits() { Duration::ZERO } else { timeout }
+    /// Engine time of this turn.
+    fn utc(&mut self) -> UtcNanos {
+        *self.utc.get_or_insert_with(utc_now)
     }
 
     /// Health as of now; an engine that drains does not serve.

@@ -114,6 +114,11 @@ impl Peer {
         greeted && self.zmtp.is_ready()
     }
 
+    /// Whether [`Peer::read`] makes sense without asking epoll.
+    pub fn may_be_read(&self) -> bool {
+        self.ending == Ending::No && self.zmtp.accepts_input()
+    }
+
     /// Reads once.
     pub fn read(&mut self, buffer: &mut [u8]) -> Read {
         match self.stream.read(buffer) {

@@ -63,6 +63,11 @@ pub struct Ready {
     pub writable: bool,
 }
 
+impl Ready {
+    /// Another thread has something, and did not have to ring for it.
+    pub const WAKER: Self = Self { source: Source::Waker, readable: false, writable: false };
+}
+
 /// What to be told of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interest {
@@ -131,13 +136,13 @@ impl Poller {
     ///
     /// # Errors
     /// epoll itself failed.
-    pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        let timeout = timeout.map(|time| Timespec {
-            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: time.subsec_nanos().into(),
-        });
+    pub fn wait(&mut self, timeout: Duration, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let timeout = Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
         self.events.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
@@ -154,7 +159,7 @@ impl Poller {
     }
 }
 
-/// Wakes the reactor from another thread; many calls before it looks cost one system call.
+/// Wakes the reactor from another thread. It costs a system call where the reactor sleeps, and then only the first time.
 #[derive(Clone)]
 pub struct Waker {
     event: Arc<OwnedFd>,
@@ -162,6 +167,8 @@ pub struct Waker {
     expected: Arc<AtomicBool>,
     /// Whether what was expected came in time, lately.
     pub expecting: Arc<Worth>,
+    /// The reactor sleeps, or is about to: it has to be rung for.
+    asleep: Arc<AtomicBool>,
 }
 
 impl Waker {
@@ -174,6 +181,7 @@ impl Waker {
         Ok(Self {
             event: Arc::new(event),
             pending: Arc::default(),
+            asleep: Arc::default(),
             expected: Arc::default(),
             expecting: Arc::default(),
         })
@@ -181,7 +189,8 @@ impl Waker {
 
     /// Makes the reactor look at its queues.
     pub fn wake(&self) {
-        if !self.pending.swap(true, Ordering::AcqRel) {
+        // Both flags are set before the other is read, here and in `fall_asleep`: one of the two sees the other's.
+        if !self.pending.swap(true, Ordering::SeqCst) && self.asleep.load(Ordering::SeqCst) {
             // Fails only when the counter is full, and then the reactor is awake anyway.
             let _ = rustix::io::write(&*self.event, &1u64.to_ne_bytes());
         }
@@ -195,14 +204,34 @@ impl Waker {
         }
     }
 
-    /// Called by the reactor before it looks: whoever wakes it from now on is seen in the next turn. Whether
+    /// Called by the reactor before it looks: whoever wakes it from now on is seen in the next turn.
+    /// `rung`: epoll has said so. Whether
     /// something is expected.
-    pub fn acknowledge(&self) -> bool {
-        let mut count = [0u8; 8];
-        // Nothing to read is fine: the flag alone may have been set.
-        let _ = rustix::io::read(&*self.event, &mut count);
+    pub fn acknowledge(&self, rung: bool) -> bool {
+        if rung {
+            let mut count = [0u8; 8];
+            // Nothing to read is fine: it was read in an earlier turn.
+            let _ = rustix::io::read(&*self.event, &mut count);
+        }
         // A swap, not a store: it must see what was queued before the flag was set.
-        self.pending.swap(false, Ordering::AcqRel);
+        self.pending.swap(false, Ordering::SeqCst);
         self.expected.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether somebody has called since the last [`Waker::acknowledge`].
+    #[inline]
+    pub fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Whether the reactor may sleep: from now on it is rung for. False: somebody has called before, and did not ring.
+    pub fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        !self.pending.load(Ordering::SeqCst)
+    }
+
+    /// The reactor is awake.
+    pub fn wake_up(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
     }
 }

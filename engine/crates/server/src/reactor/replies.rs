@@ -31,6 +31,8 @@ impl Reactor {
         match self.waiters.remove(Key::from_u64(token.0)) {
             Some(Waiter::Peer { peer, correlation, stage }) => {
                 self.concluded(peer);
+                // The client has been waiting for the disk until now: its next request is to be awaited from here on.
+                self.spin_until = self.now + self.parts.spin;
                 self.send_reply(peer, correlation, &reply);
                 self.parts.stages.encoded(stage, peer);
             }

@@ -16,6 +16,7 @@ pub struct File {
     pub durability: Option<String>,
     pub drain_ms: Option<u64>,
     pub spin_us: Option<u64>,
+    pub pin_core: Option<usize>,
     pub limits: super::Limits,
     pub journal: JournalSection,
     pub orders: OrdersSection,

@@ -1,9 +1,11 @@
 //! What the engine is told: file first, command line over it, defaults under both.
 
+mod core;
 mod endpoint;
 mod file;
 mod instruments;
 
+pub use core::Core;
 pub use endpoint::{Endpoint, parse_address};
 
 use crate::{cli::ServeArguments, failure::Failure};
@@ -128,6 +130,8 @@ pub struct Settings {
     pub drain_ms: u64,
     /// How long the reactor looks for more without sleeping after a request of the fast path; 0 is never.
     pub spin_us: u64,
+    /// The core that the reactor's thread stays on.
+    pub pin_core: Option<Core>,
     /// Where the times of each order are written at the end.
     pub stage_times: Option<PathBuf>,
     /// Bounds.
@@ -164,6 +168,7 @@ pub fn load(arguments: &ServeArguments) -> Result<Settings, Failure> {
         durability: durability_of(durability.map_or("always", String::as_str))?,
         segment_bytes: segment_bytes_of(file.journal.segment_bytes)?,
         drain_ms: file.drain_ms.unwrap_or(DEFAULT_DRAIN_MS),
+        pin_core: arguments.pin_core.or(file.pin_core).map(Core::among_ours).transpose()?,
         stage_times: arguments.stage_times.clone(),
         spin_us: spin_us_of(arguments.spin_us.or(file.spin_us))?,
         configuration: instruments::configuration(file.instruments, &file.orders)?,
