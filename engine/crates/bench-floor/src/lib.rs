@@ -57,7 +57,9 @@ fn exchange(stream: &mut (impl Read + Write), request: &[u8], reply: &mut [u8]) 
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 looks = looks.wrapping_add(1);
-                if looks.is_multiple_of(LOOKS_PER_CLOCK) && began.get_or_insert_with(Instant::now).elapsed() > REPLY_DEADLINE {
+                if looks.is_multiple_of(LOOKS_PER_CLOCK)
+                    && began.get_or_insert_with(Instant::now).elapsed() > REPLY_DEADLINE
+                {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
             }
