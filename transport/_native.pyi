@@ -16,6 +16,11 @@ def encode_execute_batch(correlation: int, journal_id: str, orders: Sequence[Ord
 def encode_request(correlation: int, journal_id: str, request: Request) -> bytes: ...
 def decode(data: bytes) -> tuple[int, EngineMessage]: ...
 
+# ---- ids ----
+
+def uuid7() -> str:
+    """A fresh id; see `transport.contract.ids.uuid7`."""
+
 # ---- carriers ----
 
 class ZmtpError(ConnectionError):

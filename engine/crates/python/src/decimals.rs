@@ -126,8 +126,9 @@ fn fit(mantissa: i128, zeros: u32, exponent: i64) -> Result<Decimal, NoForm> {
     Ok(Decimal { mantissa, exponent })
 }
 
+type ReadSlot = Option<(Py<PyAny>, Decimal)>;
 /// Numbers that were read, by the object they were read from: it is kept, so nothing else can have its address.
-static READ: PyOnceLock<Mutex<Vec<Option<(Py<PyAny>, Decimal)>>>> = PyOnceLock::new();
+static READ: PyOnceLock<Mutex<Vec<ReadSlot>>> = PyOnceLock::new();
 
 /// The value of an object whose class is exactly `Decimal` (which is immutable). Clients use constants again, and send
 /// prices that they were sent; reading a new one costs ten times as much as finding a known one.
@@ -152,8 +153,8 @@ pub fn read(number: &Bound<'_, PyAny>) -> PyResult<Result<Decimal, NoForm>> {
     Ok(Ok(value))
 }
 
-type Slot = Option<(Decimal, Py<PyAny>)>;
-static CACHE: PyOnceLock<Mutex<Vec<Slot>>> = PyOnceLock::new();
+type MadeSlot = Option<(Decimal, Py<PyAny>)>;
+static CACHE: PyOnceLock<Mutex<Vec<MadeSlot>>> = PyOnceLock::new();
 
 /// The Python `Decimal` of this value: exact, whatever the decimal context is.
 pub fn make(py: Python<'_>, mantissa: i64, exponent: i8) -> PyResult<Bound<'_, PyAny>> {

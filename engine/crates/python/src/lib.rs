@@ -12,6 +12,7 @@ mod decode;
 mod encode;
 mod endpoint;
 mod fields;
+mod ids;
 mod link;
 mod order_messages;
 mod order_replies;
@@ -33,6 +34,8 @@ mod _native {
     use crate::decode::decode;
     #[pymodule_export]
     use crate::encode::{encode_execute_batch, encode_execute_order, encode_request};
+    #[pymodule_export]
+    use crate::ids::uuid7;
     #[pymodule_export]
     use crate::refusals::ZmtpError;
     #[pymodule_export]

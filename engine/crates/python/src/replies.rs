@@ -79,7 +79,8 @@ pub fn text<'py>(py: Python<'py>, given: &str) -> Bound<'py, PyAny> {
 /// Texts that come again and again (symbols, accounts) are made once.
 const REPEATED_TEXTS: usize = 256;
 const MAX_REPEATED_BYTES: usize = 32;
-static REPEATED: PyOnceLock<Mutex<Vec<Option<(String, Py<PyString>)>>>> = PyOnceLock::new();
+type RepeatedSlot = Option<(String, Py<PyString>)>;
+static REPEATED: PyOnceLock<Mutex<Vec<RepeatedSlot>>> = PyOnceLock::new();
 
 /// As [`text`], of a text that many messages share.
 pub fn repeated_text<'py>(py: Python<'py>, given: &str) -> Bound<'py, PyAny> {
