@@ -10,12 +10,13 @@ ENGINE_SOURCES := $(shell find engine -path engine/target -prune -o \( -name '*.
 RUST_TESTS := -p bridge-core -p bridge-venue -p bridge-journal -p bridge-sequencer -p bridge-wire -p execution-engine
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test test-python test-rust lint bench bench-build bench-full generate clean check-tools
+.PHONY: help setup demo test test-python test-rust lint bench bench-build bench-full wheel generate clean check-tools
 
 help:
 	@echo "make demo   set up, start the engine, trade 10 years of market data, cut the fast path twice, compare the books"
 	@echo "make test   set up and run every test, Python and Rust"
 	@echo "make lint   ruff, pyright, import-linter, rustfmt, clippy, generated code up to date"
+	@echo "make wheel  build the wheel (native module and engine included) into dist/, and check that both are in it"
 	@echo "make bench  floors, codecs, round trips, throughput, peers, load, growth, in one run (under ten minutes)"
 	@echo "make bench-full  the same for longer; both write bench/results/"
 
@@ -80,6 +81,12 @@ bench: bench-build
 
 bench-full: bench-build
 	@$(BIN)/python $(BENCH_RUN) --bench-full $(BENCH)
+
+wheel: setup
+	@rm -rf dist && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps -w dist .
+	@for part in transport/_native.abi3.so transport/_native.pyi scripts/execution-engine; do \
+		$(BIN)/python -m zipfile -l dist/*.whl | grep -q "$$part" || { echo "missing in the wheel: $$part"; exit 1; }; done
+	@ls dist/*.whl
 
 generate: setup
 	@$(BIN)/python schemas/generate.py
