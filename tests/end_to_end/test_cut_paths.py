@@ -157,12 +157,13 @@ def test_cut_in_the_middle_of_the_reply_half_a_reply_is_no_reply(rig: Rig, order
     _expect(rig, order, call, duplicates=1)
 
 
-def test_a_silent_fast_path_is_noticed_and_left(tmp_path: Path, order: Order) -> None:
+@pytest.mark.parametrize("carrier", ["native", "pyzmq"])
+def test_a_silent_fast_path_is_noticed_and_left(tmp_path: Path, shell: str, carrier: Any, order: Order) -> None:
     with EngineProcess(tmp_path / "journal") as engine, FaultProxy(engine.zmq) as proxy:
         config = BridgeConfig(
-            zmq_endpoint=f"tcp://{proxy.endpoint}", pub_endpoint=engine.pub, grpc_endpoint=engine.grpc
+            zmq_endpoint=f"tcp://{proxy.endpoint}", pub_endpoint=engine.pub, grpc_endpoint=engine.grpc, carrier=carrier
         )
-        with _connected_async(config, "zmq") as client, ThreadPoolExecutor(1) as caller:
+        with SHELLS[shell](config, "zmq") as client, ThreadPoolExecutor(1) as caller:
             proxy.blackhole()
             call = caller.submit(client.deliver_order, order)
             assert call.result(timeout=10).path == "grpc"

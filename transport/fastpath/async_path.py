@@ -154,9 +154,10 @@ class AsyncFastPath:
         self._exchange(call, data, journal_id)
         return call
 
-    def start_orders(self, orders: list[Order], timeout_ms: float) -> list[Call]:
+    def start_orders(self, orders: list[Order], timeout_ms: float, *, only_at_once: bool = False) -> list[Call]:
         """As `start_order`, for the first of many: one or more, as many as have room and go in one write.
 
+        With `only_at_once`, none where the connection stands and takes no more just now: the order may wait.
         Raises `ValidationError` where the first has no form on the wire; then nothing was sent.
         """
         self._enter()
@@ -172,7 +173,8 @@ class AsyncFastPath:
                 if deadline_ns < self._timer_ns:
                     self._arm(deadline_ns)
                 return calls
-        return [self.start_order(orders[0], timeout_ms)]
+        call = self.start_order(orders[0], timeout_ms)
+        return [] if only_at_once and core.phase is Phase.OPEN and isinstance(call.conclusion, NotSent) else [call]
 
     async def finish(self, call: Call) -> Conclusion[Any]:
         """Wait for the conclusion of a call that was started."""

@@ -84,26 +84,49 @@ class Ending:
         ) from self._error
 
 
-def _fill_window(
-    client: FastPathClient | BlockingFastPathClient, source: Iterator[Order], pending: Pending, ending: Ending
-) -> None:
-    """Sends orders of the source until the window is full or the source has ended, one way or the other."""
-    timeout_ms = client.config.call_timeout_ms
-    room = client.config.batch_window - len(pending)
-    while room > 0 and not ending.begun:
-        orders, end = _taken(source, min(room, ORDERS_PER_WRITE))
-        room -= len(orders)
-        try:
-            while orders:
-                calls = client.start_orders(orders, timeout_ms)
-                pending.extend(zip(orders, calls, strict=False))
-                del orders[: len(calls)]
-        except Exception as error:
-            ending.broken(error)
-        if isinstance(end, Exception):
-            ending.broken(end)
-        elif end is _END:
-            ending.exhausted()
+class Window:
+    """A stream's orders, from its source until they are settled: at most `batch_window` of them sent at a time."""
+
+    def __init__(self, client: FastPathClient | BlockingFastPathClient, orders: Iterable[Order]) -> None:
+        self.pending: Pending = deque()
+        self.ending = Ending()
+        self._client = client
+        self._source = iter(orders)
+        self._source_end: object = None
+        self._held: list[Order] = []
+        """Taken from the source, and not sent yet."""
+        self._size = client.config.batch_window
+        self._refill_at = self._size // 2
+
+    def fill(self) -> bool:
+        """Send orders, once half of the window is free and as far as the connection takes them; whether any pend."""
+        if len(self.pending) <= self._refill_at:
+            try:
+                while self._can_go_on() and self._send():
+                    pass
+            except Exception as error:
+                self.ending.broken(error)
+        return bool(self.pending)
+
+    def _can_go_on(self) -> bool:
+        """Whether there is an order to send, and a place for it; takes from the source as much as is sent at once."""
+        room = self._size - len(self.pending)
+        if room > 0 and not self._held and self._source_end is None and not self.ending.begun:
+            self._held, self._source_end = _taken(self._source, min(room, ORDERS_PER_WRITE))
+        if not self._held and self._source_end is not None:
+            if isinstance(self._source_end, Exception):
+                self.ending.broken(self._source_end)
+            self.ending.exhausted()
+        return room > 0 and not self.ending.begun
+
+    def _send(self) -> bool:
+        """Send of what is held; False where the connection takes no more, and an order that pends will free a place."""
+        calls = self._client.start_orders(
+            self._held, self._client.config.call_timeout_ms, only_at_once=bool(self.pending)
+        )
+        self.pending.extend(zip(self._held, calls, strict=False))
+        del self._held[: len(calls)]
+        return bool(calls)
 
 
 def _taken(source: Iterator[Order], at_most: int) -> tuple[list[Order], object]:
@@ -119,24 +142,18 @@ def _taken(source: Iterator[Order], at_most: int) -> tuple[list[Order], object]:
 
 def blocking_batch(client: BlockingFastPathClient, orders: Iterable[Order]) -> Iterator[OrderReply]:
     """Stream orders, `batch_window` in flight, with retries for each; replies in the order of the orders."""
-    pending: Pending = deque()
-    source = iter(orders)
-    ending = Ending()
-    refill_at = client.config.batch_window // 2
-    while True:
-        if len(pending) <= refill_at and not ending.begun:
-            _fill_window(client, source, pending, ending)
-        if not pending:
-            break
+    window = Window(client, orders)
+    pending = window.pending
+    while window.fill():
         order, call = pending.popleft()
         conclusion: Conclusion[OrderReply] | None = call.conclusion
         if isinstance(conclusion, Replied):
             yield conclusion.reply
         else:
-            reply = _settle_blocking(client, order, call, ending)
+            reply = _settle_blocking(client, order, call, window.ending)
             if reply is not None:
                 yield reply
-    ending.raise_if_early()
+    window.ending.raise_if_early()
 
 
 def _settle_blocking(client: BlockingFastPathClient, order: Order, call: Call, ending: Ending) -> OrderReply | None:
@@ -155,15 +172,9 @@ def async_batch(client: FastPathClient, orders: Iterable[Order] | AsyncIterable[
 
 
 async def _from_source(client: FastPathClient, orders: Iterable[Order]) -> AsyncIterator[OrderReply]:
-    pending: Pending = deque()
-    source = iter(orders)
-    ending = Ending()
-    refill_at = client.config.batch_window // 2
-    while True:
-        if len(pending) <= refill_at and not ending.begun:
-            _fill_window(client, source, pending, ending)
-        if not pending:
-            break
+    window = Window(client, orders)
+    pending = window.pending
+    while window.fill():
         order, call = pending[0]
         if call.conclusion is None:
             await client.waiter_of(call)
@@ -172,10 +183,10 @@ async def _from_source(client: FastPathClient, orders: Iterable[Order]) -> Async
         if isinstance(conclusion, Replied):
             yield conclusion.reply
         else:
-            reply = await _settle(client, order, call, ending)
+            reply = await _settle(client, order, call, window.ending)
             if reply is not None:
                 yield reply
-    ending.raise_if_early()
+    window.ending.raise_if_early()
 
 
 async def _from_slow_source(client: FastPathClient, orders: AsyncIterable[Order]) -> AsyncIterator[OrderReply]:

@@ -214,9 +214,10 @@ class BlockingFastPath:
                 self._turns.interrupt()
         return call
 
-    def start_orders(self, orders: list[Order], timeout_ms: float) -> list[Call]:
+    def start_orders(self, orders: list[Order], timeout_ms: float, *, only_at_once: bool = False) -> list[Call]:
         """As `start_order`, for the first of many: one or more, as many as have room and go in one write.
 
+        With `only_at_once`, none where the connection stands and takes no more just now: the order may wait.
         Raises `ValidationError` where the first has no form on the wire; then nothing was sent.
         """
         check_process(self._pid)
@@ -231,7 +232,10 @@ class BlockingFastPath:
                 sent = carrier.send_orders(correlations, core.journal_id, orders, core.max_message_bytes)
                 calls = [Call(correlation, deadline_ns, ExecuteReply) for correlation in correlations[:sent]]
                 core.enter(calls)
-        return calls or [self.start_order(orders[0], timeout_ms)]
+        if calls:
+            return calls
+        call = self.start_order(orders[0], timeout_ms)
+        return [] if only_at_once and core.phase is Phase.OPEN and isinstance(call.conclusion, NotSent) else [call]
 
     def finish(self, call: Call) -> Conclusion[OrderReply]:
         """Wait for the conclusion of a call that `start_order` began."""
