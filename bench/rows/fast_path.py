@@ -10,7 +10,7 @@ from typing import Literal
 import uvloop
 
 from bench.context import Context
-from bench.engines import SPIN_US, BenchEngine
+from bench.engines import HEARTBEATS, SPIN_US, BenchEngine
 from bench.orders import content, message_bytes
 from bench.peer_programs import zmq_router_arguments
 from bench.rows.groups import ONE_IPC_ALWAYS, ONE_IPC_OS, ONE_TCP_ALWAYS, ONE_TCP_OS
@@ -106,7 +106,8 @@ def pyzmq_to_libzmq_router() -> Opening:
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
         router = context.peer(*zmq_router_arguments("tcp://127.0.0.1:*"))
-        config = BridgeConfig(zmq_endpoint=router.ready["zmq"], codec="native", carrier="pyzmq")
+        settings = {"zmq_endpoint": router.ready["zmq"], "codec": "native", "carrier": "pyzmq", **HEARTBEATS}
+        config = BridgeConfig.from_mapping(settings)
         client = BlockingFastPathClient(config)
         client.connect()
         try:
