@@ -47,6 +47,10 @@ class DealerConnection(Protocol):
         """Enter a message into the output."""
         ...
 
+    def send_order(self, correlation: int, journal_id: str, order: Order, max_bytes: int) -> int:
+        """Enter an order's message into the output, unless it is above `max_bytes`; its size."""
+        ...
+
     def send_orders(self, correlations: list[int], journal_id: str, orders: list[Order], max_bytes: int) -> int:
         """Enter orders into the output, each under its number; how many. See `AsyncioDealer.send_orders`."""
         ...
@@ -96,21 +100,38 @@ class AsyncioDealer(asyncio.Protocol):
         return ()
 
     def send(self, data: bytes) -> bool:
-        """See `Carrier.send`. On the way of every order."""
+        """See `Carrier.send`."""
         if not self._writable:
             return False
         self._connection.send(data)
+        self._go_out(len(data))
+        return True
+
+    def send_order(self, correlation: int, journal_id: str, order: Order, max_bytes: int) -> bool:
+        """As `send`, for one order's message; False also where that is above `max_bytes`. On the way of every order.
+
+        Raises `ValidationError` for an order that has no form on the wire.
+        """
+        if not self._writable:
+            return False
+        size = self._connection.send_order(correlation, journal_id, order, max_bytes)
+        if size > max_bytes:
+            return False
+        self._go_out(size)
+        return True
+
+    def _go_out(self, size: int) -> None:
+        """A message of this many bytes is in the connection's output: now, or at the end of the turn."""
         if self._unwritten_bytes:
-            self._unwritten_bytes += len(data)
+            self._unwritten_bytes += size
             if self._unwritten_bytes >= WRITE_BYTES:
                 self._write()
         elif self._answered:
             self._answered = False
             self._transport.write(self._connection.take_output())  # type: ignore[union-attr]
         else:
-            self._unwritten_bytes = len(data)
+            self._unwritten_bytes = size
             self._loop.call_soon(self._write)
-        return True
 
     def send_orders(self, correlations: list[int], journal_id: str, orders: list[Order], max_bytes: int) -> int:
         """Send orders one by one, each under its number, in one go; how many were accepted.

@@ -145,13 +145,23 @@ class AsyncFastPath:
         return await self.finish(self.start_order(order, timeout_ms))
 
     def start_order(self, order: Order, timeout_ms: float) -> Call:
-        """Send one copy and do not wait: for pipelining. `finish` waits."""
-        core = self._core
+        """Send one copy and do not wait: for pipelining. `finish` waits. On the way of every order: flat on purpose."""
+        self._enter()
+        core, carrier = self._core, self._driver.carrier
         journal_id = core.journal_id
         correlation = core.next_correlation()
-        data = self._encode_order(correlation, journal_id, order)
-        call = Call(correlation, time.monotonic_ns() + int(timeout_ms * NS_PER_MS), ExecuteReply)
-        self._exchange(call, data, journal_id)
+        deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
+        call = Call(correlation, deadline_ns, ExecuteReply)
+        if (
+            isinstance(carrier, AsyncioDealer)
+            and core.room() > 0
+            and carrier.send_order(correlation, journal_id, order, core.max_message_bytes)
+        ):
+            core.enter(call)
+            if deadline_ns < self._timer_ns:
+                self._arm(deadline_ns)
+        else:
+            self._exchange(call, self._encode_order(correlation, journal_id, order), journal_id)
         return call
 
     def start_orders(self, orders: list[Order], timeout_ms: float, *, only_at_once: bool = False) -> list[Call]:
@@ -168,7 +178,8 @@ class AsyncFastPath:
             correlations = [core.next_correlation() for _ in range(min(room, len(orders), ORDERS_PER_WRITE))]
             sent = carrier.send_orders(correlations, core.journal_id, orders, core.max_message_bytes)
             calls = [Call(correlation, deadline_ns, ExecuteReply) for correlation in correlations[:sent]]
-            core.enter(calls)
+            for call in calls:
+                core.enter(call)
             if calls:
                 if deadline_ns < self._timer_ns:
                     self._arm(deadline_ns)
@@ -223,7 +234,7 @@ class AsyncFastPath:
         return isinstance(await self.attempt(HealthCheck(), max(remaining_ms, 1.0)), Replied)
 
     def _exchange(self, call: Call, data: bytes, journal_id: str) -> None:
-        """Send, and do not wait. On the way of every order: flat on purpose."""
+        """Send, and do not wait."""
         self._enter()
         driver = self._driver
         conclusion = self._core.admit(call, data, journal_id)

@@ -231,7 +231,8 @@ class BlockingFastPath:
                 correlations = [core.next_correlation() for _ in range(min(room, len(orders), ORDERS_PER_WRITE))]
                 sent = carrier.send_orders(correlations, core.journal_id, orders, core.max_message_bytes)
                 calls = [Call(correlation, deadline_ns, ExecuteReply) for correlation in correlations[:sent]]
-                core.enter(calls)
+                for call in calls:
+                    core.enter(call)
         if calls:
             return calls
         call = self.start_order(orders[0], timeout_ms)

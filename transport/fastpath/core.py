@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Final
 
@@ -131,11 +131,10 @@ class FastPathCore:
         """How many more requests can be sent just now."""
         return self._window - len(self.in_flight) if self.phase is Phase.OPEN else 0
 
-    def enter(self, calls: Sequence[Call]) -> None:
-        """As `admit`, for requests that were sent: within `room`, within `max_message_bytes`, to this journal."""
-        for call in calls:
-            self.in_flight[call.correlation] = call
-            self._earliest_deadline_ns = min(self._earliest_deadline_ns, call.deadline_ns)
+    def enter(self, call: Call) -> None:
+        """As `admit`, for a request that was sent: with `room`, within `max_message_bytes`, to this journal."""
+        self.in_flight[call.correlation] = call
+        self._earliest_deadline_ns = min(self._earliest_deadline_ns, call.deadline_ns)
 
     def withdraw(self, call: Call) -> NotSent:
         """The carrier did not take the request: it was not sent."""

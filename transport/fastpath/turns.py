@@ -129,7 +129,7 @@ class Turns:
         if orphan is not None:
             correlation, deadline_ns, is_awaited = orphan
             call = Call(correlation, deadline_ns, ExecuteReply)
-            core.enter((call,))
+            core.enter(call)
             if is_awaited:
                 self.adopted[correlation] = call
 
