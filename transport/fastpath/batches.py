@@ -96,16 +96,16 @@ class Window:
         self._held: list[Order] = []
         """Taken from the source, and not sent yet."""
         self._size = client.config.batch_window
-        self._refill_at = self._size // 2
+        self.refill_at = self._size // 2
+        """When to fill again: with many at once, and while the engine has enough to do."""
 
     def fill(self) -> bool:
-        """Send orders, once half of the window is free and as far as the connection takes them; whether any pend."""
-        if len(self.pending) <= self._refill_at:
-            try:
-                while self._can_go_on() and self._send():
-                    pass
-            except Exception as error:
-                self.ending.broken(error)
+        """Send orders until the window is full, as far as the connection takes them; whether any pend."""
+        try:
+            while self._can_go_on() and self._send():
+                pass
+        except Exception as error:
+            self.ending.broken(error)
         return bool(self.pending)
 
     def _can_go_on(self) -> bool:
@@ -144,7 +144,7 @@ def blocking_batch(client: BlockingFastPathClient, orders: Iterable[Order]) -> I
     """Stream orders, `batch_window` in flight, with retries for each; replies in the order of the orders."""
     window = Window(client, orders)
     pending = window.pending
-    while window.fill():
+    while len(pending) > window.refill_at or window.fill():
         order, call = pending.popleft()
         conclusion: Conclusion[OrderReply] | None = call.conclusion
         if isinstance(conclusion, Replied):
@@ -174,7 +174,7 @@ def async_batch(client: FastPathClient, orders: Iterable[Order] | AsyncIterable[
 async def _from_source(client: FastPathClient, orders: Iterable[Order]) -> AsyncIterator[OrderReply]:
     window = Window(client, orders)
     pending = window.pending
-    while window.fill():
+    while len(pending) > window.refill_at or window.fill():
         order, call = pending[0]
         if call.conclusion is None:
             await client.waiter_of(call)
