@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 from typing import Any
 
 import matplotlib
@@ -61,6 +62,7 @@ def bars(title: str, label: str, rows: Sequence[Bar], *, logarithmic: bool = Fal
     axes.invert_yaxis()
     if logarithmic:
         axes.set_xscale("log")
+        axes.set_xlim(left=10 ** floor(log10(min(row.p50 for row in rows))))
     else:
         axes.set_xlim(left=0)
     axes.set_xlabel(label)
