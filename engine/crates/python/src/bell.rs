@@ -1,15 +1,30 @@
 //! Makes a thread that waits at a socket look up, from any thread; and the clock that waits go by.
 
+use pyo3::prelude::*;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::io::{read, write};
-use rustix::time::{ClockId, clock_gettime};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// An instant, and what Python's clock said of it.
+static ANCHOR: OnceLock<(Instant, u64)> = OnceLock::new();
+
+/// Ties [`now_ns`] to Python's clock; when the module is made. Both go by the system's monotonic clock.
+///
+/// # Errors
+/// Where Python's clock has none.
+pub fn set_clock(py: Python<'_>) -> PyResult<()> {
+    let said_ns = py.import("time")?.call_method0("monotonic_ns")?.extract()?;
+    ANCHOR.get_or_init(|| (Instant::now(), said_ns));
+    Ok(())
+}
 
 /// Python's `time.monotonic_ns()`.
 pub fn now_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    (now.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(now.tv_nsec as u64)
+    let (instant, said_ns) = ANCHOR.get_or_init(|| (Instant::now(), 0));
+    said_ns.saturating_add(instant.elapsed().as_nanos() as u64)
 }
 
 /// Rings until somebody has heard it.

@@ -4,7 +4,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use rustix::rand::{GetRandomFlags, getrandom};
-use rustix::time::{ClockId, clock_gettime};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Where the hyphens stand in the 36 characters.
@@ -15,8 +15,7 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 /// system, asked for each time (safe across fork).
 #[pyfunction]
 pub fn uuid7(py: Python<'_>) -> PyResult<Bound<'_, PyString>> {
-    let now = clock_gettime(ClockId::Realtime);
-    let now_ns = (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64);
+    let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     let (milli, rest_ns) = (now_ns / NANOS_PER_MILLI, now_ns % NANOS_PER_MILLI);
     let fraction = (rest_ns << 12) / NANOS_PER_MILLI;
     let time_bits = milli << 16 | 0x7000 | fraction;

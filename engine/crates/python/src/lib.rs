@@ -26,6 +26,13 @@ use pyo3::prelude::*;
 /// Encodes and decodes messages of the fast path. Use through `transport.wire`.
 #[pymodule]
 mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::bell::set_clock(module.py())
+    }
+
     #[pymodule_export]
     use crate::connection::Connection;
     #[pymodule_export]
