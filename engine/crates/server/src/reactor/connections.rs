@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// How long a last word may be read before our half is closed.
 const LAST_WORD_TIME: Duration = Duration::from_millis(150);
+/// The times of connections are looked at no more often: each look goes through all of them.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// Connections accepted per listener and turn.
 const ACCEPTS_PER_TURN: usize = 32;
 
@@ -115,6 +117,7 @@ impl Reactor {
                 peer.zmtp.receive(&buffer[..count]).err()
             }
         };
+        peer.busy = true;
         self.read_buffer = buffer;
         self.taken = true;
         self.take_events(key);
@@ -257,6 +260,7 @@ impl Reactor {
     pub(super) fn end_what_takes_too_long(&mut self, now: Instant) {
         let handshake = Duration::from_millis(self.parts.limits.handshake_timeout_ms);
         self.transient_peers = false;
+        self.look_at_times = now + BETWEEN_LOOKS;
         for key in self.peers.keys() {
             let Some(peer) = self.peers.get_mut(key) else { continue };
             let over = match peer.ending {
@@ -278,6 +282,16 @@ impl Reactor {
                     self.unwritten(key);
                 }
                 None => {}
+            }
+        }
+    }
+
+    /// Connections that said nothing since the last call give back what their buffers hold: so an idle one costs a
+    /// few hundred bytes, whatever it did before.
+    pub(super) fn release_quiet_memory(&mut self) {
+        for peer in self.peers.values_mut() {
+            if !std::mem::take(&mut peer.busy) {
+                peer.zmtp.release_memory();
             }
         }
     }

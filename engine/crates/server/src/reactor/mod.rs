@@ -17,6 +17,8 @@ mod replies;
 mod slab;
 mod stages;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod updates;
 mod venue;
 mod wait;
@@ -144,6 +146,8 @@ pub struct Reactor {
     fan_out_unfinished: bool,
     /// Connections that are opening or ending: their times are watched.
     transient_peers: bool,
+    /// Not before.
+    look_at_times: Instant,
     /// The sequencer was given something after this turn's end: the next turn must not wait.
     submitted: bool,
     /// Accepting failed: listeners are not watched until the next tick, or they would be ready all the time.
@@ -213,6 +217,7 @@ impl Reactor {
             streams_blocked: false,
             fan_out_unfinished: false,
             transient_peers: false,
+            look_at_times: Instant::now(),
             submitted: false,
             listeners_muted: false,
             parts,
@@ -311,12 +316,13 @@ impl Reactor {
         }
         self.venue_on_time();
         let now = self.now;
-        if self.transient_peers {
+        if self.transient_peers && now >= self.look_at_times {
             self.end_what_takes_too_long(now);
         }
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.publisher.mark();
+            self.release_quiet_memory();
             if std::mem::take(&mut self.listeners_muted) {
                 self.watch_listeners(poller::Interest::READ);
             }

@@ -61,6 +61,8 @@ pub struct Peer {
     pub ending: Ending,
     /// What epoll watches for.
     pub interest: Interest,
+    /// Something came since this was last looked at.
+    pub busy: bool,
     /// Already on the list of connections to write to.
     pub listed: bool,
     /// One too many: told so after its handshake.
@@ -92,6 +94,7 @@ impl Peer {
             since: Instant::now(),
             ending: Ending::No,
             interest: Interest::READ,
+            busy: true,
             listed: false,
             refused: false,
         }

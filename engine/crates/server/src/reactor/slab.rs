@@ -62,6 +62,11 @@ impl<T> Slab<T> {
             .and_then(|slot| slot.value.as_mut())
     }
 
+    /// All values.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|slot| slot.value.as_mut())
+    }
+
     /// Takes the value out; its key is void from now on.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slots.get_mut(key.index as usize)?;
