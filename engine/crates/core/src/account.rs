@@ -3,9 +3,9 @@
 use crate::change::Change;
 use crate::hash_bytes::put_text;
 use crate::identity::uuid7_ms;
+use crate::recent_set::RecentSet;
 use crate::state_hash::{Kind, StateHash, hash_of};
 use crate::{CommandNo, OrderNo, Text, TradingState, VenueKey};
-use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// What an order id of the account stands for.
@@ -42,8 +42,8 @@ pub(crate) struct Account {
     positions: BTreeMap<u32, Position>,
     /// Instruments whose position is not what the state hash was made with.
     moved: Vec<u32>,
-    /// Orders and legs that work, in no order. (The keys are the engine's own numbers: nobody can make them collide.)
-    pub open: FxHashSet<VenueKey>,
+    /// Orders and legs that work, in no order.
+    pub open: RecentSet<VenueKey>,
     /// The last updates, without holes, up to `sequence`: at least those that were not released.
     history: VecDeque<Change>,
     /// Last update that was released to those who listen.
@@ -67,7 +67,7 @@ impl Account {
             commands: HashMap::new(),
             positions: BTreeMap::new(),
             moved: Vec::new(),
-            open: FxHashSet::default(),
+            open: RecentSet::default(),
             history: VecDeque::new(),
             released: 0,
             hash: 0,
@@ -162,13 +162,6 @@ impl Account {
         if uuid7_ms(id).is_none() {
             self.foreign_ids += 1;
         }
-    }
-
-    /// The open orders and legs, by key.
-    pub fn open_keys(&self) -> Vec<VenueKey> {
-        let mut keys: Vec<VenueKey> = self.open.iter().copied().collect();
-        keys.sort_unstable();
-        keys
     }
 
     /// Keeps a change for subscribers.

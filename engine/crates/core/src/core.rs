@@ -4,11 +4,11 @@ use crate::account::Account;
 use crate::command_state::CommandState;
 use crate::instruments::Instruments;
 use crate::order_state::OrderState;
+use crate::recent_set::RecentSet;
 use crate::state_hash::StateHash;
 use crate::{
     Call, CommandNo, CommandOutcome, Configuration, ConfigurationError, Event, OrderNo, Text, UpdateRange, VenueKey,
 };
-use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 
 /// Orders, accounts and everything remembered about them.
@@ -26,7 +26,7 @@ pub struct Core {
     /// Commands that wait for the venue's word on an order or leg, oldest first.
     pub(crate) waiting: BTreeMap<VenueKey, Vec<CommandNo>>,
     /// Orders that the venue has not reported on, in no order.
-    pub(crate) unreported: FxHashSet<OrderNo>,
+    pub(crate) unreported: RecentSet<OrderNo>,
     pub(crate) hash: StateHash,
     /// Memory for a canonical form.
     pub(crate) form: Vec<u8>,

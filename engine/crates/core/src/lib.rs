@@ -29,6 +29,7 @@ mod order_state;
 mod progress;
 mod queries;
 mod quotes;
+mod recent_set;
 pub mod reply;
 mod state_hash;
 mod text;

@@ -4,8 +4,8 @@ use crate::account::{Account, Slot};
 use crate::identity::{check_id, split_leg};
 use crate::order_state::OrderState;
 use crate::{
-    CommandOutcome, CommandRef, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderNo,
-    OrderReply, OrderUpdate, Part, ReasonCode, Rejection, Text, UpdateKind, VenueCommand, VenueKey,
+    CommandOutcome, CommandRef, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply,
+    OrderUpdate, Part, ReasonCode, Rejection, Text, UpdateKind, VenueCommand, VenueKey,
 };
 use std::sync::Arc;
 
@@ -124,9 +124,7 @@ impl Core {
     /// What the venue was told and has not answered: new orders, then cancels and replaces (external venues:
     /// reconcile after a restart, never send again unasked).
     pub fn unreported_intents(&self) -> Vec<VenueCommand> {
-        let mut unreported: Vec<OrderNo> = self.unreported.iter().copied().collect();
-        unreported.sort_unstable();
-        let orders = unreported.into_iter().filter_map(|no| self.order(no)?.as_new());
+        let orders = self.unreported.sorted().into_iter().filter_map(|no| self.order(no)?.as_new());
         let mut intents: Vec<VenueCommand> = orders.map(VenueCommand::New).collect();
         for (key, commands) in &self.waiting {
             for command in commands.iter().filter_map(|no| self.command(*no)) {
@@ -191,7 +189,7 @@ impl Core {
 
     /// The open orders and legs of which something was said.
     fn snapshot(&self, account: &Account) -> Vec<OrderUpdate> {
-        let open = account.open_keys().into_iter().filter_map(|key| {
+        let open = account.open.sorted().into_iter().filter_map(|key| {
             let event_time_ns = self.order(key.order())?.work(key.part()?)?.now.updated_ns;
             let order = self.state_of(key)?;
             let is_leg = !order.parent_order_id.is_empty();

@@ -77,7 +77,7 @@ impl Core {
     /// What open orders of this side may still execute. Of two legs only one does.
     fn working(&self, account: &Account, symbol: u32, side: Side, leave_out: Option<OrderNo>) -> i128 {
         let mut total = 0i128;
-        for key in &account.open {
+        for key in account.open.iter() {
             let Some((order, part)) = self.order(key.order()).zip(key.part()) else { continue };
             let counts = order.symbol_index() == Some(symbol)
                 && order.side_of(part) == Some(side)

@@ -8,7 +8,7 @@
 use uuid::Uuid;
 
 /// The version of the format of segments and of what the engine puts into records.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Bytes at the start of each segment that are not records.
 pub const SEGMENT_HEADER_BYTES: u64 = 64;
 /// The most a record takes beside its payload: its header and the padding to eight bytes.
@@ -213,10 +213,10 @@ mod tests {
     #[test]
     fn a_segment_of_another_version_is_told_from_damage() {
         let mut bytes = segment_header().encode();
-        bytes[8] = 2;
+        bytes[8] = 99;
         let checksum = crc32c::crc32c(&bytes[..CHECKSUM_AT]);
         bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&bytes), Err(BadSegmentHeader::Version(2)));
+        assert_eq!(SegmentHeader::decode(&bytes), Err(BadSegmentHeader::Version(99)));
     }
 
     #[test]

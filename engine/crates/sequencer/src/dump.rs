@@ -24,7 +24,7 @@ pub fn dump<D: Disk>(disk: &D, mut line: impl FnMut(Value)) -> Result<(), ReadEr
     read_records(disk, |seq, record| {
         let state = state.get_or_insert_with(|| State::new(record.embedded));
         // First, so that the record's own orders have their names.
-        state.fold(&record);
+        state.fold(&record.events, &record.venue_events);
         line(line_of(seq, &record, &Words { core: &state.core }));
         true
     })?;

@@ -1,6 +1,6 @@
 //! Opening: the journal is folded, the new epoch is recorded, and all of it is durable before anybody hears of it.
 
-use crate::record::{Record, decode};
+use crate::record::{Happened, decode_happened};
 use crate::state::State;
 use crate::{Disk, OpenError, Opened, Options, Origin, Path, Sequencer, VenueKind};
 use bridge_core::{Configuration, Input, InputRef, UtcNanos, VenueCommand};
@@ -23,10 +23,10 @@ impl<D: Disk> Sequencer<D> {
         let journal_options =
             bridge_journal::Options { durability: options.durability, segment_bytes: options.segment_bytes };
         let (journal, recovered) = Journal::open(disk, journal_options, |record| {
-            let record = decode(record.payload).map_err(Unusable::Unreadable)?;
+            let record = decode_happened(record.payload).map_err(Unusable::Unreadable)?;
             check_venue(&record, &state)?;
             last_time_ns = record.time_ns;
-            state.fold(&record);
+            state.fold(&record.events, &record.venue_events);
             Ok(())
         })
         .map_err(open_error)?;
@@ -85,7 +85,7 @@ enum Unusable {
     OtherVenue { recorded: &'static str },
 }
 
-fn check_venue(record: &Record, state: &State) -> Result<(), Unusable> {
+fn check_venue(record: &Happened, state: &State) -> Result<(), Unusable> {
     if record.embedded == state.is_embedded() {
         return Ok(());
     }

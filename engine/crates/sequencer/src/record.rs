@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) time_ns: UtcNanos,
+    /// Whether the embedded exchange executed; else an external venue was meant.
+    pub(crate) embedded: bool,
+    pub(crate) events: Vec<Event>,
+    pub(crate) venue_events: Vec<bridge_venue::Event>,
     pub(crate) principal: String,
     pub(crate) path: Path,
     pub(crate) session_id: String,
-    /// Whether the embedded exchange executed; else an external venue was meant.
-    pub(crate) embedded: bool,
     pub(crate) input: Input,
-    pub(crate) events: Vec<Event>,
-    pub(crate) venue_events: Vec<bridge_venue::Event>,
     /// Answer to the input where `apply` gave it at once.
     pub(crate) reply: Option<CommandOutcome>,
     /// Calls that ended with this record, with their answers.
@@ -25,17 +25,26 @@ pub(crate) struct Record {
     pub(crate) previous_hash: Option<[u8; 32]>,
 }
 
+/// The part of a record that recovery folds. It comes first, so that a start reads no more than it needs.
+#[derive(Deserialize)]
+pub(crate) struct Happened {
+    pub(crate) time_ns: UtcNanos,
+    pub(crate) embedded: bool,
+    pub(crate) events: Vec<Event>,
+    pub(crate) venue_events: Vec<bridge_venue::Event>,
+}
+
 /// A record as it is written: the same fields, borrowed, so that nothing is copied on the hot path.
 #[derive(Serialize)]
 pub(crate) struct RecordView<'a> {
     pub(crate) time_ns: UtcNanos,
+    pub(crate) embedded: bool,
+    pub(crate) events: &'a [Event],
+    pub(crate) venue_events: &'a [bridge_venue::Event],
     pub(crate) principal: &'a str,
     pub(crate) path: Path,
     pub(crate) session_id: &'a str,
-    pub(crate) embedded: bool,
     pub(crate) input: InputRef<'a>,
-    pub(crate) events: &'a [Event],
-    pub(crate) venue_events: &'a [bridge_venue::Event],
     pub(crate) reply: Option<&'a CommandOutcome>,
     pub(crate) concluded: &'a [(Call, CommandOutcome)],
     pub(crate) previous_hash: Option<[u8; 32]>,
@@ -120,6 +129,14 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Record, String> {
         Ok((_, rest)) => Err(format!("{} bytes behind its end", rest.len())),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Decodes what recovery folds, and no more: `verify` reads the rest.
+///
+/// # Errors
+/// In words: the payload does not begin as a record of this version.
+pub(crate) fn decode_happened(payload: &[u8]) -> Result<Happened, String> {
+    postcard::take_from_bytes(payload).map(|(happened, _)| happened).map_err(|error| error.to_string())
 }
 
 impl Origin {

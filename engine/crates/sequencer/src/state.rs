@@ -1,6 +1,5 @@
 //! Core and venue as one state machine: the part that the live run, recovery and `verify` share.
 
-use crate::record::Record;
 use crate::{Output, VenueKind, venue_words};
 use bridge_core::{Core, Effect, Event, InputRef, Outcome, UtcNanos, VenueCommand};
 use bridge_venue::Exchange;
@@ -99,12 +98,12 @@ impl State {
     }
 
     /// Takes a recorded input's events, as recovery does: nothing is executed, nothing is sent.
-    pub(crate) fn fold(&mut self, record: &Record) {
-        for event in &record.events {
+    pub(crate) fn fold(&mut self, events: &[Event], venue_events: &[bridge_venue::Event]) {
+        for event in events {
             self.core.fold(event);
         }
         if let Some(exchange) = &mut self.exchange {
-            for event in &record.venue_events {
+            for event in venue_events {
                 exchange.fold(event);
             }
         }
@@ -118,6 +117,6 @@ impl State {
 
     /// Open orders and legs in the embedded book: each may be in one input's events.
     pub(crate) fn resting_orders(&self) -> usize {
-        self.exchange.as_ref().map_or(0, |exchange| exchange.orders().size_hint().0)
+        self.exchange.as_ref().map_or(0, |exchange| exchange.open_orders())
     }
 }

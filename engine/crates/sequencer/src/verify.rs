@@ -109,7 +109,7 @@ impl Twins {
         let outcome = self.executed.execute(&record.input, record.time_ns);
         let concluded = self.executed.core.take_concluded();
         self.executed.forget_updates();
-        self.folded.fold(record);
+        self.folded.fold(&record.events, &record.venue_events);
         let Outcome { reply, .. } = outcome;
         if self.executed.events != record.events {
             Some("events")

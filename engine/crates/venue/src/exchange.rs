@@ -5,17 +5,16 @@ mod fold;
 use crate::book::{Best, Book};
 use crate::decide::Turn;
 use crate::hash::{self, Sum};
+use crate::open_orders::OpenOrders;
 use crate::order::OpenOrder;
 use crate::{Command, Event, Key, Level, Part, Party, Side};
-use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// The embedded exchange. See the crate's documentation for its rules.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     books: BTreeMap<u32, Book>,
-    /// By the engine's own numbers, which nobody can choose to collide. In no order.
-    orders: FxHashMap<Key, OpenOrder>,
+    orders: OpenOrders,
     next_priority: u64,
     last_trade: u64,
     hash: Sum,
@@ -32,7 +31,7 @@ impl Exchange {
     pub fn new() -> Self {
         let mut hash = Sum::default();
         hash.counters_are_due = true;
-        Self { books: BTreeMap::new(), orders: FxHashMap::default(), next_priority: 1, last_trade: 0, hash }
+        Self { books: BTreeMap::new(), orders: OpenOrders::default(), next_priority: 1, last_trade: 0, hash }
     }
 
     /// Carries out a command: appends what happened to `events`, already folded into this exchange.
@@ -58,12 +57,17 @@ impl Exchange {
 
     /// An open order or leg.
     pub fn order(&self, key: Key) -> Option<&OpenOrder> {
-        self.orders.get(&key)
+        self.orders.get(key)
     }
 
     /// Every open order and leg, in no order.
-    pub fn orders(&self) -> impl ExactSizeIterator<Item = &OpenOrder> {
+    pub fn orders(&self) -> impl Iterator<Item = &OpenOrder> {
         self.orders.values()
+    }
+
+    /// How many there are.
+    pub fn open_orders(&self) -> usize {
+        self.orders.len()
     }
 
     /// Whether the instrument can be traded.
@@ -89,7 +93,7 @@ impl Exchange {
 
     /// Whether the order number's entry or a leg of it is open.
     pub(crate) fn is_taken(&self, entry: Key) -> bool {
-        [Part::Entry, Part::Stop, Part::Target].into_iter().any(|part| self.orders.contains_key(&entry.with_part(part)))
+        [Part::Entry, Part::Stop, Part::Target].into_iter().any(|part| self.orders.get(entry.with_part(part)).is_some())
     }
 
     pub(crate) fn first_unpriced(&self, symbol: u32, side: Side, taker: Party) -> Option<Key> {

@@ -47,6 +47,7 @@ mod decide;
 pub mod event;
 pub mod exchange;
 mod hash;
+mod open_orders;
 pub mod order;
 pub mod seam;
 pub mod terms;

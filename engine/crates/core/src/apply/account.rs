@@ -2,7 +2,6 @@
 
 use super::Decision;
 use super::command::{Identity, Known, command_reply, done, unremembered};
-use crate::account::Account;
 use crate::queries::account_name;
 use crate::validate::unknown_symbol;
 use crate::{
@@ -49,7 +48,7 @@ impl Core {
 
     fn open_keys(&self, account: &str) -> Vec<VenueKey> {
         let account = self.account(account_name(account));
-        account.map_or_else(Vec::new, Account::open_keys)
+        account.map_or_else(Vec::new, |account| account.open.sorted())
     }
 
     fn cancel_these(&mut self, identity: &Identity<'_>, keys: Vec<VenueKey>, decision: &mut Decision<'_>) -> Outcome {

@@ -36,7 +36,7 @@ impl Exchange {
     fn fold_opened(&mut self, order: &NewOrder) {
         let priority = self.take_priority();
         let opened = OpenOrder::opened(order, priority);
-        if let Some(former) = self.orders.insert(order.key, opened) {
+        if let Some(former) = self.orders.insert(opened) {
             self.forget(&former);
         }
         self.change(order.key, |_| {});
@@ -66,7 +66,7 @@ impl Exchange {
     }
 
     fn fold_leg_resized(&mut self, key: Key, quantity_steps: i64) {
-        let idle = self.orders.get(&key).filter(|leg| leg.remaining_steps() == 0);
+        let idle = self.orders.get(key).filter(|leg| leg.remaining_steps() == 0);
         // What its trigger was reached for is done; new fills of the entry wait for it anew.
         let rearms = idle.is_some_and(|leg| quantity_steps > leg.executed_steps);
         let priority = rearms.then(|| self.take_priority());
@@ -108,7 +108,7 @@ impl Exchange {
         self.change_book(quote.symbol, |book| book.quote(quote, priority));
         let parked = self.books.get_mut(&quote.symbol).map(Book::take_parked).unwrap_or_default();
         for key in parked.into_values() {
-            if let Some(leg) = self.orders.get_mut(&key) {
+            if let Some(leg) = self.orders.get_mut(key) {
                 leg.spot = None;
             }
             self.place(key);
@@ -116,7 +116,7 @@ impl Exchange {
     }
 
     fn fold_closed(&mut self, key: Key) {
-        if let Some(order) = self.orders.remove(&key) {
+        if let Some(order) = self.orders.remove(key) {
             self.forget(&order);
             self.place_sibling(key);
         }
@@ -132,7 +132,7 @@ impl Exchange {
 
     /// Changes an order, and with it its place in the book and the hash.
     fn change(&mut self, key: Key, change: impl FnOnce(&mut OpenOrder)) {
-        let Some(order) = self.orders.get_mut(&key) else {
+        let Some(order) = self.orders.get_mut(key) else {
             return;
         };
         change(order);
@@ -155,9 +155,9 @@ impl Exchange {
 
     /// Puts an order where its state says it belongs.
     fn place(&mut self, key: Key) {
-        let sibling = key.sibling().and_then(|sibling| self.orders.get(&sibling));
+        let sibling = key.sibling().and_then(|sibling| self.orders.get(sibling));
         let held = sibling.is_some_and(|sibling| sibling.triggered);
-        let Some(order) = self.orders.get_mut(&key) else { return };
+        let Some(order) = self.orders.get_mut(key) else { return };
         let Some(book) = self.books.get_mut(&order.symbol) else { return };
         let proper = order.proper_spot(held, book.quote_priority);
         if proper != order.spot {
@@ -188,7 +188,7 @@ impl Exchange {
     pub(super) fn hash_changes(&mut self) -> u128 {
         let (mut orders, mut books) = (std::mem::take(&mut self.hash.orders), std::mem::take(&mut self.hash.books));
         for key in orders.drain(..) {
-            if let Some(order) = self.orders.get_mut(&key) {
+            if let Some(order) = self.orders.get_mut(key) {
                 order.hash_is_due = false;
                 let hash = hash::of_order(order);
                 self.hash.replace(&mut order.hash, hash);
