@@ -27,8 +27,8 @@ pub enum StreamReply {
     Answered {
         /// Which.
         order_id: String,
-        /// How.
-        reply: Reply,
+        /// How; boxed, since it moves through a channel.
+        reply: Box<Reply>,
     },
     /// The stream could not be read any further.
     Broken(Status),
@@ -40,7 +40,9 @@ impl Answer {
         // A caller that went away does not hear it; nothing else is owed.
         match self {
             Self::Once(to) => drop(to.send(reply)),
-            Self::OfStream { order_id, to } => drop(to.send(StreamReply::Answered { order_id, reply })),
+            Self::OfStream { order_id, to } => {
+                drop(to.send(StreamReply::Answered { order_id, reply: Box::new(reply) }));
+            }
         }
     }
 }

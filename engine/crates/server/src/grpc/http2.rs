@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Server;
 
 /// Calls and streams of one connection at a time; more wait at the client.
-const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
+const MAX_STREAMS_PER_CONNECTION: u32 = 256;
 
 // h2 ends a connection (ENHANCE_YOUR_CALM, too_many_data_frames) whose unread DATA frames are many and small: each
 // counts as 256 bytes less its payload, against half of the connection's window. A client that streams small orders
@@ -16,13 +16,15 @@ const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
 
 /// Bytes of one stream that may be unread; larger messages are read in several goes.
 const STREAM_WINDOW_BYTES: u32 = 16 << 10;
-/// No message of gRPC is shorter than its prefix.
-const SMALLEST_FRAME_BYTES: u32 = 5;
+/// No order that could be executed is shorter: a prefix of 5, an id of 3, a symbol of 3, and a quantity of 6 or more.
+/// A peer whose frames are smaller loses its connection once it holds the budget.
+const SMALLEST_FRAME_BYTES: u32 = 17;
 /// What h2 counts for a frame of no bytes.
 const FRAME_OVERHEAD_BYTES: u32 = 256;
 /// What the smallest frames that fill a stream's window cost.
 const STREAM_OVERHEAD_BYTES: u32 = STREAM_WINDOW_BYTES.div_ceil(SMALLEST_FRAME_BYTES) * FRAME_OVERHEAD_BYTES;
-/// Twice what all streams of a connection can cost at once. Memory is bounded by the streams' windows.
+/// Twice what all streams of a connection can cost at once, which is then h2's budget: some 60 MB of frames. The bytes
+/// in them are bounded by the streams' windows, 4 MiB.
 const CONNECTION_WINDOW_BYTES: u32 = 2 * MAX_STREAMS_PER_CONNECTION * STREAM_OVERHEAD_BYTES;
 const _: () = assert!(CONNECTION_WINDOW_BYTES < 1 << 31, "HTTP/2 knows no larger window");
 

@@ -1,6 +1,7 @@
 //! The gRPC path: tonic on a thread of its own; commands go to the reactor through a bounded queue.
 
 mod accept;
+mod arriving;
 mod caller;
 mod conversion;
 mod gateway;
@@ -19,6 +20,7 @@ pub use service::{Identity, Service};
 pub use waiting::{Traffic, Worth};
 
 use crate::{failure::Failure, proto};
+use arriving::Room;
 use health::HealthService;
 use proto::execution_service_server::ExecutionServiceServer;
 use refusing::Refusing;
@@ -108,7 +110,7 @@ async fn serve(
     let listener = tokio::net::TcpListener::from_std(settings.listener)?;
     let (ending, mut ended) = oneshot::channel::<()>();
     let server = http2::server()
-        .add_service(Refusing(execution))
+        .add_service(Refusing { service: execution, room: Room::new(size) })
         .add_service(health)
         .add_service(reflection.build_v1alpha()?)
         .add_service(reflection_v1()?)

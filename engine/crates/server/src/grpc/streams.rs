@@ -61,7 +61,8 @@ async fn admit(
         let answer = Answer::OfStream { order_id: order_id.clone(), to: to.clone() };
         let call = Order::Call { session_id: caller.session_id.clone(), request, answer };
         if let Err(rejection) = gateway.send(call).await {
-            let _ = to.send(StreamReply::Answered { order_id, reply: Reply::Refused(rejection) });
+            let reply = Box::new(Reply::Refused(rejection));
+            let _ = to.send(StreamReply::Answered { order_id, reply });
         }
     }
 }
@@ -80,7 +81,7 @@ impl Stream for Replies {
         let outcome = match ready!(self.replies.poll_recv(context)) {
             None => return Poll::Ready(None),
             Some(StreamReply::Broken(status)) => Err(status),
-            Some(StreamReply::Answered { order_id, reply }) => outcome(order_id, reply),
+            Some(StreamReply::Answered { order_id, reply }) => outcome(order_id, *reply),
         };
         self.room.add_permits(1);
         Poll::Ready(Some(outcome))
