@@ -108,7 +108,7 @@ def evaluate_all(term: Callable[[str], float]) -> Sequence[Outcome]:
 
 
 _TCP, _IPC, _SYNCED, _MANY = "one-tcp-os/", "one-ipc-os/", "one-tcp-always/", "throughput/"
-_BEST_STREAM = _MANY + "grpc-stream-aio|grpc-stream-client@p50"
+_BEST_STREAM = _MANY + "grpc-stream-aio|grpc-stream-sync|grpc-stream-client@p50"
 _PROTOBUF = "protobuf|protobuf-client|protobuf-doubles@p50"
 _SYNC_PARTS = (
     _SYNCED + "floor-tcp-spin@p50",

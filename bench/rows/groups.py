@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bench.rows.row import Effort, Group, Row
 
-_ONE = Effort(rounds=24, calls=250, lead_in_calls=25, warm_up_calls=300)
+_ONE = Effort(rounds=30, calls=400, lead_in_calls=25, warm_up_calls=300)
 _ONE_LONG = Effort(rounds=100, calls=1000, lead_in_calls=50, warm_up_calls=2000)
 # Every call waits for the disk, and the reserved part of a segment should not run out in every turn.
-_ONE_SYNCED = Effort(rounds=20, calls=150, lead_in_calls=15, warm_up_calls=150)
+_ONE_SYNCED = Effort(rounds=25, calls=200, lead_in_calls=15, warm_up_calls=150)
 _ONE_SYNCED_LONG = Effort(rounds=100, calls=500, lead_in_calls=50, warm_up_calls=1000)
 _CODEC = Effort(rounds=20, calls=20, lead_in_calls=2, warm_up_calls=20)
 _CODEC_LONG = Effort(rounds=100, calls=50, lead_in_calls=5, warm_up_calls=100)

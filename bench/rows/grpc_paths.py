@@ -203,6 +203,11 @@ async def pipelined_stream(channel: grpc.aio.Channel, orders: list[Order]) -> li
     return [reply_from_pb(reply) async for reply in _stream(channel)(requests())]
 
 
+def pipelined_sync_stream(channel: grpc.Channel, orders: list[Order]) -> list[OrderReply]:
+    """The same on sync grpcio: a thread of grpcio writes, the caller reads."""
+    return [reply_from_pb(reply) for reply in _stream(channel)(map(order_to_pb, orders))]
+
+
 def _of(group: Group, durability: Asked) -> list[Row]:
     engine = of_engine(durability)
     rows = [

@@ -11,10 +11,11 @@ from bench.engines import SPIN_US
 from bench.orders import content
 from bench.rows.fast_path import Asked, LoopKind, Opening, new_loop
 from bench.rows.groups import THROUGHPUT
-from bench.rows.grpc_paths import aio_channel, of_engine, pipelined_stream
+from bench.rows.grpc_paths import aio_channel, of_engine, pipelined_stream, pipelined_sync_stream
 from bench.rows.row import Facts, Group, Opened, Row
 from bench.timing import time_batches, time_batches_in_loop
 from fallback_grpc import BlockingGrpcClient, GrpcClient
+from fallback_grpc.channel import open_channel
 from transport import BlockingFastPathClient, BridgeConfig, FastPathClient, Order, OrderReply
 
 BATCH = 1000
@@ -136,6 +137,21 @@ def grpc_stream_aio() -> Opening:
     return opening
 
 
+def grpc_stream_sync() -> Opening:
+    """The same on sync grpcio."""
+
+    @contextmanager
+    def opening(context: Context) -> Generator[Opened]:
+        with of_engine("os")(context) as (endpoint, durability), open_channel(endpoint) as channel:
+
+            def many(orders: list[Order]) -> list[OrderReply]:
+                return pipelined_sync_stream(channel, orders)
+
+            yield Opened(time_batches(many, GRPC_ORDERS), Facts(durability, content()))
+
+    return opening
+
+
 def grpc_stream_client() -> Opening:
     """`GrpcClient.execute_batch_orders`, with the same window."""
 
@@ -192,5 +208,6 @@ ROWS = [
     _row("pyzmq-pipelined", blocking_pipelined("pyzmq", "os"), PIPELINED, _STREAMED),
     _row("grpc-batch", grpc_batch(), BATCH, f"unary ExecuteBatch of {BATCH:,}"),
     _row("grpc-stream-aio", grpc_stream_aio(), GRPC_ORDERS, "bidi stream, generated classes alone"),
+    _row("grpc-stream-sync", grpc_stream_sync(), GRPC_ORDERS, "bidi stream, generated classes alone, sync"),
     _row("grpc-stream-client", grpc_stream_client(), GRPC_ORDERS, "bidi stream, this package's client"),
 ]
