@@ -56,8 +56,8 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     It spares two wake-ups of some 10 us and burns a core for as long as calls wait: only where a core is to spare.
     Asyncio clients do not spin, whatever this says: the event loop does the waiting, for other tasks as well."""
     retries: RetryTable = RetryTable()
-    batch_window: int = 64
-    """Orders in flight of one `execute_batch_orders`."""
+    batch_window: int = 512
+    """Orders in flight of one `execute_batch_orders`: enough that neither end waits for the other, nor for the disk."""
     breaker_failure_threshold: int = 3
     """Failures of a path within the window that open its circuit breaker."""
     breaker_window_ms: float = 10_000.0

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from transport.contract.conclusions import Conclusion, Replied, Unknown
-from transport.contract.errors import ExecutionBridgeError, ExecutionError, OutcomeUnknownError
+from transport.contract.errors import ExecutionBridgeError, ExecutionError, NotSentError, OutcomeUnknownError
 from transport.contract.orders import Order
 from transport.contract.replies import ExecuteReply, OrderReply, refused_reply
 from transport.fastpath.calls import ORDERS_PER_WRITE, Call
@@ -190,38 +190,72 @@ async def _from_source(client: FastPathClient, orders: Iterable[Order]) -> Async
 
 
 async def _from_slow_source(client: FastPathClient, orders: AsyncIterable[Order]) -> AsyncIterator[OrderReply]:
-    timeout_ms = client.config.call_timeout_ms
-    pending: Pending = deque()
-    source = aiter(orders)
-    coming: asyncio.Future[Any] | None = None
-    ending = Ending()
+    pump = _Pump(client, orders)
+    pending = pump.pending
+    sending = asyncio.ensure_future(pump.run())
     try:
-        while pending or not ending.begun:
-            if coming is None and not ending.begun and len(pending) < client.config.batch_window:
-                coming = asyncio.ensure_future(_next_of(source))
-            await _first_of(client, coming, pending)
-            if coming is not None and coming.done():
-                given, coming = coming, None
-                try:
-                    order: Any = given.result()
-                    if order is _END:
-                        ending.exhausted()
-                    else:
-                        pending.append((order, client.start_order(order, timeout_ms)))
-                except Exception as error:
-                    ending.broken(error)
-            elif pending and pending[0][1].conclusion is not None:
-                oldest, call = pending.popleft()
-                reply = await _settle(client, oldest, call, ending)
-                if ending.begun and coming is not None:
-                    coming.cancel()
-                    coming = None
+        while pending or await pump.next_order():
+            order, call = pending[0]
+            if call.conclusion is None:
+                await client.waiter_of(call)
+            pending.popleft()
+            pump.make_room()
+            conclusion: Conclusion[OrderReply] | None = call.conclusion
+            if isinstance(conclusion, Replied):
+                yield conclusion.reply
+            else:
+                reply = await _settle(client, order, call, pump.ending)
+                if pump.ending.begun:
+                    sending.cancel()
                 if reply is not None:
                     yield reply
     finally:
-        if coming is not None:
-            coming.cancel()
-    ending.raise_if_early()
+        sending.cancel()
+    pump.ending.raise_if_early()
+
+
+class _Pump:
+    """Sends the orders of an asynchronous source as they come, in a task of its own, while there is room."""
+
+    def __init__(self, client: FastPathClient, orders: AsyncIterable[Order]) -> None:
+        self.pending: Pending = deque()
+        self.ending = Ending()
+        self._client = client
+        self._orders = orders
+        self._size = client.config.batch_window
+        self._came = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until the source has ended, or an order of it cannot be sent."""
+        timeout_ms = self._client.config.call_timeout_ms
+        try:
+            async for order in self._orders:
+                self.pending.append((order, self._client.start_order(order, timeout_ms)))
+                self._came.set()
+                if len(self.pending) >= self._size:
+                    self._room.clear()
+                    await self._room.wait()
+            self.ending.exhausted()
+        except asyncio.CancelledError:
+            self.ending.broken(NotSentError("the source of the orders was cancelled: no more were sent"))
+            raise
+        except Exception as error:
+            self.ending.broken(error)
+        finally:
+            self._came.set()
+
+    async def next_order(self) -> bool:
+        """Wait, while none pends, for an order that was sent; False at the end."""
+        while not self.pending and not self.ending.begun:
+            self._came.clear()
+            await self._came.wait()
+        return bool(self.pending)
+
+    def make_room(self) -> None:
+        """An order has been taken from those that pend."""
+        if len(self.pending) <= self._size // 2 and not self._room.is_set():
+            self._room.set()
 
 
 async def _settle(client: FastPathClient, order: Order, call: Call, ending: Ending) -> OrderReply | None:
@@ -232,18 +266,3 @@ async def _settle(client: FastPathClient, order: Order, call: Call, ending: Endi
         return (await client.persist_order(order, conclusion, call.deadline_ns)).reply
     except ExecutionBridgeError as error:
         return ending.without_reply(order, error)
-
-
-async def _first_of(client: FastPathClient, coming: asyncio.Future[Any] | None, pending: Pending) -> None:
-    waits: set[asyncio.Future[Any]] = set()
-    if coming is not None:
-        waits.add(coming)
-    if pending:
-        if pending[0][1].conclusion is not None:
-            return
-        waits.add(client.waiter_of(pending[0][1]))
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _next_of(source: AsyncIterator[Order]) -> Any:
-    return await anext(source, _END)

@@ -175,14 +175,14 @@ def test_a_batch_in_doubt_goes_again_whole(rig: Rig, order: MakeOrder) -> None:
 
 
 def test_a_stream_of_orders_survives_the_loss_of_a_path(rig: Rig, order: MakeOrder) -> None:
-    orders = [order() for _ in range(300)]
+    orders = [order() for _ in range(1200)]
     replies = []
     for reply in rig.client.execute_batch_orders(orders):
         replies.append(reply.order_id)
         if len(replies) == 100:
             rig.do(rig.zmq.cut)
     assert replies == [each.order_id for each in orders]
-    assert len(rig.engine.replies) == 300
+    assert len(rig.engine.replies) == 1200
     assert rig.grpc.orders
 
 

@@ -9,9 +9,9 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvloop
@@ -71,6 +71,9 @@ class OpenConnection:
 
     def send(self, data: bytes) -> None:
         self.output.append(data)
+
+    def send_order(self, correlation: int, journal_id: str, order: Any, max_bytes: int) -> int:
+        raise NotImplementedError
 
     def send_orders(self, correlations: list[int], journal_id: str, orders: list[Any], max_bytes: int) -> int:
         raise NotImplementedError
@@ -287,7 +290,10 @@ def test_orders_beyond_the_window_are_not_sent_and_those_within_it_are_in_doubt(
     run(check())
 
 
-def test_a_stream_takes_no_more_from_its_source_than_its_window(run: Run, engine: FakeEngine) -> None:
+@pytest.mark.parametrize("is_asynchronous", [False, True], ids=["plain", "asynchronous"])
+def test_a_stream_takes_no_more_from_its_source_than_its_window(
+    run: Run, engine: FakeEngine, is_asynchronous: bool
+) -> None:
     engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder)
     taken = 0
 
@@ -297,12 +303,36 @@ def test_a_stream_takes_no_more_from_its_source_than_its_window(run: Run, engine
             taken += 1
             yield order()
 
+    async def asynchronous() -> Any:
+        for each in source():
+            yield each
+
     async def check() -> None:
         config = BridgeConfig(zmq_endpoint=engine.endpoint, batch_window=100, call_timeout_ms=200, retries=NO_RETRIES)
         async with FastPathClient(config) as client:
             with pytest.raises(OutcomeUnknownError) as raised:
-                await anext(client.execute_batch_orders(source()))
+                await anext(client.execute_batch_orders(asynchronous() if is_asynchronous else source()))
             assert len(raised.value.order_ids) == taken == 100
+
+    run(check())
+
+
+def test_a_source_that_waits_ends_with_the_stream_that_reads_it(run: Run, engine: FakeEngine) -> None:
+    async def check() -> None:
+        ended = asyncio.Event()
+
+        async def source() -> Any:
+            try:
+                yield order()
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+            replies = client.execute_batch_orders(source())
+            assert (await anext(replies)).status == ExecutionStatus.FILLED
+            await cast("AsyncGenerator[Any, None]", replies).aclose()
+            await asyncio.wait_for(ended.wait(), 5)
 
     run(check())
 
