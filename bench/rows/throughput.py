@@ -20,6 +20,8 @@ from transport import BlockingFastPathClient, BridgeConfig, FastPathClient, Orde
 
 BATCH = 1000
 """The engine's largest batch by default."""
+BATCHES = 5
+"""In flight at once, where a row has several."""
 PIPELINED = 5000
 WINDOW = 1000
 """Orders in flight: an engine takes 1,024 from a connection by default."""
@@ -96,6 +98,19 @@ def _in_loop(
 def loop_batch(carrier: str, durability: Asked, kind: LoopKind = "uvloop") -> Opening:
     """`FastPathClient.execute_batch`."""
     return _in_loop(carrier, durability, kind, BATCH, lambda client: client.execute_batch)
+
+
+def loop_batches(carrier: str, durability: Asked, kind: LoopKind = "uvloop") -> Opening:
+    """Several batches in flight: the client builds and reads one while the engine works on another."""
+
+    def together(client: FastPathClient) -> Many:
+        async def many(orders: list[Order]) -> list[OrderReply]:
+            batches = [orders[at : at + BATCH] for at in range(0, len(orders), BATCH)]
+            return [reply for replies in await asyncio.gather(*map(client.execute_batch, batches)) for reply in replies]
+
+        return many
+
+    return _in_loop(carrier, durability, kind, BATCHES * BATCH, together)
 
 
 def loop_pipelined(carrier: str, durability: Asked, kind: LoopKind = "uvloop") -> Opening:
@@ -198,6 +213,7 @@ GROUPS: list[Group] = []
 ROWS = [
     _row("native-batch", blocking_batch("native", "os"), BATCH, _BATCHED),
     _row("native-batch-uvloop", loop_batch("native", "os"), BATCH, _BATCHED),
+    _row("native-batches-uvloop", loop_batches("native", "os"), BATCHES * BATCH, f"{BATCHES} {_BATCHED} in flight"),
     _row("native-pipelined", blocking_pipelined("native", "os"), PIPELINED, _STREAMED),
     _row("native-pipelined-uvloop", loop_pipelined("native", "os"), PIPELINED, _STREAMED),
     _row("native-gather-uvloop", loop_gather("native", "os"), WINDOW, f"a task for each of {WINDOW:,} orders"),
