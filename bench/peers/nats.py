@@ -1,4 +1,4 @@
-"""NATS request-reply: nats-py on uvloop, Debian's nats-server on loopback, a responder on async-nats in Rust."""
+"""NATS request-reply: nats-py on uvloop, Debian's nats-server on loopback, a native responder on NATS' own protocol."""
 
 from __future__ import annotations
 
@@ -72,4 +72,4 @@ def _opened(context: Context) -> Generator[Opened]:
             loop.close()
 
 
-ROWS: list[Row] = [Row("nats", GROUP, _opened, note="request-reply, uvloop, JSON by msgspec; two hops by its nature")]
+ROWS: list[Row] = [Row("nats", GROUP, _opened, note="request-reply, uvloop, JSON by msgspec; a broker between")]
