@@ -65,7 +65,20 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     context.close()
     shutil.rmtree(folder, ignore_errors=True)
     _finish(one, cpu_times().since(config.stash[_CPU])[1])
-    config.stash[_REPORTED] = write_report(one, str(config.getoption("--bench-out") or ""))
+    out = str(config.getoption("--bench-out") or "")
+    if out and _CALLED[0] < len(request.session.items):
+        _say(f"ended early: nothing is written to {out}")
+        out = ""
+    config.stash[_REPORTED] = write_report(one, out)
+
+
+_CALLED = [0]
+"""Tests that were run so far: a run that ends early must not overwrite a whole one."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Counts tests."""
+    _CALLED[0] += report.when == "call"
 
 
 def _finish(one: Run, steal_share: float) -> None:
