@@ -247,6 +247,47 @@ def test_a_signal_interrupts_the_wait_and_the_client_goes_on(
     assert lone(client).status == ExecutionStatus.FILLED
 
 
+def test_a_signal_in_a_thread_that_follows_leaves_the_others_alone(
+    client: BlockingFastPathClient, engine: FakeEngine
+) -> None:
+    held: list[Callable[[], None]] = []
+
+    def hold(identity: bytes, correlation: int, body: Any) -> bool:
+        if isinstance(body, ExecuteOrder) and body.order.order_id.startswith("held"):
+            reply = engine.execute(body.order)
+            held.append(lambda: engine.send(identity, correlation, reply))
+            if len(held) == 3:
+                os.kill(os.getpid(), signal.SIGUSR1)
+            return True
+        return False
+
+    def interrupt(_signal: int, _frame: Any) -> None:
+        raise SignalledError
+
+    engine.script = hold
+    outcomes: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda name=name: outcomes.append(client.attempt_order(order(order_id=name), 20_000)))
+        for name in ("held 1", "held 2")
+    ]
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        for sent, thread in enumerate(threads, 1):
+            thread.start()
+            eventually(lambda sent=sent: len(held) == sent, "the order was sent")
+        with pytest.raises(SignalledError):
+            client.execute_order(order(order_id="held 3"), timeout_ms=20_000)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert client.execute_order(order()).status == ExecutionStatus.FILLED
+    for send in held:
+        engine.later(send)
+    for thread in threads:
+        thread.join(10)
+    assert [type(outcome) for outcome in outcomes] == [Replied, Replied]
+    eventually(lambda: client.health_check() and not client._core.in_flight, "the interrupted order is accounted for")
+
+
 def test_others_get_in_while_a_lone_caller_waits(client: BlockingFastPathClient, engine: FakeEngine) -> None:
     release: list[Callable[[], None]] = []
 

@@ -202,11 +202,13 @@ impl Dealer {
         let mut signal_ns = None;
         loop {
             let now_ns = now_ns();
-            let spins = now_ns < patience.spin_until_ns;
+            let mut spins = now_ns < patience.spin_until_ns;
             let interest = {
                 let mut link = self.link();
+                // Only poll says when a connection stands.
+                spins &= link.is_connected();
                 if spins && !link.has_news() {
-                    link.proceed(PollFlags::IN | PollFlags::OUT, now_ns);
+                    link.proceed(PollFlags::IN, now_ns);
                 }
                 if link.has_news() {
                     return Waited::News;
@@ -233,7 +235,7 @@ impl Dealer {
                 Ok(_) => self.link().proceed(descriptors[0].revents(), crate::bell::now_ns()),
                 Err(Errno::INTR) => return Waited::Signal,
                 // Out of memory: look at the socket without having been told to.
-                Err(_) => self.link().proceed(PollFlags::IN | PollFlags::OUT, now_ns),
+                Err(_) => self.link().proceed(PollFlags::IN, now_ns),
             }
         }
     }

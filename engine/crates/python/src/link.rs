@@ -105,6 +105,11 @@ impl Link {
         self.message.is_some() || !self.changes.is_empty() || self.socket.is_none()
     }
 
+    /// Whether bytes can travel.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.stage, Stage::Shaking | Stage::Ready)
+    }
+
     /// Whether there is more than messages to take.
     pub fn has_changed(&self) -> bool {
         !self.changes.is_empty()
