@@ -48,15 +48,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """The run, with the rows that this session has collected."""
     config = request.config
+    # Not pytest's folder: paths of Unix sockets are short.
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
-        machine = look_at_machine(must_be_quiet=os.environ.get("BENCH_QUIET") == "1")
+        machine = look_at_machine(folder, must_be_quiet=os.environ.get("BENCH_QUIET") == "1")
     except BusyMachineError as busy:
+        folder.rmdir()
         pytest.exit(str(busy), returncode=3)
     config.stash[_CPU] = cpu_times()
     for warning in machine.warnings:
         _say(f"WARNING: {warning}")
-    # Not pytest's folder: paths of Unix sockets are short.
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
     context = Context(folder, "full" if config.getoption("--bench-full") else "short", _say)
     chosen = _rows_of(request.session.items)
     one = Run(context, machine, chosen, on_turn=_show_turn)

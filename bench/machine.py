@@ -60,6 +60,8 @@ class Machine:
     load_1min: float
     busy_share: float
     """Of all cores, at the start, before anything of ours ran."""
+    filesystem: str = "unknown"
+    """Of the folder where the journals lie."""
     warnings: list[str] = field(default_factory=list[str])
     steal_share: float = 0.0
     """Of all cores, over the run: what the hypervisor gave to others."""
@@ -73,8 +75,15 @@ class Machine:
         return asdict(self)
 
 
-def look_at_machine(*, must_be_quiet: bool, wait: Callable[[float], None] = time.sleep) -> Machine:
-    """Describes the machine, and watches it for a second.
+def filesystem_of(folder: Path, mounts: str) -> str:
+    """The type of the filesystem that holds `folder`, by `/proc/mounts` (proc(5)): that of the longest mount point."""
+    entries = [line.split()[1:3] for line in mounts.splitlines()]
+    holding = [(len(point), kind) for point, kind in entries if folder.is_relative_to(point)]
+    return max(holding, key=lambda entry: entry[0], default=(0, "unknown"))[1]
+
+
+def look_at_machine(folder: Path, *, must_be_quiet: bool, wait: Callable[[float], None] = time.sleep) -> Machine:
+    """Describes the machine, with the disk of `folder`, and watches it for a second.
 
     Raises:
         BusyMachineError: others took more than a tenth of it, and `must_be_quiet`.
@@ -93,6 +102,7 @@ def look_at_machine(*, must_be_quiet: bool, wait: Callable[[float], None] = time
         hypervisor="hypervisor" in info.get("flags", "").split(),
         load_1min=round(os.getloadavg()[0], 2),
         busy_share=round(busy, 3),
+        filesystem=filesystem_of(folder, Path("/proc/mounts").read_text()),
     )
     _judge(machine, must_be_quiet=must_be_quiet)
     return machine
@@ -106,6 +116,10 @@ def _judge(machine: Machine, *, must_be_quiet: bool) -> None:
         machine.warnings.append(found)
     if machine.governor not in ("performance", "unknown"):
         machine.warnings.append(f"the clock rate moves (governor {machine.governor})")
+    if machine.filesystem in ("tmpfs", "ramfs"):
+        machine.warnings.append(
+            "the journals lie in memory, where durability always costs nothing: set TMPDIR to a disk"
+        )
     if machine.cores < 2:
         machine.warnings.append("one core: two ends that spin take it from each other")
 

@@ -51,7 +51,8 @@ def machine_lines(machine: Machine) -> str:
     """What the run was made on."""
     lines = [
         f"- {machine.cpu}, {machine.cores} cores{' (virtual machine)' if machine.hypervisor else ''}, "
-        f"{machine.memory_gib} GiB, Linux {machine.kernel}, governor {machine.governor}, Python {machine.python}",
+        f"{machine.memory_gib} GiB, Linux {machine.kernel}, governor {machine.governor}, Python {machine.python}, "
+        f"journals on {machine.filesystem}",
         f"- load at the start {machine.load_1min}, cores busy before the run {machine.busy_share:.1%}, "
         f"stolen by the hypervisor in the run {machine.steal_share:.2%}",
         f"- commit {machine.commit or 'unknown'}, finished {machine.finished}, took {machine.duration_s:.0f} s",

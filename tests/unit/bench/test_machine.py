@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
 from bench import machine
-from bench.machine import BusyMachineError, CpuTimes, look_at_machine, parse_cpu_times
+from bench.machine import BusyMachineError, CpuTimes, filesystem_of, look_at_machine, parse_cpu_times
 
 
 def test_times_of_all_cores_are_read_from_proc_stat() -> None:
@@ -27,7 +28,7 @@ def _looks(monkeypatch: pytest.MonkeyPatch, busy: int) -> None:
 
 def test_a_busy_machine_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     _looks(monkeypatch, busy=11)
-    seen = look_at_machine(must_be_quiet=False, wait=lambda _: None)
+    seen = look_at_machine(Path("/"), must_be_quiet=False, wait=lambda _: None)
     assert seen.busy_share == 0.11
     assert any("others take 11%" in warning for warning in seen.warnings)
 
@@ -35,10 +36,23 @@ def test_a_busy_machine_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_busy_machine_is_refused_where_the_run_must_be_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     _looks(monkeypatch, busy=11)
     with pytest.raises(BusyMachineError, match="others take 11%"):
-        look_at_machine(must_be_quiet=True, wait=lambda _: None)
+        look_at_machine(Path("/"), must_be_quiet=True, wait=lambda _: None)
 
 
 def test_a_quiet_machine_is_not_warned_of_as_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     _looks(monkeypatch, busy=9)
-    seen = look_at_machine(must_be_quiet=True, wait=lambda _: None)
+    seen = look_at_machine(Path("/"), must_be_quiet=True, wait=lambda _: None)
     assert not any("others take" in warning for warning in seen.warnings)
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("/tmp/bench-1", "tmpfs"), ("/tmpest", "ext4"), ("/home", "ext4")])
+def test_the_filesystem_is_that_of_the_longest_mount_point(folder: str, kind: str) -> None:
+    mounts = "/dev/vda / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n"
+    assert filesystem_of(Path(folder), mounts) == kind
+
+
+def test_journals_in_memory_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    _looks(monkeypatch, busy=0)
+    monkeypatch.setattr(machine, "filesystem_of", lambda *_: "tmpfs")
+    seen = look_at_machine(Path("/"), must_be_quiet=True, wait=lambda _: None)
+    assert any("set TMPDIR" in warning for warning in seen.warnings)
