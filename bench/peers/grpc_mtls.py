@@ -13,7 +13,8 @@ import trustme
 
 from bench.context import Context
 from bench.peer_programs import start_peer
-from bench.peers.reference import GROUP, facts
+from bench.peers.reference import GROUP
+from bench.rows.grpc_paths import facts_of
 from bench.rows.row import Opened, Row
 from bench.timing import time_orders
 from fallback_grpc import service
@@ -64,7 +65,7 @@ def _opened(context: Context) -> Generator[Opened]:
             def call(order: Order) -> OrderReply:
                 return rpc.from_pb(method(rpc.request(order), timeout=2.0))
 
-            yield Opened(time_orders(call), facts())
+            yield Opened(time_orders(call), facts_of("none"))
 
 
 ROWS: list[Row] = [
