@@ -44,7 +44,8 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reconnect_max_ms: float = 1000.0
     """Pauses between attempts to connect grow from the one to the other, doubling."""
     max_in_flight: int = 4096
-    """Requests without a reply per connection; above, a call is not sent (the engine's own limit applies as well)."""
+    """Requests without a reply per connection (the engine's own limit applies as well). Beyond it, calls of asyncio
+    clients wait within their time, and calls of blocking clients are tried again as `retries` says."""
     codec: Literal["auto", "native", "portable"] = "auto"
     """`native`: the PyO3 module; `portable`: pure Python, twenty times slower; `auto`: native where it is built."""
     carrier: Literal["auto", "native", "pyzmq"] = "auto"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -59,6 +60,7 @@ class AsyncFastPath:
         self._commands = AccountCommands(self.config.account)
         self._encode_order = self._codec.encode_execute_order
         self._streams: WeakSet[OwnedStream] = WeakSet()
+        self._waiting_for_room: deque[asyncio.Future[None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: tuple[int, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
@@ -116,6 +118,7 @@ class AsyncFastPath:
         for stream in list(self._streams):
             stream.end_with_client()
         self._driver.act()
+        self._give_room()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -271,6 +274,8 @@ class AsyncFastPath:
         driver.bring(messages)
         if driver.told:
             self._settle()
+        elif self._waiting_for_room:
+            self._give_room()
 
     def _on_messages(self) -> None:
         driver = self._driver
@@ -279,6 +284,8 @@ class AsyncFastPath:
             self._loop.call_soon(self._on_messages)
         if driver.told:
             self._settle()
+        elif self._waiting_for_room:
+            self._give_room()
 
     def _on_monitor(self) -> None:
         if not self._driver.look() and self._loop is not None:
@@ -304,6 +311,8 @@ class AsyncFastPath:
         if timer_ns is not None and timer_ns < self._timer_ns:
             self._arm(timer_ns)
         self._driver.deliver_told()
+        if self._waiting_for_room:
+            self._give_room()
 
     def _arm(self, at_ns: int) -> None:
         if self._timer is not None:
@@ -318,6 +327,33 @@ class AsyncFastPath:
             for fileno in watched:
                 self._loop.remove_reader(fileno)
 
+    async def _await_room(self, deadline_ns: int) -> None:
+        """Wait until there is room for one more request, or the connection went, or the time is over."""
+        if self._core.room() > 0 or self._core.phase is not Phase.OPEN:
+            return
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiting_for_room.append(waiter)
+        timer = loop.call_later(max(deadline_ns - time.monotonic_ns(), 0) / 1e9, _end, waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            # The room that it may have been given is for the next.
+            self._give_room()
+            raise
+        finally:
+            timer.cancel()
+
+    def _give_room(self) -> None:
+        """Let as many go on as there is room for, the first first; all of them where there is no connection."""
+        waiting = self._waiting_for_room
+        room = self._core.room() if self._core.phase is Phase.OPEN else len(waiting)
+        while waiting and room > 0:
+            waiter = waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                room -= 1
+
     async def _await_open(self, timeout_ns: float) -> Conclusion[Any]:
         watcher = self._core.watch_open(NEVER_NS)
         if watcher.conclusion is None:
@@ -328,6 +364,9 @@ class AsyncFastPath:
 
 
 def _resolve(call: Call) -> None:
-    waiter: asyncio.Future[None] = call.waiter
+    _end(call.waiter)
+
+
+def _end(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)

@@ -192,6 +192,10 @@ class FastPathClient(AsyncFastPath):
                 return conclusion
             if self._core.phase is Phase.CLOSED and not attempts.in_doubt and isinstance(conclusion, NotSent):
                 raise ClientClosedError("the client is closed; nothing was sent")
+            if conclusion is self._core.full and time.monotonic_ns() < deadline_ns:
+                await self._await_room(deadline_ns)
+                conclusion = None
+                continue
             await self._pause(attempts.pause_ns(conclusion, time.monotonic_ns()))
             conclusion = None
 

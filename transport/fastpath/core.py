@@ -88,7 +88,7 @@ class FastPathCore:
         self.encode = codec.encode_request
         self._jitter = jitter
         self._correlations = itertools.count(1)
-        self._window = config.max_in_flight
+        self._set_window(config.max_in_flight)
         self.max_message_bytes = UNLIMITED
         """The largest message that the engine takes."""
         self._timer_ns = NEVER_NS
@@ -107,9 +107,7 @@ class FastPathCore:
         if self.phase is not Phase.OPEN:
             # A path that looks again after a mismatch says so until the engine that is meant has answered.
             return self.halted if self.halted.code and self.phase is not Phase.CLOSED else NotSent(self.not_open_reason)
-        if len(self.in_flight) >= self._window:
-            return NotSent(f"{self._window} requests are in flight, which is the limit")
-        return None
+        return self.full if len(self.in_flight) >= self._window else None
 
     def admit(self, call: Call, data: bytes, journal_id: str) -> Conclusion[Any] | None:
         """Enter a request that is about to be sent, or say why it cannot be. `journal_id`: the one in `data`."""
@@ -126,6 +124,11 @@ class FastPathCore:
         in_flight[call.correlation] = call
         self._earliest_deadline_ns = min(self._earliest_deadline_ns, call.deadline_ns)
         return None
+
+    def _set_window(self, requests: int) -> None:
+        self._window = requests
+        self.full = NotSent(f"{requests} requests are in flight, which is the limit")
+        """This very conclusion is that of requests for which there was no room."""
 
     def room(self) -> int:
         """How many more requests can be sent just now."""
@@ -297,7 +300,7 @@ class FastPathCore:
         self._timer_ns = NEVER_NS
         self._failures = 0
         limit = welcome.limits.max_in_flight
-        self._window = min(self._config.max_in_flight, limit) if limit else self._config.max_in_flight
+        self._set_window(min(self._config.max_in_flight, limit) if limit else self._config.max_in_flight)
         self.max_message_bytes = welcome.limits.max_message_bytes or UNLIMITED
         self.actions.append(
             Tell(PathConnected(journal_id=self.journal_id, epoch=self.epoch, connection=self.connection))

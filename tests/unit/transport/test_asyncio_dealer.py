@@ -22,11 +22,14 @@ from tests.unit.transport.test_codec import order
 from tests.waiting import eventually
 from transport import (
     BridgeConfig,
+    ClientClosedError,
     ExecutionStatus,
     FastPathClient,
     NotSent,
+    NotSentError,
     OutcomeUnknownError,
     RetryTable,
+    Unknown,
     ValidationError,
     connect,
 )
@@ -286,6 +289,44 @@ def test_orders_beyond_the_window_are_not_sent_and_those_within_it_are_in_doubt(
             conclusions = await asyncio.gather(*(client.attempt_order(order(), 200) for _ in range(15)))
             refused = [each for each in conclusions if isinstance(each, NotSent)]
             assert len(refused) == 5 and "10 requests are in flight" in refused[0].reason
+
+    run(check())
+
+
+@pytest.mark.parametrize("carrier", ["native", "pyzmq"])
+def test_more_calls_than_the_window_holds_wait_for_their_turn(run: Run, engine: FakeEngine, carrier: Any) -> None:
+    async def check() -> None:
+        config = BridgeConfig(
+            zmq_endpoint=engine.endpoint, carrier=carrier, max_in_flight=10, call_timeout_ms=20_000, retries=NO_RETRIES
+        )
+        async with FastPathClient(config) as client:
+            given = [order() for _ in range(300)]
+            tasks = [asyncio.ensure_future(client.execute_order(each)) for each in given]
+            await turns(2)
+            tasks[15].cancel()
+            replies = await asyncio.gather(*tasks, return_exceptions=True)
+            assert isinstance(replies.pop(15), asyncio.CancelledError)
+            assert {reply.status for reply in replies} == {ExecutionStatus.FILLED}  # type: ignore[union-attr]
+
+    run(check())
+
+
+def test_a_call_that_finds_no_room_within_its_time_was_not_sent(run: Run, engine: FakeEngine) -> None:
+    engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder)
+
+    async def check() -> None:
+        config = BridgeConfig(zmq_endpoint=engine.endpoint, max_in_flight=1, retries=NO_RETRIES)
+        async with FastPathClient(config) as client:
+            first = asyncio.ensure_future(client.attempt_order(order(), 10_000))
+            await turns(1)
+            with pytest.raises(NotSentError, match="1 requests are in flight"):
+                await client.execute_order(order(), timeout_ms=100)
+            waiting = asyncio.ensure_future(client.execute_order(order(), timeout_ms=10_000))
+            await turns(1)
+            await client.close()
+            assert isinstance(await first, Unknown)
+            with pytest.raises(ClientClosedError):
+                await waiting
 
     run(check())
 
