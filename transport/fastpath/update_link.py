@@ -1,7 +1,7 @@
 """Keeps a feed of order updates subscribed on whatever connection its driver has. No waiting: both shells use it.
 
 Its connection is bounded, so that a slow reader fills the kernel's buffers and the engine cuts it off, and not this
-process's memory. Over pyzmq that takes its ZMTP heartbeats from it (`pyzmq_dealer`). So, over every carrier, when nothing
+process's memory. Over pyzmq that takes its ZMTP heartbeats from it (`pyzmq_dealer`). Over every carrier, when nothing
 comes the link asks the engine for its health, and gives a connection up that stays silent while somebody waits at it.
 """
 
