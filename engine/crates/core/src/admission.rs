@@ -49,6 +49,9 @@ impl Core {
         if check_account(ids.account).is_err() {
             return Ok(()); // nothing is remembered for it
         }
+        if self.has_room_for_any(&ids) {
+            return Ok(());
+        }
         let account = self.account(account_name(ids.account));
         let order = ids.order.filter(|id| is_id(id) && account.is_none_or(|one| !one.ids.contains_key(*id)));
         let command_id =
@@ -60,6 +63,18 @@ impl Core {
         let field = if order.is_some() { "order_id" } else { "command_id" };
         let is_foreign = order.or(command_id).is_some_and(|id| uuid7_ms(id).is_none());
         if is_foreign { self.check_quota(ids.account, field) } else { Ok(()) }
+    }
+
+    /// Whether there is room whatever is known of these ids: mostly so, and then nothing is looked up.
+    fn has_room_for_any(&self, ids: &Ids<'_>) -> bool {
+        let RememberedIds { used, limit, .. } = self.remembered_ids();
+        let most_wanted = u64::from(ids.order.is_some()) + u64::from(ids.command.is_some());
+        let in_quota = || {
+            let Quota { used, limit, .. } = self.quota(ids.account);
+            used < limit
+        };
+        let has_age = |id: &Option<&str>| id.is_none_or(|id| uuid7_ms(id).is_some());
+        used.saturating_add(most_wanted) <= limit && ((has_age(&ids.order) && has_age(&ids.command)) || in_quota())
     }
 
     fn check_room(&self, command: CommandRef<'_>, wanted: u64) -> Result<(), Rejection> {

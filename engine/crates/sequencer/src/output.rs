@@ -76,6 +76,7 @@ pub enum VenueAnswer {
 
 impl Reply {
     /// A call's outcome as its reply. `duplicate`: this copy was answered from memory or joined a running call.
+    #[inline]
     pub(crate) fn of(outcome: CommandOutcome, duplicate: bool) -> Self {
         match outcome {
             CommandOutcome::Execute(reply) => Self::Execute(ExecuteReply { reply, duplicate }),

@@ -20,6 +20,7 @@ impl Parking {
     }
 
     /// Keeps `output` until record `seq` is durable.
+    #[inline]
     pub(crate) fn park(&mut self, seq: u64, output: Output) {
         if self.sealed {
             return;
@@ -47,6 +48,7 @@ impl Parking {
     }
 
     /// The next output that may leave.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Output> {
         if let Some(output) = self.at_once.pop_front() {
             return Some(output);

@@ -63,6 +63,7 @@ impl<D: Disk> Sequencer<D> {
     }
 
     /// Answers who sent the input, or lets them wait; then all that waited for the calls that the input concluded.
+    #[inline]
     fn answer(&mut self, outcome: Outcome, concluded: &mut Vec<(Call, CommandOutcome)>, asker: Option<Slot>) {
         let mut waits = None;
         match (asker, outcome.reply, outcome.waits_for) {
@@ -94,6 +95,7 @@ impl<D: Disk> Sequencer<D> {
     }
 
     /// Answers who waited, the one who has just asked last.
+    #[inline]
     fn conclude(&mut self, call: Call, outcome: CommandOutcome, asked: Option<Waiter>) {
         if let Call::Execute(order) = call {
             self.ack_timers.stop(order);
@@ -106,6 +108,7 @@ impl<D: Disk> Sequencer<D> {
         }
     }
 
+    #[inline]
     fn give(&mut self, slot: Slot, reply: Reply) {
         match (slot, reply) {
             (Slot::Single(token), reply) => self.park(Output::Reply { token, reply }),
@@ -127,6 +130,7 @@ impl<D: Disk> Sequencer<D> {
     }
 
     /// Parks at the tail: behind every record appended so far.
+    #[inline]
     pub(crate) fn park(&mut self, output: Output) {
         self.parking.park(self.journal.last_seq(), output);
     }

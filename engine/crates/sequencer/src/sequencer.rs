@@ -94,6 +94,7 @@ impl<D: Disk> Sequencer<D> {
     }
 
     /// The next output that may leave.
+    #[inline]
     pub fn next_output(&mut self) -> Option<Output> {
         if let Some(told) = self.told.take() {
             self.state.core.release_updates(&told);

@@ -3,7 +3,6 @@
 
 use bridge_core::{self as core, ReasonCode, Text, VenueCommand, VenueKey, VenueReport};
 use bridge_venue::{self as venue, CloseReason, Key, Refusal};
-use smol_str::format_smolstr;
 
 /// What the exchange is to do.
 pub fn command(command: &VenueCommand) -> venue::Command {
@@ -102,7 +101,18 @@ fn our(key: Key) -> VenueKey {
 
 /// The embedded exchange's name for an order, as `exchange_order_id` shows it.
 fn name_at_venue(key: Key) -> Text {
-    format_smolstr!("X{}", key.0)
+    let mut bytes = [0; 21]; // X and the digits of the largest number
+    let (mut at, mut left) = (bytes.len(), key.0);
+    loop {
+        at -= 1;
+        bytes[at] = b"0123456789"[(left % 10) as usize];
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    bytes[at - 1] = b'X';
+    Text::from(str::from_utf8(&bytes[at - 1..]).unwrap_or_default()) // ASCII: always a text
 }
 
 const fn code_of_close(reason: CloseReason) -> ReasonCode {
@@ -140,5 +150,17 @@ fn words(reason: Refusal) -> &'static str {
         Refusal::LegQuantityFixed => "a leg's quantity follows its entry; only its trigger can be replaced",
         Refusal::AlreadyTriggered => "the order works at market and has no price any more",
         Refusal::QuoteCrossed => "the quote's bid is not below its ask",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exchange_names_an_order_by_its_key() {
+        for key in [0, 4, 10, 1_000_001, u64::MAX] {
+            assert_eq!(name_at_venue(Key(key)), format!("X{key}"));
+        }
     }
 }
