@@ -60,7 +60,9 @@ class AsyncFastPath:
         self._commands = AccountCommands(self.config.account)
         self._encode_order = self._codec.encode_execute_order
         self._streams: WeakSet[OwnedStream] = WeakSet()
-        self._waiting_for_room: deque[asyncio.Future[None]] = deque()
+        self._waiting_for_room: deque[asyncio.Future[bool]] = deque()
+        self._promised = 0
+        """Waiters that were given room and have not run since."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: tuple[int, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
@@ -332,26 +334,29 @@ class AsyncFastPath:
         if self._core.room() > 0 or self._core.phase is not Phase.OPEN:
             return
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
+        waiter: asyncio.Future[bool] = loop.create_future()
         self._waiting_for_room.append(waiter)
-        timer = loop.call_later(max(deadline_ns - time.monotonic_ns(), 0) / 1e9, _end, waiter)
+        timer = loop.call_later(max(deadline_ns - time.monotonic_ns(), 0) / 1e9, _end, waiter, False)
         try:
             await waiter
         except asyncio.CancelledError:
             # The room that it may have been given is for the next.
-            self._give_room()
+            loop.call_soon(self._give_room)
             raise
         finally:
             timer.cancel()
+            if not waiter.cancelled() and waiter.result():
+                self._promised -= 1
 
     def _give_room(self) -> None:
         """Let as many go on as there is room for, the first first; all of them where there is no connection."""
         waiting = self._waiting_for_room
-        room = self._core.room() if self._core.phase is Phase.OPEN else len(waiting)
+        room = self._core.room() - self._promised if self._core.phase is Phase.OPEN else len(waiting)
         while waiting and room > 0:
             waiter = waiting.popleft()
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(True)
+                self._promised += 1
                 room -= 1
 
     async def _await_open(self, timeout_ns: float) -> Conclusion[Any]:
@@ -364,9 +369,11 @@ class AsyncFastPath:
 
 
 def _resolve(call: Call) -> None:
-    _end(call.waiter)
-
-
-def _end(waiter: asyncio.Future[None]) -> None:
+    waiter: asyncio.Future[None] = call.waiter
     if not waiter.done():
         waiter.set_result(None)
+
+
+def _end(waiter: asyncio.Future[bool], result: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(result)
