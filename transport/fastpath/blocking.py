@@ -2,6 +2,8 @@
 
 Thread rules: one client may be used by any number of threads at once; the calling threads do the I/O (`turns.py`).
 No thread runs in between: a connection that is lost while nobody calls is noticed, and made anew, by the next call.
+Over a native carrier a caller that is alone does all of it in one call of native code, and looks for its reply for
+`spin_us` before it sleeps; signals interrupt it as anywhere.
 Iterators (order updates, market data) each have a connection of their own and belong to one thread each.
 After `os.fork` the child must make a client of its own: using the parent's raises `ForkedProcessError`.
 """
