@@ -157,9 +157,12 @@ class AsyncFastPath:
         correlation = core.next_correlation()
         deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
         call = Call(correlation, deadline_ns, ExecuteReply)
-        if (
-            isinstance(carrier, AsyncioDealer)
-            and core.room() > 0
+        has_room = core.room() > 0
+        if not has_room and core.phase is Phase.OPEN and isinstance(carrier, AsyncioDealer):
+            call.conclude(core.full)
+        elif (
+            has_room
+            and isinstance(carrier, AsyncioDealer)
             and carrier.send_order(correlation, journal_id, order, core.max_message_bytes)
         ):
             core.enter(call)
