@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, FlockOperation, SeekFrom, fallocate, flock, seek};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 use rustix::io::Errno;
 
 use crate::{Disk, DiskFile, Error};
@@ -145,16 +145,6 @@ impl DiskFile for File {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
-        }
-    }
-
-    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
-        // What was allocated and never written is a hole, which reads as zeros. The file's position is nobody's.
-        match seek(self, SeekFrom::Data(offset)) {
-            Ok(at) => Ok(Some(at)),
-            Err(Errno::NXIO) => Ok(None),
-            // The file system does not know of holes.
-            Err(_) => Ok(Some(offset)),
         }
     }
 

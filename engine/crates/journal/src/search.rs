@@ -18,7 +18,7 @@ const BLOCK_BYTES: usize = 64 * 1024;
 static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
 /// Looks at every place where a header may stand, for one that says that `seq` was durable. Most
-/// of a segment is zeros, which are compared by blocks, and passed over where they were never written.
+/// of a segment is zeros, which are compared by blocks.
 pub(crate) fn search<F: DiskFile>(window: &mut Window<F>, seed: u32, from: u64, seq: u64) -> io::Result<Searched> {
     let mut searched = Searched { bytes: 0, witness: None };
     let mut block_offset = from;
@@ -28,16 +28,12 @@ pub(crate) fn search<F: DiskFile>(window: &mut Window<F>, seed: u32, from: u64, 
             bytes => (bytes, bytes.len().min(BLOCK_BYTES)),
         };
         let block = &bytes[..block_bytes];
-        block_offset += block_bytes as u64;
-        if block == &ZEROS[..block_bytes] {
-            // Headers stand at multiples of ALIGNMENT, counted from `from`.
-            let skipped = window.next_data(block_offset)?.saturating_sub(block_offset);
-            block_offset += skipped - skipped % ALIGNMENT as u64;
-        } else {
+        if block != &ZEROS[..block_bytes] {
             let used = block.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            searched.bytes = block_offset - block_bytes as u64 - from + used as u64;
+            searched.bytes = block_offset - from + used as u64;
             searched.witness = searched.witness.or_else(|| find_witness(bytes, seed, seq));
         }
+        block_offset += block_bytes as u64;
     }
 }
 

@@ -41,11 +41,6 @@ impl<F: DiskFile> Window<F> {
         Ok(self.get(offset, remaining)?.unwrap_or_default())
     }
 
-    /// Where there may be bytes other than zero, from `offset` on; the file's end where there are none.
-    pub fn next_data(&self, offset: u64) -> io::Result<u64> {
-        Ok(self.file.next_data(offset)?.unwrap_or(self.file_bytes))
-    }
-
     /// Forgets what was read, so that the next look sees what a live engine has written since.
     pub fn look_again(&mut self) -> io::Result<()> {
         self.buffer.clear();

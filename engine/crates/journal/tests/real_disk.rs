@@ -133,18 +133,19 @@ fn a_directory_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn what_was_never_written_is_passed_over_and_what_stands_behind_it_is_found() {
-    const FAR: u64 = 3 << 20;
-    let directory = tempfile::tempdir().unwrap();
-    let disk = RealDisk::open(directory.path()).unwrap();
-    let file = disk.create("holes").unwrap();
-    file.allocate(2 * FAR).unwrap();
-    file.write_at(b"near", 0).unwrap();
-    file.write_at(b"far", FAR).unwrap();
-    let next = file.next_data(64 << 10).unwrap().unwrap();
-    assert!(next <= FAR, "bytes at {FAR} were passed over: the next are said to stand at {next}");
-    let after = file.next_data(FAR + (1 << 20)).unwrap();
-    // None where the file system knows of holes; else the place that was asked about.
-    assert!(after.is_none_or(|at| at == FAR + (1 << 20)), "{after:?}");
-    assert_eq!(file.next_data(0).unwrap(), Some(0));
+fn a_byte_far_behind_the_last_record_is_found() {
+    for far in [70_000, 1 << 20, (5 << 20) + 13, (8 << 20) - 1] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options { durability: Durability::Always, segment_bytes: 8 << 20 };
+        let mut journal = open(RealDisk::open(directory.path()).unwrap(), options).journal;
+        turn(&mut journal, &[b"one"]);
+        drop(journal);
+        let path = directory.path().join(FIRST_SEGMENT);
+        let reader = RealDisk::open_read_only(directory.path()).unwrap();
+        assert_eq!(try_read(&reader).unwrap().0.cut_bytes, 0);
+        fs::OpenOptions::new().write(true).open(&path).unwrap().write_at(&[1], far).unwrap();
+        assert!(matches!(try_read(&reader), Err(Error::Damaged { .. })), "the byte at {far} was passed over");
+        fs::write(directory.path().join("BOOT"), [0; 20]).unwrap();
+        assert_eq!(try_read(&reader).unwrap().0.cut_bytes, far + 1 - 104, "{far}");
+    }
 }
