@@ -29,6 +29,9 @@ impl Defects {
 
     /// A number that is given as a double, exactly, or both.
     pub fn number(&mut self, field: &str, double: f64, exact: Option<proto::Decimal>) -> Option<Decimal> {
+        if let Some(same) = exact.as_ref().and_then(|exact| same_number(double, exact)) {
+            return Some(same);
+        }
         let from_double = match double {
             0.0 => None,
             double => match Decimal::from_f64(double) {
@@ -81,6 +84,17 @@ impl Defects {
     }
 }
 
+/// The exact number, where it is the double's shortest text, told without making that text: at most 15 digits always
+/// are, since no two numbers of so few digits are the same double. None where this does not tell.
+fn same_number(double: f64, exact: &proto::Decimal) -> Option<Decimal> {
+    const FIFTEEN_DIGITS: u64 = 1_000_000_000_000_000;
+    // Further out, powers of ten are no exact doubles.
+    let exponent = i8::try_from(exact.exponent).ok().filter(|exponent| (-22..=22).contains(exponent))?;
+    let number = Decimal { mantissa: exact.mantissa, exponent };
+    let is_told = exact.mantissa.unsigned_abs() < FIFTEEN_DIGITS && double != 0.0;
+    (is_told && number.to_f64().to_bits() == double.to_bits()).then_some(number)
+}
+
 /// A decimal as the contract carries it.
 pub fn decimal(value: Decimal) -> proto::Decimal {
     proto::Decimal { mantissa: value.mantissa, exponent: value.exponent.into() }
@@ -109,6 +123,24 @@ mod tests {
         assert!(defects.first.is_none());
         assert_eq!(defects.number("price", 0.1, exact(2, -1)), None);
         assert_eq!(defects.first.map(|d| (d.code, d.field)), Some((ReasonCode::ConflictingValues, "price".into())));
+    }
+
+    #[test]
+    fn a_number_is_told_to_be_the_same_exactly_where_the_double_has_it_as_its_shortest_text() {
+        let mantissas = [0, 1, -1, 15, 150, 10_001, 333_333_333_333_333, 999_999_999_999_999, 123_456_789_012_345_678];
+        for (mantissa, exponent) in mantissas.into_iter().flat_map(|m| (-30..=30).map(move |e| (m, e))) {
+            let number = Decimal { mantissa, exponent };
+            let near = number.to_f64();
+            for double in [near, f64::from_bits(near.to_bits() + 1), -near, 1.5] {
+                let by_text = Decimal::from_f64(double).ok().map(Decimal::normalised);
+                let told = same_number(double, &decimal(number));
+                assert!(told.is_none() || by_text == Some(number.normalised()), "{number} is not {double}");
+                let is_small = mantissa != 0 && mantissa.unsigned_abs() < 1_000_000_000_000_000;
+                if is_small && exponent.unsigned_abs() <= 22 && by_text == Some(number.normalised()) {
+                    assert_eq!(told, Some(number), "{double}");
+                }
+            }
+        }
     }
 
     #[test]
