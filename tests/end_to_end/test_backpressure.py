@@ -26,7 +26,7 @@ TAKEN_AHEAD = 64
 pytestmark = pytest.mark.timeout(90)
 
 
-@pytest.fixture(params=["zmq-async", "zmq-blocking", "zmq-async-pyzmq", "zmq-blocking-pyzmq"])
+@pytest.fixture(params=["zmq-async", "zmq-blocking", "zmq-async-pyzmq"])
 def engine_and_client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[EngineProcess, Any]]:
     with EngineProcess(tmp_path / "journal", durability="os") as engine:
         # No heartbeats to speak of: the engine is to be slow, not gone. A window beyond what the engine takes.
