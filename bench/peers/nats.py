@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -43,11 +44,12 @@ def broker(folder: Path) -> Generator[str]:
 
 def _url(ports_file: Path, process: subprocess.Popen[bytes]) -> str:
     ends = time.monotonic() + READY_DEADLINE_S
+    pause = threading.Event()
     while time.monotonic() < ends and process.poll() is None:
         try:
             return json.loads(ports_file.read_text())["nats"][0]
         except (FileNotFoundError, json.JSONDecodeError):
-            time.sleep(0.01)
+            pause.wait(0.01)
     raise UnavailableError("nats-server did not get ready")
 
 

@@ -404,6 +404,7 @@ def test_a_forked_child_cannot_pass(client: BlockingFastPathClient) -> None:
 def test_many_threads_in_bursts_never_lose_a_reply(engine: FakeEngine) -> None:
     config = BridgeConfig(zmq_endpoint=engine.endpoint, carrier="native", call_timeout_ms=20_000)
     wrong: list[str] = []
+    pause = threading.Event()
     with connect_blocking(config) as client:
 
         def trade(pause_s: float) -> None:
@@ -411,7 +412,7 @@ def test_many_threads_in_bursts_never_lose_a_reply(engine: FakeEngine) -> None:
                 given = order()
                 if client.execute_order(given).order_id != given.order_id:
                     wrong.append(given.order_id)
-                time.sleep(pause_s)
+                pause.wait(pause_s)
 
         threads = [threading.Thread(target=trade, args=(pause_s,)) for pause_s in (0, 0.0005, 0.001)]
         for thread in threads:
