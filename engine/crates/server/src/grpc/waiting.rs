@@ -70,7 +70,11 @@ impl Traffic {
                         return Some(reply);
                     }
                     Err(TryRecvError::Closed) => return None,
-                    Err(TryRecvError::Empty) => yield_now().await,
+                    Err(TryRecvError::Empty) => {
+                        // The reactor may have been put on this core's queue.
+                        thread::yield_now();
+                        yield_now().await;
+                    }
                 }
             }
             self.worth.was_in_vain();
