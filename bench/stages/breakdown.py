@@ -44,8 +44,11 @@ CENTRAL_PERCENT = 10
 def stages_of(client: ClientStamps, engine: EngineStamps) -> tuple[int, ...]:
     """What each of `STAGES` took, in ns; together exactly what the order took.
 
-    The other end may see bytes before the call that sent them has returned: a send ends there at the latest.
+    The other end may see bytes before the call that sent them has returned: a send ends there at the latest. A reactor
+    that is awake may have begun to look before the bytes were there: they are readable when they are sent, at the
+    earliest.
     """
+    engine = engine._replace(readable=min(max(engine.readable, client.encoded), engine.read))
     client_sent = max(client.encoded, min(client.sent, engine.readable))
     engine_sent = max(engine.encoded, min(engine.sent, client.received))
     instants = (client.began, client.encoded, client_sent, *engine[:-1], engine_sent, client.received, client.read)
