@@ -200,8 +200,8 @@ class AsyncioDealer(asyncio.Protocol):
             self._begin()
         if messages:
             self._deliver(messages)
-        elif not self._unwritten_bytes:
-            # A PONG, or the handshake's next step.
+        elif not self._unwritten_bytes and (self._writable or not self._ready):
+            # A PONG, or the handshake's next step. While the kernel takes nothing, PONGs wait in the core, bounded.
             self._write()
         if (failure := connection.failure()) is not None:
             self._lost(failure)
@@ -213,6 +213,7 @@ class AsyncioDealer(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It does again."""
         self._writable = self._ready
+        self._write()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer has gone, or the network."""
@@ -290,7 +291,7 @@ class AsyncioDealer(asyncio.Protocol):
         if silence is not None:
             self._lost(silence)
             return
-        if not self._unwritten_bytes:
+        if not self._unwritten_bytes and self._writable:
             self._write()
         self._arm()
 

@@ -58,12 +58,17 @@ impl Bell {
 
     /// Whether it rang; silences it.
     pub fn was_rung(&self) -> bool {
-        if !self.rung.load(Ordering::Acquire) {
-            return false;
+        let rang = self.rung.load(Ordering::Acquire);
+        if rang {
+            self.silence();
         }
+        rang
+    }
+
+    /// Silences it, also where who rang was held up between saying so and writing.
+    pub fn silence(&self) {
         // First: who rings from here on writes anew.
         self.rung.store(false, Ordering::Release);
         let _ = read(&self.descriptor, &mut [0_u8; 8]);
-        true
     }
 }

@@ -199,7 +199,7 @@ impl Dealer {
 
     /// Waits for news, at most until Python is to be asked for signals.
     pub fn wait_a_while(&self, patience: Patience) -> Waited {
-        let mut signal_ns = None;
+        let (mut signal_ns, mut rang) = (None, false);
         loop {
             let now_ns = now_ns();
             let mut spins = now_ns < patience.spin_until_ns;
@@ -215,7 +215,7 @@ impl Dealer {
                 }
                 if spins { None } else { link.interest() }
             };
-            if self.bell.was_rung() || now_ns >= patience.until_ns {
+            if rang || self.bell.was_rung() || now_ns >= patience.until_ns {
                 return Waited::Nothing;
             }
             let signal_ns = *signal_ns.get_or_insert(now_ns.saturating_add(SIGNAL_PAUSE_NS));
@@ -232,7 +232,13 @@ impl Dealer {
             let mut descriptors =
                 [PollFd::new(&*interest.socket, interest.flags), PollFd::new(self.bell.descriptor(), PollFlags::IN)];
             match poll(&mut descriptors, Some(&left)) {
-                Ok(_) => self.link().proceed(descriptors[0].revents(), crate::bell::now_ns()),
+                Ok(_) => {
+                    rang = !descriptors[1].revents().is_empty();
+                    if rang {
+                        self.bell.silence();
+                    }
+                    self.link().proceed(descriptors[0].revents(), crate::bell::now_ns());
+                }
                 Err(Errno::INTR) => return Waited::Signal,
                 // Out of memory: look at the socket without having been told to.
                 Err(_) => self.link().proceed(PollFlags::IN, now_ns),

@@ -198,7 +198,9 @@ impl Link {
             if flags.intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP) {
                 self.finish_connecting();
             }
-        } else if self.message.is_none() && flags.intersects(PollFlags::IN | PollFlags::ERR | PollFlags::HUP) {
+        } else if self.message.is_none()
+            && (self.unwritable.is_some() || flags.intersects(PollFlags::IN | PollFlags::ERR | PollFlags::HUP))
+        {
             self.read(now_ns);
         }
         if self.wire.pending_output_bytes() > 0 {
@@ -292,7 +294,8 @@ impl Link {
     }
 
     fn flush(&mut self) {
-        while self.wire.pending_output_bytes() > 0 {
+        // What was once said not to be sent must not leave after all, should the socket take bytes again.
+        while self.unwritable.is_none() && self.wire.pending_output_bytes() > 0 {
             let Some(socket) = &self.socket else { return };
             match send(&**socket, self.wire.output(), SendFlags::NOSIGNAL) {
                 Ok(count) => self.wire.advance(count),

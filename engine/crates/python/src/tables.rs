@@ -13,6 +13,9 @@ pub struct Damaged;
 
 type Read<T> = Result<T, Damaged>;
 
+/// What a table counts at least against what a message may refer to.
+const LEAST_TABLE_BYTES: usize = 64;
+
 /// A message's bytes, and how much its tables may refer to altogether: parts may be shared, but not without end.
 pub struct Buffer<'a> {
     bytes: &'a [u8],
@@ -44,7 +47,8 @@ impl<'a> Buffer<'a> {
         if !is_whole || !at.is_multiple_of(4) || !vtable.is_multiple_of(2) || !vtable_bytes.is_multiple_of(2) {
             return Err(Damaged);
         }
-        self.spend(size)?;
+        // A table becomes an object, however small it is here.
+        self.spend(size.max(LEAST_TABLE_BYTES))?;
         Ok(Table { buffer: self, at, size, entries })
     }
 

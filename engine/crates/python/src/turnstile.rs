@@ -9,6 +9,7 @@ use crate::bell::{Bell, now_ns};
 use crate::dealer::{Dealer, Patience, Waited};
 use crate::encode::with_order_bytes;
 use crate::replies::flag;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -91,7 +92,13 @@ impl Turnstile {
     fn acquire(&self, py: Python<'_>) -> PyResult<()> {
         let me = thread::current().id();
         while !self.take(me) {
+            if self.state().owner == Some(me) {
+                let message = "this thread is within a call of this client already (from a destructor, or a property \
+                               of an order?); use another client there";
+                return Err(PyRuntimeError::new_err(message));
+            }
             py.detach(|| self.await_freed());
+            py.check_signals()?;
         }
         let adopted = self.tell(py);
         if adopted.is_err() {
@@ -224,13 +231,16 @@ impl Turnstile {
             })
         })?;
         let Some(waited) = waited else { return Ok(Outcome::NotSent) };
-        let replied = self.reply(py, dealer, correlation, patience, waited);
+        let replied = self.reply(py, dealer, correlation, waited);
         match replied {
             Ok(Some((reply, duplicate))) => Ok(Outcome::Replied(reply, duplicate, correlation)),
             // Whatever is raised from here on, the order was sent.
             other => {
                 passage.leave(Orphan { correlation, deadline_ns: patience.until_ns, awaited: other.is_ok() });
-                other.map(|_| Outcome::Pending(correlation))
+                other?;
+                // Handlers run with the lock free: they may close the client, or cancel with it.
+                py.check_signals().inspect_err(|_| self.forsake(correlation))?;
+                Ok(Outcome::Pending(correlation))
             }
         }
     }
@@ -240,19 +250,22 @@ impl Turnstile {
         py: Python<'py>,
         dealer: &Dealer,
         correlation: u64,
-        patience: Patience,
-        mut waited: Waited,
+        waited: Waited,
     ) -> PyResult<Option<(Bound<'py, PyAny>, bool)>> {
-        if waited == Waited::Signal {
-            py.check_signals()?;
-            waited = dealer.wait_until(py, patience)?;
-        }
         if waited != Waited::News {
             return Ok(None);
         }
         let Some((reply, sequence, duplicate)) = dealer.reply_to(py, correlation)? else { return Ok(None) };
         self.last_sequence.fetch_max(sequence, Ordering::Relaxed);
         Ok(Some((reply, duplicate)))
+    }
+
+    /// Nobody waits for this request any more.
+    fn forsake(&self, correlation: u64) {
+        let mut state = self.state();
+        if let Some(orphan) = state.orphan.as_mut().filter(|orphan| orphan.correlation == correlation) {
+            orphan.awaited = false;
+        }
     }
 
     /// Takes the lock, if that may be done without asking anybody.

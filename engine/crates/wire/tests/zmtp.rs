@@ -70,6 +70,21 @@ fn bodies(connection: &mut ServerConnection) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn commands_between_the_parts_of_a_message_are_not_held_without_bound() {
+    let mut connection = connected(SocketRole::Router, "DEALER", 1);
+    connection.receive(&frame(1, b"")).unwrap();
+    let unknown = command("OTHER", &[0; 200]);
+    let mut most_held = 0;
+    let refused = (0..1000).find_map(|_| {
+        connection.receive(&unknown).unwrap();
+        most_held = most_held.max(connection.buffer_bytes());
+        connection.poll().err()
+    });
+    assert!(matches!(refused, Some(ZmtpError::MessageTooLarge { .. })), "{refused:?}");
+    assert!(most_held < 256 << 10, "{most_held}");
+}
+
+#[test]
 fn a_dealer_is_greeted_and_its_messages_arrive_in_order() {
     let mut connection = connected(SocketRole::Router, "DEALER", 1);
     let large = vec![7; 900];

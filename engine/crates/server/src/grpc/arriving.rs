@@ -78,6 +78,8 @@ impl<B> Arriving<B> {
                 self.prefix_bytes = 0;
                 let [_, a, b, c, d] = self.prefix;
                 self.missing_bytes = u32::from_be_bytes([a, b, c, d]) as usize;
+                // What went before is whole, or tonic would not read on: its room first.
+                self.held = None;
                 self.held = self.room.take(self.missing_bytes)?;
             } else {
                 let passed = bytes.len().min(self.missing_bytes);

@@ -82,7 +82,9 @@ impl Reactor {
         self.utc = None;
         self.taken = false;
         if self.submitted || self.fan_out_waits() {
-            return self.ask(ready);
+            self.ask(ready)?;
+            self.note_waker(ready);
+            return Ok(());
         }
         let awake_until = self.spin_until.max(self.call_expected_until.unwrap_or(self.spin_until));
         if self.now < awake_until && !self.disk_awaited && self.look_around(awake_until, ready)? {
@@ -101,9 +103,7 @@ impl Reactor {
             if is_time_to_ask {
                 self.ask(ready)?;
             }
-            if self.parts.waker.is_pending() {
-                ready.push(Ready::WAKER);
-            }
+            self.note_waker(ready);
             let nobody_is_hot = self.read_hot();
             if self.taken || !ready.is_empty() {
                 return Ok(true);
@@ -150,10 +150,15 @@ impl Reactor {
         self.parts.waker.wake_up();
         self.now = Instant::now();
         self.asked_at = self.now;
+        self.note_waker(ready);
+        waited
+    }
+
+    /// Whoever has woken the reactor while it was awake did not ring: epoll does not tell.
+    fn note_waker(&self, ready: &mut Vec<Ready>) {
         if self.parts.waker.is_pending() && ready.iter().all(|event| event.source != Source::Waker) {
             ready.push(Ready::WAKER);
         }
-        waited
     }
 
     fn timeout(&self) -> Duration {

@@ -2,7 +2,7 @@
 
 use super::frame::{DecodeError, open};
 use super::message::ClientMessage;
-use super::order::{SpareEntries, order_into};
+use super::order::{SpareEntries, order_into, trim};
 use super::request::{client_message, orders_of};
 use crate::{limits::DecodeLimits, schema as fb};
 use bridge_core::{Command, Order};
@@ -94,6 +94,7 @@ impl Incoming {
         }
         let ClientMessage::ExecuteBatch(orders) = &mut self.body else { return };
         if orders.len() > count {
+            orders[count..].iter_mut().for_each(trim);
             self.spare_orders.extend(orders.drain(count..));
         }
         while orders.len() < count {
@@ -104,8 +105,14 @@ impl Incoming {
     /// Puts another message into the place of the last, whose orders are kept.
     fn put(&mut self, body: ClientMessage) {
         match std::mem::replace(&mut self.body, body) {
-            ClientMessage::Command(Command::Execute(order)) => self.spare_orders.push(order),
-            ClientMessage::ExecuteBatch(mut orders) => self.spare_orders.append(&mut orders),
+            ClientMessage::Command(Command::Execute(mut order)) => {
+                trim(&mut order);
+                self.spare_orders.push(order);
+            }
+            ClientMessage::ExecuteBatch(mut orders) => {
+                orders.iter_mut().for_each(trim);
+                self.spare_orders.append(&mut orders);
+            }
             _ => {}
         }
     }
@@ -113,4 +120,52 @@ impl Incoming {
 
 pub(super) fn without_body(envelope: &fb::Envelope<'_>) -> DecodeError {
     DecodeError::malformed(envelope.correlation(), "the envelope has no body")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::codec::{Encoder, OrderFields};
+
+    /// Memory of texts and tables that is held, whether it is in use or waits to be.
+    fn held_bytes(incoming: &Incoming) -> usize {
+        let entries = |entries: &[(String, String)]| -> usize {
+            entries.iter().map(|(key, value)| key.capacity() + value.capacity()).sum()
+        };
+        let of = |order: &Order| {
+            let texts = [&order.order_id, &order.account, &order.symbol, &order.trace_context];
+            texts.iter().map(|text| text.capacity()).sum::<usize>()
+                + order.metadata.capacity() * size_of::<(String, String)>()
+                + entries(&order.metadata)
+        };
+        let body = match &incoming.body {
+            ClientMessage::ExecuteBatch(orders) => orders.iter().map(of).sum(),
+            ClientMessage::Command(Command::Execute(order)) => of(order),
+            _ => 0,
+        };
+        body + incoming.spare_orders.iter().map(of).sum::<usize>() + entries(&incoming.spare_entries)
+    }
+
+    #[test]
+    fn what_one_message_was_too_large_in_is_not_held_for_good() {
+        let long = "x".repeat(200_000);
+        let metadata: Vec<(&str, &str)> = (0..200).map(|_| ("key", long.get(..800).unwrap())).collect();
+        let limits = DecodeLimits { max_message_bytes: 4 << 20, max_batch_orders: 1000 };
+        let (mut incoming, mut encoder) = (Incoming::new(), Encoder::new());
+        let mut most_held = 0;
+        for count in (1..=200).rev() {
+            // The last order of each batch is the large one; the next batch does not need its place.
+            encoder.begin_batch();
+            for index in 0..count {
+                let is_last = index + 1 == count;
+                let (symbol, metadata) = if is_last { (&*long, &*metadata) } else { ("NASDAQ", &[][..]) };
+                encoder.add_order(&OrderFields { symbol, metadata, ..OrderFields::default() });
+            }
+            let bytes = encoder.end_batch(1, "").to_vec();
+            incoming.read(&bytes, &limits).unwrap();
+            most_held = most_held.max(held_bytes(&incoming));
+        }
+        assert!(most_held < 2 << 20, "{most_held}");
+    }
 }

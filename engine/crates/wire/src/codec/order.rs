@@ -42,8 +42,12 @@ pub(super) fn order_into(table: Option<fb::TradeOrder<'_>>, order: &mut Order, s
 
 fn metadata_into(table: &fb::TradeOrder<'_>, metadata: &mut Vec<(String, String)>, spare: &mut SpareEntries) {
     let entries = table.metadata().unwrap_or_default();
+    if metadata.capacity() > KEPT_ENTRIES {
+        *metadata = Vec::new();
+    }
     if metadata.len() > entries.len() {
-        spare.extend(metadata.drain(entries.len()..));
+        let room = KEPT_SPARE_ENTRIES.saturating_sub(spare.len());
+        spare.extend(metadata.drain(entries.len()..).filter(is_worth_keeping).take(room));
     }
     while metadata.len() < entries.len() {
         metadata.push(spare.pop().unwrap_or_default());
@@ -54,7 +58,34 @@ fn metadata_into(table: &fb::TradeOrder<'_>, metadata: &mut Vec<(String, String)
     }
 }
 
+/// Texts and entries beyond these are longer than any valid order's: their memory is not kept, or what was sent once
+/// would be held for good.
+const KEPT_TEXT_BYTES: usize = 256;
+const KEPT_ENTRIES: usize = 32;
+const KEPT_SPARE_ENTRIES: usize = 4096;
+
+fn is_worth_keeping((key, value): &(String, String)) -> bool {
+    key.capacity() <= KEPT_TEXT_BYTES && value.capacity() <= KEPT_TEXT_BYTES
+}
+
+/// Gives back what is too much to keep of an order whose memory waits to be used again.
+pub(super) fn trim(order: &mut Order) {
+    for text in [&mut order.order_id, &mut order.account, &mut order.symbol, &mut order.trace_context] {
+        if text.capacity() > KEPT_TEXT_BYTES {
+            *text = String::new();
+        }
+    }
+    if order.metadata.capacity() > KEPT_ENTRIES {
+        order.metadata = Vec::new();
+    }
+    order.metadata.retain(is_worth_keeping);
+    order.defect = None;
+}
+
 fn text_into(given: Option<&str>, text: &mut String) {
+    if text.capacity() > KEPT_TEXT_BYTES {
+        *text = String::new();
+    }
     text.clear();
     text.push_str(given.unwrap_or_default());
 }

@@ -1,7 +1,8 @@
 //! When a client PINGs, and when it gives a silent peer up. Times are monotonic nanoseconds, told by the caller.
 //!
 //! A beat is judged missed only by somebody who has had the chance to read: a caller who was away (an idle client, a
-//! blocked event loop) PINGs again and waits anew, and everybody reads once more before the verdict.
+//! blocked event loop) is excused once in a silence and waits anew, and everybody reads once more before the verdict.
+//! Once only: who always comes late has to find a silent peer too.
 
 /// Between the end of a beat and the verdict, so that what waits in the socket is read first.
 const GRACE_NS: u64 = 10_000_000;
@@ -37,17 +38,20 @@ enum Awaited {
 pub(super) struct Heartbeat {
     times: HeartbeatTimes,
     awaited: Awaited,
+    /// The caller was away in this silence once.
+    excused: bool,
 }
 
 impl Heartbeat {
     pub fn new(times: HeartbeatTimes, now_ns: u64) -> Self {
-        Self { times, awaited: Awaited::Interval(now_ns.saturating_add(times.interval_ns)) }
+        Self { times, awaited: Awaited::Interval(now_ns.saturating_add(times.interval_ns)), excused: false }
     }
 
     /// Something was read: the peer is alive.
     pub fn heard(&mut self, now_ns: u64) {
         if !matches!(self.awaited, Awaited::Interval(_)) {
             self.awaited = Awaited::Interval(now_ns.saturating_add(self.times.interval_ns));
+            self.excused = false;
         }
     }
 
@@ -60,7 +64,9 @@ impl Heartbeat {
     /// Lets time pass.
     pub fn on_time(&mut self, now_ns: u64) -> Beat {
         let Some(deadline_ns) = self.deadline_ns().filter(|deadline| now_ns >= *deadline) else { return Beat::Nothing };
-        let was_away = now_ns - deadline_ns > self.times.interval_ns;
+        let is_interval = matches!(self.awaited, Awaited::Interval(_));
+        let was_away = !is_interval && !self.excused && now_ns - deadline_ns > self.times.interval_ns;
+        self.excused |= was_away;
         match self.awaited {
             Awaited::Sign(_) if !was_away => {
                 self.awaited = Awaited::LastChance(now_ns.saturating_add(GRACE_NS));
@@ -102,12 +108,15 @@ mod tests {
     }
 
     #[test]
-    fn who_was_away_pings_again_instead_of_judging() {
+    fn who_was_away_pings_again_instead_of_judging_but_only_once_in_a_silence() {
         let mut heartbeat = Heartbeat::new(TIMES, 0);
         assert_eq!(heartbeat.on_time(50 * MS), Beat::Ping);
         assert_eq!(heartbeat.on_time(10_000 * MS), Beat::Ping);
-        assert_eq!(heartbeat.on_time(10_150 * MS), Beat::Nothing);
+        heartbeat.heard(10_001 * MS);
         assert_eq!(heartbeat.on_time(20_000 * MS), Beat::Ping);
+        assert_eq!(heartbeat.on_time(30_000 * MS), Beat::Ping);
+        assert_eq!(heartbeat.on_time(40_000 * MS), Beat::Nothing);
+        assert_eq!(heartbeat.on_time(50_000 * MS), Beat::Silent);
     }
 
     #[test]

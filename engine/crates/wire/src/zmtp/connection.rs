@@ -55,6 +55,9 @@ pub enum Event<'a> {
     Unsubscribe(&'a [u8]),
 }
 
+/// Commands between the parts of one message may come to this, and a message's limit.
+const MOST_INTERJECTED_BYTES: usize = 64 << 10;
+
 /// What was read, by its place in the input.
 #[derive(Clone, Copy, Debug)]
 enum Traffic {
@@ -81,6 +84,8 @@ pub struct ServerConnection {
     scanned: usize,
     /// What its parts so far count against the limit.
     charged_bytes: usize,
+    /// What commands between its parts have come to.
+    interjected_bytes: usize,
     /// Bytes to write, from `written` on.
     output: Vec<u8>,
     written: usize,
@@ -102,6 +107,7 @@ impl ServerConnection {
             consumed: 0,
             scanned: 0,
             charged_bytes: 0,
+            interjected_bytes: 0,
             output,
             written: 0,
             failed: false,
@@ -265,6 +271,7 @@ impl ServerConnection {
             } else {
                 let first = std::mem::replace(&mut self.consumed, end);
                 self.charged_bytes = 0;
+                self.interjected_bytes = 0;
                 if let Some(traffic) = self.message(first, end) {
                     return Ok(Some(traffic));
                 }
@@ -303,9 +310,15 @@ impl ServerConnection {
     }
 
     fn take_command(&mut self, body: usize, end: usize) -> Result<Option<Traffic>, ZmtpError> {
-        // Between the parts of a message it stays where it is, and is skipped with the message.
         if self.charged_bytes == 0 {
             self.consumed = end;
+        } else {
+            // Between the parts of a message it stays where it is, and is skipped with the message.
+            self.interjected_bytes += end - body + PART_CHARGE_BYTES;
+            let max_bytes = self.limits.max_message_bytes.saturating_add(MOST_INTERJECTED_BYTES);
+            if self.interjected_bytes > max_bytes {
+                return Err(ZmtpError::MessageTooLarge { size_bytes: self.interjected_bytes, max_bytes });
+            }
         }
         let command = &self.input[body..end];
         match Command::read(command)? {

@@ -56,3 +56,21 @@ fn what_another_thread_hands_over_is_seen_in_the_next_turn_while_a_connection_is
         }
     }
 }
+
+#[test]
+fn what_another_thread_hands_over_is_seen_in_a_turn_that_does_not_wait() {
+    let mut rig = Rig::new("os", Duration::ZERO);
+    let (calls, orders) = mpsc::channel(8);
+    rig.reactor.parts.orders = orders;
+    for _ in 0..10 {
+        // As behind a turn that left something to do: the next one asks epoll and goes on.
+        rig.reactor.submitted = true;
+        let waker = rig.reactor.parts.waker.clone();
+        let (answer, mut answered) = oneshot::channel();
+        let answer = grpc::Answer::Once(answer);
+        assert!(calls.try_send(grpc::Order::Call { session_id: "".into(), request: Request::Health, answer }).is_ok());
+        waker.wake();
+        rig.reactor.turn().unwrap();
+        assert!(answered.try_recv().is_ok());
+    }
+}
