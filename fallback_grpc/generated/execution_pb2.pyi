@@ -87,6 +87,14 @@ class ReasonCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REDUCE_ONLY: _ClassVar[ReasonCode]
     VENUE_REJECTED: _ClassVar[ReasonCode]
     VENUE_UNAVAILABLE: _ClassVar[ReasonCode]
+    ORDER_QUANTITY_LIMIT: _ClassVar[ReasonCode]
+    ORDER_NOTIONAL_LIMIT: _ClassVar[ReasonCode]
+    PRICE_COLLAR: _ClassVar[ReasonCode]
+    NO_REFERENCE_PRICE: _ClassVar[ReasonCode]
+    OPEN_ORDERS_LIMIT: _ClassVar[ReasonCode]
+    POSITION_LIMIT: _ClassVar[ReasonCode]
+    RATE_LIMIT: _ClassVar[ReasonCode]
+    CANCELLED_ON_DISCONNECT: _ClassVar[ReasonCode]
     BUSY: _ClassVar[ReasonCode]
     SHUTTING_DOWN: _ClassVar[ReasonCode]
     JOURNAL_ID_MISMATCH: _ClassVar[ReasonCode]
@@ -161,6 +169,14 @@ TRADING_HALTED: ReasonCode
 REDUCE_ONLY: ReasonCode
 VENUE_REJECTED: ReasonCode
 VENUE_UNAVAILABLE: ReasonCode
+ORDER_QUANTITY_LIMIT: ReasonCode
+ORDER_NOTIONAL_LIMIT: ReasonCode
+PRICE_COLLAR: ReasonCode
+NO_REFERENCE_PRICE: ReasonCode
+OPEN_ORDERS_LIMIT: ReasonCode
+POSITION_LIMIT: ReasonCode
+RATE_LIMIT: ReasonCode
+CANCELLED_ON_DISCONNECT: ReasonCode
 BUSY: ReasonCode
 SHUTTING_DOWN: ReasonCode
 JOURNAL_ID_MISMATCH: ReasonCode
@@ -503,16 +519,82 @@ class CancelAllOrdersRequest(_message.Message):
     def __init__(self, command_id: _Optional[str] = ..., account: _Optional[str] = ..., symbol: _Optional[str] = ...) -> None: ...
 
 class SetTradingStateRequest(_message.Message):
-    __slots__ = ("command_id", "account", "state", "cancel_open_orders")
+    __slots__ = ("command_id", "account", "state", "cancel_open_orders", "all_accounts")
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CANCEL_OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    ALL_ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     command_id: str
     account: str
     state: TradingState
     cancel_open_orders: bool
-    def __init__(self, command_id: _Optional[str] = ..., account: _Optional[str] = ..., state: _Optional[_Union[TradingState, str]] = ..., cancel_open_orders: _Optional[bool] = ...) -> None: ...
+    all_accounts: bool
+    def __init__(self, command_id: _Optional[str] = ..., account: _Optional[str] = ..., state: _Optional[_Union[TradingState, str]] = ..., cancel_open_orders: _Optional[bool] = ..., all_accounts: _Optional[bool] = ...) -> None: ...
+
+class RiskLimits(_message.Message):
+    __slots__ = ("max_order_quantity", "max_order_notional", "price_collar", "max_open_orders", "max_position", "orders_per_second", "order_burst")
+    MAX_ORDER_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    MAX_ORDER_NOTIONAL_FIELD_NUMBER: _ClassVar[int]
+    PRICE_COLLAR_FIELD_NUMBER: _ClassVar[int]
+    MAX_OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_POSITION_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BURST_FIELD_NUMBER: _ClassVar[int]
+    max_order_quantity: Decimal
+    max_order_notional: Decimal
+    price_collar: Decimal
+    max_open_orders: int
+    max_position: Decimal
+    orders_per_second: int
+    order_burst: int
+    def __init__(self, max_order_quantity: _Optional[_Union[Decimal, _Mapping]] = ..., max_order_notional: _Optional[_Union[Decimal, _Mapping]] = ..., price_collar: _Optional[_Union[Decimal, _Mapping]] = ..., max_open_orders: _Optional[int] = ..., max_position: _Optional[_Union[Decimal, _Mapping]] = ..., orders_per_second: _Optional[int] = ..., order_burst: _Optional[int] = ...) -> None: ...
+
+class SetRiskLimitsRequest(_message.Message):
+    __slots__ = ("command_id", "account", "symbol", "limits")
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    command_id: str
+    account: str
+    symbol: str
+    limits: RiskLimits
+    def __init__(self, command_id: _Optional[str] = ..., account: _Optional[str] = ..., symbol: _Optional[str] = ..., limits: _Optional[_Union[RiskLimits, _Mapping]] = ...) -> None: ...
+
+class SetCancelOnDisconnectRequest(_message.Message):
+    __slots__ = ("command_id", "account", "grace_ms")
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    GRACE_MS_FIELD_NUMBER: _ClassVar[int]
+    command_id: str
+    account: str
+    grace_ms: int
+    def __init__(self, command_id: _Optional[str] = ..., account: _Optional[str] = ..., grace_ms: _Optional[int] = ...) -> None: ...
+
+class ListOpenOrdersRequest(_message.Message):
+    __slots__ = ("account", "after_order_id")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    AFTER_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    after_order_id: str
+    def __init__(self, account: _Optional[str] = ..., after_order_id: _Optional[str] = ...) -> None: ...
+
+class OpenOrdersResponse(_message.Message):
+    __slots__ = ("last_sequence", "orders", "more", "code", "message", "field")
+    LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    last_sequence: int
+    orders: _containers.RepeatedCompositeFieldContainer[OrderResponse]
+    more: bool
+    code: ReasonCode
+    message: str
+    field: str
+    def __init__(self, last_sequence: _Optional[int] = ..., orders: _Optional[_Iterable[_Union[OrderResponse, _Mapping]]] = ..., more: _Optional[bool] = ..., code: _Optional[_Union[ReasonCode, str]] = ..., message: _Optional[str] = ..., field: _Optional[str] = ...) -> None: ...
 
 class Quote(_message.Message):
     __slots__ = ("symbol", "bid", "ask", "bid_size", "ask_size", "last_price", "volume", "timestamp")

@@ -96,6 +96,21 @@ class ExecutionServiceStub:
                 request_serializer=fallback__grpc_dot_generated_dot_execution__pb2.SetTradingStateRequest.SerializeToString,
                 response_deserializer=fallback__grpc_dot_generated_dot_execution__pb2.CommandResponse.FromString,
                 _registered_method=True)
+        self.SetRiskLimits = channel.unary_unary(
+                '/smc_trading.execution.ExecutionService/SetRiskLimits',
+                request_serializer=fallback__grpc_dot_generated_dot_execution__pb2.SetRiskLimitsRequest.SerializeToString,
+                response_deserializer=fallback__grpc_dot_generated_dot_execution__pb2.CommandResponse.FromString,
+                _registered_method=True)
+        self.SetCancelOnDisconnect = channel.unary_unary(
+                '/smc_trading.execution.ExecutionService/SetCancelOnDisconnect',
+                request_serializer=fallback__grpc_dot_generated_dot_execution__pb2.SetCancelOnDisconnectRequest.SerializeToString,
+                response_deserializer=fallback__grpc_dot_generated_dot_execution__pb2.CommandResponse.FromString,
+                _registered_method=True)
+        self.ListOpenOrders = channel.unary_unary(
+                '/smc_trading.execution.ExecutionService/ListOpenOrders',
+                request_serializer=fallback__grpc_dot_generated_dot_execution__pb2.ListOpenOrdersRequest.SerializeToString,
+                response_deserializer=fallback__grpc_dot_generated_dot_execution__pb2.OpenOrdersResponse.FromString,
+                _registered_method=True)
 
 
 class ExecutionServiceServicer:
@@ -180,6 +195,24 @@ class ExecutionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetRiskLimits(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCancelOnDisconnect(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOpenOrders(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExecutionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -242,6 +275,21 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.SetTradingState,
                     request_deserializer=fallback__grpc_dot_generated_dot_execution__pb2.SetTradingStateRequest.FromString,
                     response_serializer=fallback__grpc_dot_generated_dot_execution__pb2.CommandResponse.SerializeToString,
+            ),
+            'SetRiskLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRiskLimits,
+                    request_deserializer=fallback__grpc_dot_generated_dot_execution__pb2.SetRiskLimitsRequest.FromString,
+                    response_serializer=fallback__grpc_dot_generated_dot_execution__pb2.CommandResponse.SerializeToString,
+            ),
+            'SetCancelOnDisconnect': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCancelOnDisconnect,
+                    request_deserializer=fallback__grpc_dot_generated_dot_execution__pb2.SetCancelOnDisconnectRequest.FromString,
+                    response_serializer=fallback__grpc_dot_generated_dot_execution__pb2.CommandResponse.SerializeToString,
+            ),
+            'ListOpenOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOpenOrders,
+                    request_deserializer=fallback__grpc_dot_generated_dot_execution__pb2.ListOpenOrdersRequest.FromString,
+                    response_serializer=fallback__grpc_dot_generated_dot_execution__pb2.OpenOrdersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -569,6 +617,87 @@ class ExecutionService:
             '/smc_trading.execution.ExecutionService/SetTradingState',
             fallback__grpc_dot_generated_dot_execution__pb2.SetTradingStateRequest.SerializeToString,
             fallback__grpc_dot_generated_dot_execution__pb2.CommandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRiskLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smc_trading.execution.ExecutionService/SetRiskLimits',
+            fallback__grpc_dot_generated_dot_execution__pb2.SetRiskLimitsRequest.SerializeToString,
+            fallback__grpc_dot_generated_dot_execution__pb2.CommandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCancelOnDisconnect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smc_trading.execution.ExecutionService/SetCancelOnDisconnect',
+            fallback__grpc_dot_generated_dot_execution__pb2.SetCancelOnDisconnectRequest.SerializeToString,
+            fallback__grpc_dot_generated_dot_execution__pb2.CommandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOpenOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smc_trading.execution.ExecutionService/ListOpenOrders',
+            fallback__grpc_dot_generated_dot_execution__pb2.ListOpenOrdersRequest.SerializeToString,
+            fallback__grpc_dot_generated_dot_execution__pb2.OpenOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

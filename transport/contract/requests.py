@@ -49,12 +49,13 @@ class CancelAllOrders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SetTradingState(msgspec.Struct, frozen=True, kw_only=True):
-    """Says what the account may do from now on."""
+    """Says what the account may do from now on; or every account, the stricter of that and its own state counting."""
 
     state: TradingState
     command_id: str = msgspec.field(default_factory=new_command_id)
     account: str = "default"
     cancel_open_orders: bool = False
+    all_accounts: bool = False
 
 
 class PublishQuotes(msgspec.Struct, frozen=True, kw_only=True):

@@ -108,6 +108,7 @@ def _set_trading_state(form: _Form, command: SetTradingState) -> None:
     form.text(3, command.account or _DEFAULT_ACCOUNT)
     form.byte(8, command.state or None)
     form.byte(9, int(command.cancel_open_orders))
+    form.byte(11, int(command.all_accounts) or None)
 
 
 def _publish_quotes(form: _Form, command: PublishQuotes) -> None:

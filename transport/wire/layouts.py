@@ -120,7 +120,7 @@ BODIES: Final[tuple[Layout, ...]] = (
     Layout("CancelAllOrders", CancelAllOrders, [("command_id", Text()), ("account", Text()), ("symbol", Text())]),
     Layout("SetTradingState", SetTradingState, [
         ("command_id", Text()), ("account", Text()), ("state", Enumeration(TradingState)),
-        ("cancel_open_orders", Flag()),
+        ("cancel_open_orders", Flag()), ("all_accounts", Flag()),
     ]),
     Layout("PublishQuotes", PublishQuotes, [("command_id", Text()), ("quotes", Tables(_QUOTE, tuple))]),
     Layout("SubscribeOrderUpdates", SubscribeOrderUpdates, [

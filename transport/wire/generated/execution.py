@@ -89,6 +89,14 @@ class ReasonCode(object):
     REDUCE_ONLY = 46
     VENUE_REJECTED = 47
     VENUE_UNAVAILABLE = 48
+    ORDER_QUANTITY_LIMIT = 50
+    ORDER_NOTIONAL_LIMIT = 51
+    PRICE_COLLAR = 52
+    NO_REFERENCE_PRICE = 53
+    OPEN_ORDERS_LIMIT = 54
+    POSITION_LIMIT = 55
+    RATE_LIMIT = 56
+    CANCELLED_ON_DISCONNECT = 57
     BUSY = 100
     SHUTTING_DOWN = 101
     JOURNAL_ID_MISMATCH = 102
@@ -139,6 +147,10 @@ class Body(object):
     MarketData = 26
     SystemNotice = 27
     TopicMark = 28
+    SetRiskLimits = 29
+    SetCancelOnDisconnect = 30
+    ListOpenOrders = 31
+    OpenOrders = 32
 
 
 class Decimal(object):
@@ -1181,8 +1193,15 @@ class SetTradingState(object):
             return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
         return False
 
+    # SetTradingState
+    def AllAccounts(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return False
+
 def SetTradingStateStart(builder):
-    builder.StartObject(4)
+    builder.StartObject(5)
 
 def SetTradingStateAddCommandId(builder, commandId):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(commandId), 0)
@@ -1195,6 +1214,9 @@ def SetTradingStateAddState(builder, state):
 
 def SetTradingStateAddCancelOpenOrders(builder, cancelOpenOrders):
     builder.PrependBoolSlot(3, cancelOpenOrders, 0)
+
+def SetTradingStateAddAllAccounts(builder, allAccounts):
+    builder.PrependBoolSlot(4, allAccounts, 0)
 
 def SetTradingStateEnd(builder):
     return builder.EndObject()
@@ -1535,6 +1557,301 @@ def HealthCheckAddService(builder, service):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(service), 0)
 
 def HealthCheckEnd(builder):
+    return builder.EndObject()
+
+
+
+class RiskLimits(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = RiskLimits()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsRiskLimits(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def RiskLimitsBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x58\x42\x52\x31", size_prefixed=size_prefixed)
+
+    # RiskLimits
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # RiskLimits
+    def MaxOrderQuantity(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            x = o + self._tab.Pos
+            obj = Decimal()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # RiskLimits
+    def MaxOrderNotional(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = o + self._tab.Pos
+            obj = Decimal()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # RiskLimits
+    def PriceCollar(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            x = o + self._tab.Pos
+            obj = Decimal()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # RiskLimits
+    def MaxOpenOrders(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return None
+
+    # RiskLimits
+    def MaxPosition(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            x = o + self._tab.Pos
+            obj = Decimal()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # RiskLimits
+    def OrdersPerSecond(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return None
+
+    # RiskLimits
+    def OrderBurst(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return None
+
+def RiskLimitsStart(builder):
+    builder.StartObject(7)
+
+def RiskLimitsAddMaxOrderQuantity(builder, maxOrderQuantity):
+    builder.PrependStructSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(maxOrderQuantity), 0)
+
+def RiskLimitsAddMaxOrderNotional(builder, maxOrderNotional):
+    builder.PrependStructSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(maxOrderNotional), 0)
+
+def RiskLimitsAddPriceCollar(builder, priceCollar):
+    builder.PrependStructSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(priceCollar), 0)
+
+def RiskLimitsAddMaxOpenOrders(builder, maxOpenOrders):
+    builder.PrependUint32Slot(3, maxOpenOrders, None)
+
+def RiskLimitsAddMaxPosition(builder, maxPosition):
+    builder.PrependStructSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(maxPosition), 0)
+
+def RiskLimitsAddOrdersPerSecond(builder, ordersPerSecond):
+    builder.PrependUint32Slot(5, ordersPerSecond, None)
+
+def RiskLimitsAddOrderBurst(builder, orderBurst):
+    builder.PrependUint32Slot(6, orderBurst, None)
+
+def RiskLimitsEnd(builder):
+    return builder.EndObject()
+
+
+
+class SetRiskLimits(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = SetRiskLimits()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsSetRiskLimits(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def SetRiskLimitsBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x58\x42\x52\x31", size_prefixed=size_prefixed)
+
+    # SetRiskLimits
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # SetRiskLimits
+    def CommandId(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SetRiskLimits
+    def Account(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SetRiskLimits
+    def Symbol(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SetRiskLimits
+    def Limits(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = RiskLimits()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+def SetRiskLimitsStart(builder):
+    builder.StartObject(4)
+
+def SetRiskLimitsAddCommandId(builder, commandId):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(commandId), 0)
+
+def SetRiskLimitsAddAccount(builder, account):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(account), 0)
+
+def SetRiskLimitsAddSymbol(builder, symbol):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(symbol), 0)
+
+def SetRiskLimitsAddLimits(builder, limits):
+    builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(limits), 0)
+
+def SetRiskLimitsEnd(builder):
+    return builder.EndObject()
+
+
+
+class SetCancelOnDisconnect(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = SetCancelOnDisconnect()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsSetCancelOnDisconnect(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def SetCancelOnDisconnectBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x58\x42\x52\x31", size_prefixed=size_prefixed)
+
+    # SetCancelOnDisconnect
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # SetCancelOnDisconnect
+    def CommandId(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SetCancelOnDisconnect
+    def Account(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # SetCancelOnDisconnect
+    def GraceMs(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return None
+
+def SetCancelOnDisconnectStart(builder):
+    builder.StartObject(3)
+
+def SetCancelOnDisconnectAddCommandId(builder, commandId):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(commandId), 0)
+
+def SetCancelOnDisconnectAddAccount(builder, account):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(account), 0)
+
+def SetCancelOnDisconnectAddGraceMs(builder, graceMs):
+    builder.PrependUint32Slot(2, graceMs, None)
+
+def SetCancelOnDisconnectEnd(builder):
+    return builder.EndObject()
+
+
+
+class ListOpenOrders(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = ListOpenOrders()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsListOpenOrders(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def ListOpenOrdersBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x58\x42\x52\x31", size_prefixed=size_prefixed)
+
+    # ListOpenOrders
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # ListOpenOrders
+    def Account(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # ListOpenOrders
+    def AfterOrderId(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+def ListOpenOrdersStart(builder):
+    builder.StartObject(2)
+
+def ListOpenOrdersAddAccount(builder, account):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(account), 0)
+
+def ListOpenOrdersAddAfterOrderId(builder, afterOrderId):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(afterOrderId), 0)
+
+def ListOpenOrdersEnd(builder):
     return builder.EndObject()
 
 
@@ -2772,6 +3089,116 @@ def GoingAwayAddDrainMs(builder, drainMs):
     builder.PrependUint32Slot(1, drainMs, 0)
 
 def GoingAwayEnd(builder):
+    return builder.EndObject()
+
+
+
+class OpenOrders(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = OpenOrders()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsOpenOrders(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def OpenOrdersBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x58\x42\x52\x31", size_prefixed=size_prefixed)
+
+    # OpenOrders
+    def Init(self, buf, pos):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # OpenOrders
+    def LastSequence(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint64Flags, o + self._tab.Pos)
+        return 0
+
+    # OpenOrders
+    def Orders(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = OrderReply()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # OpenOrders
+    def OrdersLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # OpenOrders
+    def OrdersIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        return o == 0
+
+    # OpenOrders
+    def More(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return False
+
+    # OpenOrders
+    def Code(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # OpenOrders
+    def Message(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # OpenOrders
+    def Field(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+def OpenOrdersStart(builder):
+    builder.StartObject(6)
+
+def OpenOrdersAddLastSequence(builder, lastSequence):
+    builder.PrependUint64Slot(0, lastSequence, 0)
+
+def OpenOrdersAddOrders(builder, orders):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(orders), 0)
+
+def OpenOrdersStartOrdersVector(builder, numElems):
+    return builder.StartVector(4, numElems, 4)
+
+def OpenOrdersAddMore(builder, more):
+    builder.PrependBoolSlot(2, more, 0)
+
+def OpenOrdersAddCode(builder, code):
+    builder.PrependUint16Slot(3, code, 0)
+
+def OpenOrdersAddMessage(builder, message):
+    builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(message), 0)
+
+def OpenOrdersAddField(builder, field):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(field), 0)
+
+def OpenOrdersEnd(builder):
     return builder.EndObject()
 
 

@@ -113,5 +113,8 @@ impl ExecutionService for Canned {
         cancel_all_orders(proto::CancelAllOrdersRequest) -> proto::CommandResponse = not_here;
         publish_quotes(proto::PublishQuotesRequest) -> proto::CommandResponse = not_here;
         set_trading_state(proto::SetTradingStateRequest) -> proto::CommandResponse = not_here;
+        set_risk_limits(proto::SetRiskLimitsRequest) -> proto::CommandResponse = not_here;
+        set_cancel_on_disconnect(proto::SetCancelOnDisconnectRequest) -> proto::CommandResponse = not_here;
+        list_open_orders(proto::ListOpenOrdersRequest) -> proto::OpenOrdersResponse = not_here;
     }
 }

@@ -6,7 +6,7 @@ use crate::order_messages::OrderMessage;
 use crate::refusals::validation_error;
 use bridge_core::{CancelAllOrders, CancelOrder, Quote, ReplaceOrder};
 use bridge_wire::CONTRACT_VERSION;
-use bridge_wire::codec::{Encoder, GetOrder, Hello, OrderFields, Subscribe};
+use bridge_wire::codec::{Encoder, GetOrder, Hello, OrderFields, Subscribe, TradingStateFields};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -203,8 +203,14 @@ fn write_request<'py>(
         let command_id = owned(request, intern!(py, "command_id"))?;
         let account = owned(request, intern!(py, "account"))?;
         let state = integer(request, intern!(py, "state"), Place::Top)?.unwrap_or(0);
-        let cancel_open_orders = flag(request, intern!(py, "cancel_open_orders"))?;
-        encoder.set_trading_state(correlation, journal_id, &command_id, &account, state, cancel_open_orders)
+        let set = TradingStateFields {
+            command_id: &command_id,
+            account: &account,
+            state,
+            cancel_open_orders: flag(request, intern!(py, "cancel_open_orders"))?,
+            all_accounts: flag(request, intern!(py, "all_accounts"))?,
+        };
+        encoder.set_trading_state(correlation, journal_id, &set)
     } else if is_exactly(&class, &types.subscribe_order_updates) {
         encoder.subscribe(correlation, journal_id, &subscribe(request)?)
     } else if is_exactly(&class, &types.unsubscribe_order_updates) {

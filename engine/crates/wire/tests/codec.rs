@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bridge_core::{Command, ReasonCode};
-use bridge_wire::codec::{ClientMessage, DecodeError, Encoder, Incoming, OrderFields, decode_request};
+use bridge_wire::codec::{
+    ClientMessage, DecodeError, Encoder, Incoming, OrderFields, TradingStateFields, decode_request,
+};
 use bridge_wire::limits::DecodeLimits;
 use flatbuffers::FlatBufferBuilder;
 use proptest::prelude::*;
@@ -56,7 +58,9 @@ fn an_enum_value_without_a_meaning_becomes_the_orders_first_defect() {
     let order = decoded_order(&order_message(&fields));
     let defect = order.defect.unwrap();
     assert_eq!((defect.code, defect.field.as_str(), order.side), (ReasonCode::InvalidField, "side", None));
-    let bytes = Encoder::new().set_trading_state(1, "", "c", "", 200, false).to_vec();
+    let bytes = Encoder::new()
+        .set_trading_state(1, "", &TradingStateFields { command_id: "c", state: 200, ..TradingStateFields::default() })
+        .to_vec();
     let ClientMessage::Command(Command::SetTradingState(state)) = decode_request(&bytes, &LIMITS).unwrap().body else {
         panic!("another message")
     };

@@ -154,4 +154,25 @@ impl ExecutionService for Echo {
     ) -> Result<Response<proto::CommandResponse>, Status> {
         not_here()
     }
+
+    async fn set_risk_limits(
+        &self,
+        _: Request<proto::SetRiskLimitsRequest>,
+    ) -> Result<Response<proto::CommandResponse>, Status> {
+        not_here()
+    }
+
+    async fn set_cancel_on_disconnect(
+        &self,
+        _: Request<proto::SetCancelOnDisconnectRequest>,
+    ) -> Result<Response<proto::CommandResponse>, Status> {
+        not_here()
+    }
+
+    async fn list_open_orders(
+        &self,
+        _: Request<proto::ListOpenOrdersRequest>,
+    ) -> Result<Response<proto::OpenOrdersResponse>, Status> {
+        not_here()
+    }
 }

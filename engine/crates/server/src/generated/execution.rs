@@ -359,6 +359,82 @@ pub struct SetTradingStateRequest {
     pub state: i32,
     #[prost(bool, tag = "4")]
     pub cancel_open_orders: bool,
+    /// for every account; the stricter of this and the account's own counts
+    #[prost(bool, tag = "5")]
+    pub all_accounts: bool,
+}
+/// Limits of an account, or of one of its symbols; an absent one does not limit.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RiskLimits {
+    #[prost(message, optional, tag = "1")]
+    pub max_order_quantity: ::core::option::Option<Decimal>,
+    /// quantity times price
+    #[prost(message, optional, tag = "2")]
+    pub max_order_notional: ::core::option::Option<Decimal>,
+    /// as a fraction of the last price: 0.05 is 5 %
+    #[prost(message, optional, tag = "3")]
+    pub price_collar: ::core::option::Option<Decimal>,
+    /// per symbol
+    #[prost(uint32, optional, tag = "4")]
+    pub max_open_orders: ::core::option::Option<u32>,
+    /// per symbol, either way, as if every open order were filled
+    #[prost(message, optional, tag = "5")]
+    pub max_position: ::core::option::Option<Decimal>,
+    /// of the account
+    #[prost(uint32, optional, tag = "6")]
+    pub orders_per_second: ::core::option::Option<u32>,
+    /// orders at once; absent: as many as a second allows
+    #[prost(uint32, optional, tag = "7")]
+    pub order_burst: ::core::option::Option<u32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetRiskLimitsRequest {
+    #[prost(string, tag = "1")]
+    pub command_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub account: ::prost::alloc::string::String,
+    /// empty: every symbol without limits of its own
+    #[prost(string, tag = "3")]
+    pub symbol: ::prost::alloc::string::String,
+    /// replaces what stood; absent or empty: back to the configuration's
+    #[prost(message, optional, tag = "4")]
+    pub limits: ::core::option::Option<RiskLimits>,
+}
+/// The session is that of the metadata (x-session-id).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetCancelOnDisconnectRequest {
+    #[prost(string, tag = "1")]
+    pub command_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub account: ::prost::alloc::string::String,
+    /// absent: off
+    #[prost(uint32, optional, tag = "3")]
+    pub grace_ms: ::core::option::Option<u32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOpenOrdersRequest {
+    #[prost(string, tag = "1")]
+    pub account: ::prost::alloc::string::String,
+    /// the last id of the page before; empty: from the beginning
+    #[prost(string, tag = "2")]
+    pub after_order_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OpenOrdersResponse {
+    /// the account's last update as of this page
+    #[prost(uint64, tag = "1")]
+    pub last_sequence: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub orders: ::prost::alloc::vec::Vec<OrderResponse>,
+    /// ask again after the last id
+    #[prost(bool, tag = "3")]
+    pub more: bool,
+    #[prost(enumeration = "ReasonCode", tag = "4")]
+    pub code: i32,
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub field: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Quote {
@@ -639,6 +715,14 @@ pub enum ReasonCode {
     ReduceOnly = 46,
     VenueRejected = 47,
     VenueUnavailable = 48,
+    OrderQuantityLimit = 50,
+    OrderNotionalLimit = 51,
+    PriceCollar = 52,
+    NoReferencePrice = 53,
+    OpenOrdersLimit = 54,
+    PositionLimit = 55,
+    RateLimit = 56,
+    CancelledOnDisconnect = 57,
     Busy = 100,
     ShuttingDown = 101,
     JournalIdMismatch = 102,
@@ -693,6 +777,14 @@ impl ReasonCode {
             Self::ReduceOnly => "REDUCE_ONLY",
             Self::VenueRejected => "VENUE_REJECTED",
             Self::VenueUnavailable => "VENUE_UNAVAILABLE",
+            Self::OrderQuantityLimit => "ORDER_QUANTITY_LIMIT",
+            Self::OrderNotionalLimit => "ORDER_NOTIONAL_LIMIT",
+            Self::PriceCollar => "PRICE_COLLAR",
+            Self::NoReferencePrice => "NO_REFERENCE_PRICE",
+            Self::OpenOrdersLimit => "OPEN_ORDERS_LIMIT",
+            Self::PositionLimit => "POSITION_LIMIT",
+            Self::RateLimit => "RATE_LIMIT",
+            Self::CancelledOnDisconnect => "CANCELLED_ON_DISCONNECT",
             Self::Busy => "BUSY",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::JournalIdMismatch => "JOURNAL_ID_MISMATCH",
@@ -744,6 +836,14 @@ impl ReasonCode {
             "REDUCE_ONLY" => Some(Self::ReduceOnly),
             "VENUE_REJECTED" => Some(Self::VenueRejected),
             "VENUE_UNAVAILABLE" => Some(Self::VenueUnavailable),
+            "ORDER_QUANTITY_LIMIT" => Some(Self::OrderQuantityLimit),
+            "ORDER_NOTIONAL_LIMIT" => Some(Self::OrderNotionalLimit),
+            "PRICE_COLLAR" => Some(Self::PriceCollar),
+            "NO_REFERENCE_PRICE" => Some(Self::NoReferencePrice),
+            "OPEN_ORDERS_LIMIT" => Some(Self::OpenOrdersLimit),
+            "POSITION_LIMIT" => Some(Self::PositionLimit),
+            "RATE_LIMIT" => Some(Self::RateLimit),
+            "CANCELLED_ON_DISCONNECT" => Some(Self::CancelledOnDisconnect),
             "BUSY" => Some(Self::Busy),
             "SHUTTING_DOWN" => Some(Self::ShuttingDown),
             "JOURNAL_ID_MISMATCH" => Some(Self::JournalIdMismatch),
@@ -1206,6 +1306,93 @@ pub mod execution_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        pub async fn set_risk_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetRiskLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CommandResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/smc_trading.execution.ExecutionService/SetRiskLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "smc_trading.execution.ExecutionService",
+                        "SetRiskLimits",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn set_cancel_on_disconnect(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetCancelOnDisconnectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CommandResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/smc_trading.execution.ExecutionService/SetCancelOnDisconnect",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "smc_trading.execution.ExecutionService",
+                        "SetCancelOnDisconnect",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_open_orders(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOpenOrdersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenOrdersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/smc_trading.execution.ExecutionService/ListOpenOrders",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "smc_trading.execution.ExecutionService",
+                        "ListOpenOrders",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1317,6 +1504,21 @@ pub mod execution_service_server {
             &self,
             request: tonic::Request<super::SetTradingStateRequest>,
         ) -> std::result::Result<tonic::Response<super::CommandResponse>, tonic::Status>;
+        async fn set_risk_limits(
+            &self,
+            request: tonic::Request<super::SetRiskLimitsRequest>,
+        ) -> std::result::Result<tonic::Response<super::CommandResponse>, tonic::Status>;
+        async fn set_cancel_on_disconnect(
+            &self,
+            request: tonic::Request<super::SetCancelOnDisconnectRequest>,
+        ) -> std::result::Result<tonic::Response<super::CommandResponse>, tonic::Status>;
+        async fn list_open_orders(
+            &self,
+            request: tonic::Request<super::ListOpenOrdersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenOrdersResponse>,
+            tonic::Status,
+        >;
     }
     /// Service definitions
     #[derive(Debug)]
@@ -1939,6 +2141,147 @@ pub mod execution_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetTradingStateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/smc_trading.execution.ExecutionService/SetRiskLimits" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetRiskLimitsSvc<T: ExecutionService>(pub Arc<T>);
+                    impl<
+                        T: ExecutionService,
+                    > tonic::server::UnaryService<super::SetRiskLimitsRequest>
+                    for SetRiskLimitsSvc<T> {
+                        type Response = super::CommandResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetRiskLimitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExecutionService>::set_risk_limits(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetRiskLimitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/smc_trading.execution.ExecutionService/SetCancelOnDisconnect" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetCancelOnDisconnectSvc<T: ExecutionService>(pub Arc<T>);
+                    impl<
+                        T: ExecutionService,
+                    > tonic::server::UnaryService<super::SetCancelOnDisconnectRequest>
+                    for SetCancelOnDisconnectSvc<T> {
+                        type Response = super::CommandResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetCancelOnDisconnectRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExecutionService>::set_cancel_on_disconnect(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetCancelOnDisconnectSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/smc_trading.execution.ExecutionService/ListOpenOrders" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOpenOrdersSvc<T: ExecutionService>(pub Arc<T>);
+                    impl<
+                        T: ExecutionService,
+                    > tonic::server::UnaryService<super::ListOpenOrdersRequest>
+                    for ListOpenOrdersSvc<T> {
+                        type Response = super::OpenOrdersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOpenOrdersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExecutionService>::list_open_orders(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOpenOrdersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

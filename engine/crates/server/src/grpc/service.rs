@@ -284,6 +284,27 @@ impl ExecutionService for Service {
         self.command(caller.session_id, Command::SetTradingState(conversion::set_trading_state(request.into_inner())))
             .await
     }
+
+    async fn set_risk_limits(
+        &self,
+        _: tonic::Request<proto::SetRiskLimitsRequest>,
+    ) -> Result<Response<proto::CommandResponse>, Status> {
+        Err(refusal(&Rejection::new(ReasonCode::NotImplemented, "", "not yet")))
+    }
+
+    async fn set_cancel_on_disconnect(
+        &self,
+        _: tonic::Request<proto::SetCancelOnDisconnectRequest>,
+    ) -> Result<Response<proto::CommandResponse>, Status> {
+        Err(refusal(&Rejection::new(ReasonCode::NotImplemented, "", "not yet")))
+    }
+
+    async fn list_open_orders(
+        &self,
+        _: tonic::Request<proto::ListOpenOrdersRequest>,
+    ) -> Result<Response<proto::OpenOrdersResponse>, Status> {
+        Err(refusal(&Rejection::new(ReasonCode::NotImplemented, "", "not yet")))
+    }
 }
 
 /// What the service says to a message that tonic could not decode or that was too long.

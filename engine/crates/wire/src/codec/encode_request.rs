@@ -50,6 +50,17 @@ impl<'a> OrderFields<'a> {
     }
 }
 
+/// What SetTradingState carries; `state` is the number on the wire.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct TradingStateFields<'a> {
+    pub command_id: &'a str,
+    pub account: &'a str,
+    pub state: u8,
+    pub cancel_open_orders: bool,
+    pub all_accounts: bool,
+}
+
 impl Encoder {
     /// First message of a connection.
     pub fn hello(&mut self, correlation: u64, journal_id: &str, hello: &Hello) -> &[u8] {
@@ -148,23 +159,20 @@ impl Encoder {
         self.finish(correlation, journal_id, fb::Body::CancelAllOrders, body)
     }
 
-    /// Says what the account may do; `state` is the number on the wire.
-    pub fn set_trading_state(
-        &mut self,
-        correlation: u64,
-        journal_id: &str,
-        command_id: &str,
-        account: &str,
-        state: u8,
-        cancel_open_orders: bool,
-    ) -> &[u8] {
+    /// Says what the account, or every account, may do.
+    pub fn set_trading_state(&mut self, correlation: u64, journal_id: &str, request: &TradingStateFields<'_>) -> &[u8] {
         let builder = self.start();
-        let command_id = text(builder, command_id);
-        let account = text(builder, account);
-        let state = fb::TradingState(state);
+        let command_id = text(builder, request.command_id);
+        let account = text(builder, request.account);
         let body = fb::SetTradingState::create(
             builder,
-            &fb::SetTradingStateArgs { command_id, account, state, cancel_open_orders },
+            &fb::SetTradingStateArgs {
+                command_id,
+                account,
+                state: fb::TradingState(request.state),
+                cancel_open_orders: request.cancel_open_orders,
+                all_accounts: request.all_accounts,
+            },
         );
         self.finish(correlation, journal_id, fb::Body::SetTradingState, body)
     }

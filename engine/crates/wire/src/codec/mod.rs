@@ -12,7 +12,7 @@ mod message;
 mod order;
 mod request;
 
-pub use encode_request::OrderFields;
+pub use encode_request::{OrderFields, TradingStateFields};
 pub use encoder::Encoder;
 pub use frame::{DecodeError, open};
 pub use incoming::Incoming;

@@ -677,7 +677,7 @@ pub const ENUM_MIN_REASON_CODE: u16 = 0;
 pub const ENUM_MAX_REASON_CODE: u16 = 117;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_REASON_CODE: [ReasonCode; 46] = [
+pub const ENUM_VALUES_REASON_CODE: [ReasonCode; 54] = [
   ReasonCode::NONE,
   ReasonCode::MISSING_FIELD,
   ReasonCode::INVALID_FIELD,
@@ -706,6 +706,14 @@ pub const ENUM_VALUES_REASON_CODE: [ReasonCode; 46] = [
   ReasonCode::REDUCE_ONLY,
   ReasonCode::VENUE_REJECTED,
   ReasonCode::VENUE_UNAVAILABLE,
+  ReasonCode::ORDER_QUANTITY_LIMIT,
+  ReasonCode::ORDER_NOTIONAL_LIMIT,
+  ReasonCode::PRICE_COLLAR,
+  ReasonCode::NO_REFERENCE_PRICE,
+  ReasonCode::OPEN_ORDERS_LIMIT,
+  ReasonCode::POSITION_LIMIT,
+  ReasonCode::RATE_LIMIT,
+  ReasonCode::CANCELLED_ON_DISCONNECT,
   ReasonCode::BUSY,
   ReasonCode::SHUTTING_DOWN,
   ReasonCode::JOURNAL_ID_MISMATCH,
@@ -759,6 +767,14 @@ impl ReasonCode {
   pub const REDUCE_ONLY: Self = Self(46);
   pub const VENUE_REJECTED: Self = Self(47);
   pub const VENUE_UNAVAILABLE: Self = Self(48);
+  pub const ORDER_QUANTITY_LIMIT: Self = Self(50);
+  pub const ORDER_NOTIONAL_LIMIT: Self = Self(51);
+  pub const PRICE_COLLAR: Self = Self(52);
+  pub const NO_REFERENCE_PRICE: Self = Self(53);
+  pub const OPEN_ORDERS_LIMIT: Self = Self(54);
+  pub const POSITION_LIMIT: Self = Self(55);
+  pub const RATE_LIMIT: Self = Self(56);
+  pub const CANCELLED_ON_DISCONNECT: Self = Self(57);
   pub const BUSY: Self = Self(100);
   pub const SHUTTING_DOWN: Self = Self(101);
   pub const JOURNAL_ID_MISMATCH: Self = Self(102);
@@ -809,6 +825,14 @@ impl ReasonCode {
     Self::REDUCE_ONLY,
     Self::VENUE_REJECTED,
     Self::VENUE_UNAVAILABLE,
+    Self::ORDER_QUANTITY_LIMIT,
+    Self::ORDER_NOTIONAL_LIMIT,
+    Self::PRICE_COLLAR,
+    Self::NO_REFERENCE_PRICE,
+    Self::OPEN_ORDERS_LIMIT,
+    Self::POSITION_LIMIT,
+    Self::RATE_LIMIT,
+    Self::CANCELLED_ON_DISCONNECT,
     Self::BUSY,
     Self::SHUTTING_DOWN,
     Self::JOURNAL_ID_MISMATCH,
@@ -859,6 +883,14 @@ impl ReasonCode {
       Self::REDUCE_ONLY => Some("REDUCE_ONLY"),
       Self::VENUE_REJECTED => Some("VENUE_REJECTED"),
       Self::VENUE_UNAVAILABLE => Some("VENUE_UNAVAILABLE"),
+      Self::ORDER_QUANTITY_LIMIT => Some("ORDER_QUANTITY_LIMIT"),
+      Self::ORDER_NOTIONAL_LIMIT => Some("ORDER_NOTIONAL_LIMIT"),
+      Self::PRICE_COLLAR => Some("PRICE_COLLAR"),
+      Self::NO_REFERENCE_PRICE => Some("NO_REFERENCE_PRICE"),
+      Self::OPEN_ORDERS_LIMIT => Some("OPEN_ORDERS_LIMIT"),
+      Self::POSITION_LIMIT => Some("POSITION_LIMIT"),
+      Self::RATE_LIMIT => Some("RATE_LIMIT"),
+      Self::CANCELLED_ON_DISCONNECT => Some("CANCELLED_ON_DISCONNECT"),
       Self::BUSY => Some("BUSY"),
       Self::SHUTTING_DOWN => Some("SHUTTING_DOWN"),
       Self::JOURNAL_ID_MISMATCH => Some("JOURNAL_ID_MISMATCH"),
@@ -934,10 +966,10 @@ impl ::flatbuffers::SimpleToVerifyInSlice for ReasonCode {}
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_BODY: u8 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_BODY: u8 = 28;
+pub const ENUM_MAX_BODY: u8 = 32;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_BODY: [Body; 29] = [
+pub const ENUM_VALUES_BODY: [Body; 33] = [
   Body::NONE,
   Body::Hello,
   Body::ExecuteOrder,
@@ -967,6 +999,10 @@ pub const ENUM_VALUES_BODY: [Body; 29] = [
   Body::MarketData,
   Body::SystemNotice,
   Body::TopicMark,
+  Body::SetRiskLimits,
+  Body::SetCancelOnDisconnect,
+  Body::ListOpenOrders,
+  Body::OpenOrders,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -1003,9 +1039,13 @@ impl Body {
   pub const MarketData: Self = Self(26);
   pub const SystemNotice: Self = Self(27);
   pub const TopicMark: Self = Self(28);
+  pub const SetRiskLimits: Self = Self(29);
+  pub const SetCancelOnDisconnect: Self = Self(30);
+  pub const ListOpenOrders: Self = Self(31);
+  pub const OpenOrders: Self = Self(32);
 
   pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 28;
+  pub const ENUM_MAX: u8 = 32;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::NONE,
     Self::Hello,
@@ -1036,6 +1076,10 @@ impl Body {
     Self::MarketData,
     Self::SystemNotice,
     Self::TopicMark,
+    Self::SetRiskLimits,
+    Self::SetCancelOnDisconnect,
+    Self::ListOpenOrders,
+    Self::OpenOrders,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -1069,6 +1113,10 @@ impl Body {
       Self::MarketData => Some("MarketData"),
       Self::SystemNotice => Some("SystemNotice"),
       Self::TopicMark => Some("TopicMark"),
+      Self::SetRiskLimits => Some("SetRiskLimits"),
+      Self::SetCancelOnDisconnect => Some("SetCancelOnDisconnect"),
+      Self::ListOpenOrders => Some("ListOpenOrders"),
+      Self::OpenOrders => Some("OpenOrders"),
       _ => None,
     }
   }
@@ -3065,6 +3113,7 @@ impl<'a> SetTradingState<'a> {
   pub const VT_ACCOUNT: ::flatbuffers::VOffsetT = 6;
   pub const VT_STATE: ::flatbuffers::VOffsetT = 8;
   pub const VT_CANCEL_OPEN_ORDERS: ::flatbuffers::VOffsetT = 10;
+  pub const VT_ALL_ACCOUNTS: ::flatbuffers::VOffsetT = 12;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -3078,6 +3127,7 @@ impl<'a> SetTradingState<'a> {
     let mut builder = SetTradingStateBuilder::new(_fbb);
     if let Some(x) = args.account { builder.add_account(x); }
     if let Some(x) = args.command_id { builder.add_command_id(x); }
+    builder.add_all_accounts(args.all_accounts);
     builder.add_cancel_open_orders(args.cancel_open_orders);
     builder.add_state(args.state);
     builder.finish()
@@ -3112,6 +3162,13 @@ impl<'a> SetTradingState<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<bool>(SetTradingState::VT_CANCEL_OPEN_ORDERS, Some(false)).unwrap()}
   }
+  #[inline]
+  pub fn all_accounts(&self) -> bool {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<bool>(SetTradingState::VT_ALL_ACCOUNTS, Some(false)).unwrap()}
+  }
 }
 
 impl ::flatbuffers::Verifiable for SetTradingState<'_> {
@@ -3124,6 +3181,7 @@ impl ::flatbuffers::Verifiable for SetTradingState<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("account", Self::VT_ACCOUNT, false)?
      .visit_field::<TradingState>("state", Self::VT_STATE, false)?
      .visit_field::<bool>("cancel_open_orders", Self::VT_CANCEL_OPEN_ORDERS, false)?
+     .visit_field::<bool>("all_accounts", Self::VT_ALL_ACCOUNTS, false)?
      .finish();
     Ok(())
   }
@@ -3133,6 +3191,7 @@ pub struct SetTradingStateArgs<'a> {
     pub account: Option<::flatbuffers::WIPOffset<&'a str>>,
     pub state: TradingState,
     pub cancel_open_orders: bool,
+    pub all_accounts: bool,
 }
 impl<'a> Default for SetTradingStateArgs<'a> {
   #[inline]
@@ -3142,6 +3201,7 @@ impl<'a> Default for SetTradingStateArgs<'a> {
       account: None,
       state: TradingState::UNSPECIFIED,
       cancel_open_orders: false,
+      all_accounts: false,
     }
   }
 }
@@ -3168,6 +3228,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> SetTradingStateBuilder<'a, 'b
     self.fbb_.push_slot::<bool>(SetTradingState::VT_CANCEL_OPEN_ORDERS, cancel_open_orders, false);
   }
   #[inline]
+  pub fn add_all_accounts(&mut self, all_accounts: bool) {
+    self.fbb_.push_slot::<bool>(SetTradingState::VT_ALL_ACCOUNTS, all_accounts, false);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> SetTradingStateBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     SetTradingStateBuilder {
@@ -3189,6 +3253,7 @@ impl ::core::fmt::Debug for SetTradingState<'_> {
       ds.field("account", &self.account());
       ds.field("state", &self.state());
       ds.field("cancel_open_orders", &self.cancel_open_orders());
+      ds.field("all_accounts", &self.all_accounts());
       ds.finish()
   }
 }
@@ -3839,6 +3904,594 @@ impl ::core::fmt::Debug for HealthCheck<'_> {
   fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
     let mut ds = f.debug_struct("HealthCheck");
       ds.field("service", &self.service());
+      ds.finish()
+  }
+}
+pub enum RiskLimitsOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct RiskLimits<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for RiskLimits<'a> {
+  type Inner = RiskLimits<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> RiskLimits<'a> {
+  pub const VT_MAX_ORDER_QUANTITY: ::flatbuffers::VOffsetT = 4;
+  pub const VT_MAX_ORDER_NOTIONAL: ::flatbuffers::VOffsetT = 6;
+  pub const VT_PRICE_COLLAR: ::flatbuffers::VOffsetT = 8;
+  pub const VT_MAX_OPEN_ORDERS: ::flatbuffers::VOffsetT = 10;
+  pub const VT_MAX_POSITION: ::flatbuffers::VOffsetT = 12;
+  pub const VT_ORDERS_PER_SECOND: ::flatbuffers::VOffsetT = 14;
+  pub const VT_ORDER_BURST: ::flatbuffers::VOffsetT = 16;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    RiskLimits { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args RiskLimitsArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<RiskLimits<'bldr>> {
+    let mut builder = RiskLimitsBuilder::new(_fbb);
+    if let Some(x) = args.order_burst { builder.add_order_burst(x); }
+    if let Some(x) = args.orders_per_second { builder.add_orders_per_second(x); }
+    if let Some(x) = args.max_position { builder.add_max_position(x); }
+    if let Some(x) = args.max_open_orders { builder.add_max_open_orders(x); }
+    if let Some(x) = args.price_collar { builder.add_price_collar(x); }
+    if let Some(x) = args.max_order_notional { builder.add_max_order_notional(x); }
+    if let Some(x) = args.max_order_quantity { builder.add_max_order_quantity(x); }
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn max_order_quantity(&self) -> Option<&'a Decimal> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<Decimal>(RiskLimits::VT_MAX_ORDER_QUANTITY, None)}
+  }
+  #[inline]
+  pub fn max_order_notional(&self) -> Option<&'a Decimal> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<Decimal>(RiskLimits::VT_MAX_ORDER_NOTIONAL, None)}
+  }
+  #[inline]
+  pub fn price_collar(&self) -> Option<&'a Decimal> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<Decimal>(RiskLimits::VT_PRICE_COLLAR, None)}
+  }
+  #[inline]
+  pub fn max_open_orders(&self) -> Option<u32> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(RiskLimits::VT_MAX_OPEN_ORDERS, None)}
+  }
+  #[inline]
+  pub fn max_position(&self) -> Option<&'a Decimal> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<Decimal>(RiskLimits::VT_MAX_POSITION, None)}
+  }
+  #[inline]
+  pub fn orders_per_second(&self) -> Option<u32> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(RiskLimits::VT_ORDERS_PER_SECOND, None)}
+  }
+  #[inline]
+  pub fn order_burst(&self) -> Option<u32> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(RiskLimits::VT_ORDER_BURST, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for RiskLimits<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<Decimal>("max_order_quantity", Self::VT_MAX_ORDER_QUANTITY, false)?
+     .visit_field::<Decimal>("max_order_notional", Self::VT_MAX_ORDER_NOTIONAL, false)?
+     .visit_field::<Decimal>("price_collar", Self::VT_PRICE_COLLAR, false)?
+     .visit_field::<u32>("max_open_orders", Self::VT_MAX_OPEN_ORDERS, false)?
+     .visit_field::<Decimal>("max_position", Self::VT_MAX_POSITION, false)?
+     .visit_field::<u32>("orders_per_second", Self::VT_ORDERS_PER_SECOND, false)?
+     .visit_field::<u32>("order_burst", Self::VT_ORDER_BURST, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct RiskLimitsArgs<'a> {
+    pub max_order_quantity: Option<&'a Decimal>,
+    pub max_order_notional: Option<&'a Decimal>,
+    pub price_collar: Option<&'a Decimal>,
+    pub max_open_orders: Option<u32>,
+    pub max_position: Option<&'a Decimal>,
+    pub orders_per_second: Option<u32>,
+    pub order_burst: Option<u32>,
+}
+impl<'a> Default for RiskLimitsArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    RiskLimitsArgs {
+      max_order_quantity: None,
+      max_order_notional: None,
+      price_collar: None,
+      max_open_orders: None,
+      max_position: None,
+      orders_per_second: None,
+      order_burst: None,
+    }
+  }
+}
+
+pub struct RiskLimitsBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> RiskLimitsBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_max_order_quantity(&mut self, max_order_quantity: &Decimal) {
+    self.fbb_.push_slot_always::<&Decimal>(RiskLimits::VT_MAX_ORDER_QUANTITY, max_order_quantity);
+  }
+  #[inline]
+  pub fn add_max_order_notional(&mut self, max_order_notional: &Decimal) {
+    self.fbb_.push_slot_always::<&Decimal>(RiskLimits::VT_MAX_ORDER_NOTIONAL, max_order_notional);
+  }
+  #[inline]
+  pub fn add_price_collar(&mut self, price_collar: &Decimal) {
+    self.fbb_.push_slot_always::<&Decimal>(RiskLimits::VT_PRICE_COLLAR, price_collar);
+  }
+  #[inline]
+  pub fn add_max_open_orders(&mut self, max_open_orders: u32) {
+    self.fbb_.push_slot_always::<u32>(RiskLimits::VT_MAX_OPEN_ORDERS, max_open_orders);
+  }
+  #[inline]
+  pub fn add_max_position(&mut self, max_position: &Decimal) {
+    self.fbb_.push_slot_always::<&Decimal>(RiskLimits::VT_MAX_POSITION, max_position);
+  }
+  #[inline]
+  pub fn add_orders_per_second(&mut self, orders_per_second: u32) {
+    self.fbb_.push_slot_always::<u32>(RiskLimits::VT_ORDERS_PER_SECOND, orders_per_second);
+  }
+  #[inline]
+  pub fn add_order_burst(&mut self, order_burst: u32) {
+    self.fbb_.push_slot_always::<u32>(RiskLimits::VT_ORDER_BURST, order_burst);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> RiskLimitsBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    RiskLimitsBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<RiskLimits<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for RiskLimits<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("RiskLimits");
+      ds.field("max_order_quantity", &self.max_order_quantity());
+      ds.field("max_order_notional", &self.max_order_notional());
+      ds.field("price_collar", &self.price_collar());
+      ds.field("max_open_orders", &self.max_open_orders());
+      ds.field("max_position", &self.max_position());
+      ds.field("orders_per_second", &self.orders_per_second());
+      ds.field("order_burst", &self.order_burst());
+      ds.finish()
+  }
+}
+pub enum SetRiskLimitsOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct SetRiskLimits<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for SetRiskLimits<'a> {
+  type Inner = SetRiskLimits<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> SetRiskLimits<'a> {
+  pub const VT_COMMAND_ID: ::flatbuffers::VOffsetT = 4;
+  pub const VT_ACCOUNT: ::flatbuffers::VOffsetT = 6;
+  pub const VT_SYMBOL: ::flatbuffers::VOffsetT = 8;
+  pub const VT_LIMITS: ::flatbuffers::VOffsetT = 10;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    SetRiskLimits { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args SetRiskLimitsArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<SetRiskLimits<'bldr>> {
+    let mut builder = SetRiskLimitsBuilder::new(_fbb);
+    if let Some(x) = args.limits { builder.add_limits(x); }
+    if let Some(x) = args.symbol { builder.add_symbol(x); }
+    if let Some(x) = args.account { builder.add_account(x); }
+    if let Some(x) = args.command_id { builder.add_command_id(x); }
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn command_id(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(SetRiskLimits::VT_COMMAND_ID, None)}
+  }
+  #[inline]
+  pub fn account(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(SetRiskLimits::VT_ACCOUNT, None)}
+  }
+  #[inline]
+  pub fn symbol(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(SetRiskLimits::VT_SYMBOL, None)}
+  }
+  #[inline]
+  pub fn limits(&self) -> Option<RiskLimits<'a>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<RiskLimits>>(SetRiskLimits::VT_LIMITS, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for SetRiskLimits<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("command_id", Self::VT_COMMAND_ID, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("account", Self::VT_ACCOUNT, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("symbol", Self::VT_SYMBOL, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<RiskLimits>>("limits", Self::VT_LIMITS, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct SetRiskLimitsArgs<'a> {
+    pub command_id: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub account: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub symbol: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub limits: Option<::flatbuffers::WIPOffset<RiskLimits<'a>>>,
+}
+impl<'a> Default for SetRiskLimitsArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    SetRiskLimitsArgs {
+      command_id: None,
+      account: None,
+      symbol: None,
+      limits: None,
+    }
+  }
+}
+
+pub struct SetRiskLimitsBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> SetRiskLimitsBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_command_id(&mut self, command_id: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(SetRiskLimits::VT_COMMAND_ID, command_id);
+  }
+  #[inline]
+  pub fn add_account(&mut self, account: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(SetRiskLimits::VT_ACCOUNT, account);
+  }
+  #[inline]
+  pub fn add_symbol(&mut self, symbol: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(SetRiskLimits::VT_SYMBOL, symbol);
+  }
+  #[inline]
+  pub fn add_limits(&mut self, limits: ::flatbuffers::WIPOffset<RiskLimits<'b >>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<RiskLimits>>(SetRiskLimits::VT_LIMITS, limits);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> SetRiskLimitsBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    SetRiskLimitsBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<SetRiskLimits<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for SetRiskLimits<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("SetRiskLimits");
+      ds.field("command_id", &self.command_id());
+      ds.field("account", &self.account());
+      ds.field("symbol", &self.symbol());
+      ds.field("limits", &self.limits());
+      ds.finish()
+  }
+}
+pub enum SetCancelOnDisconnectOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct SetCancelOnDisconnect<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for SetCancelOnDisconnect<'a> {
+  type Inner = SetCancelOnDisconnect<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> SetCancelOnDisconnect<'a> {
+  pub const VT_COMMAND_ID: ::flatbuffers::VOffsetT = 4;
+  pub const VT_ACCOUNT: ::flatbuffers::VOffsetT = 6;
+  pub const VT_GRACE_MS: ::flatbuffers::VOffsetT = 8;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    SetCancelOnDisconnect { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args SetCancelOnDisconnectArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<SetCancelOnDisconnect<'bldr>> {
+    let mut builder = SetCancelOnDisconnectBuilder::new(_fbb);
+    if let Some(x) = args.grace_ms { builder.add_grace_ms(x); }
+    if let Some(x) = args.account { builder.add_account(x); }
+    if let Some(x) = args.command_id { builder.add_command_id(x); }
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn command_id(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(SetCancelOnDisconnect::VT_COMMAND_ID, None)}
+  }
+  #[inline]
+  pub fn account(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(SetCancelOnDisconnect::VT_ACCOUNT, None)}
+  }
+  #[inline]
+  pub fn grace_ms(&self) -> Option<u32> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(SetCancelOnDisconnect::VT_GRACE_MS, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for SetCancelOnDisconnect<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("command_id", Self::VT_COMMAND_ID, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("account", Self::VT_ACCOUNT, false)?
+     .visit_field::<u32>("grace_ms", Self::VT_GRACE_MS, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct SetCancelOnDisconnectArgs<'a> {
+    pub command_id: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub account: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub grace_ms: Option<u32>,
+}
+impl<'a> Default for SetCancelOnDisconnectArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    SetCancelOnDisconnectArgs {
+      command_id: None,
+      account: None,
+      grace_ms: None,
+    }
+  }
+}
+
+pub struct SetCancelOnDisconnectBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> SetCancelOnDisconnectBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_command_id(&mut self, command_id: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(SetCancelOnDisconnect::VT_COMMAND_ID, command_id);
+  }
+  #[inline]
+  pub fn add_account(&mut self, account: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(SetCancelOnDisconnect::VT_ACCOUNT, account);
+  }
+  #[inline]
+  pub fn add_grace_ms(&mut self, grace_ms: u32) {
+    self.fbb_.push_slot_always::<u32>(SetCancelOnDisconnect::VT_GRACE_MS, grace_ms);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> SetCancelOnDisconnectBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    SetCancelOnDisconnectBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<SetCancelOnDisconnect<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for SetCancelOnDisconnect<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("SetCancelOnDisconnect");
+      ds.field("command_id", &self.command_id());
+      ds.field("account", &self.account());
+      ds.field("grace_ms", &self.grace_ms());
+      ds.finish()
+  }
+}
+pub enum ListOpenOrdersOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct ListOpenOrders<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for ListOpenOrders<'a> {
+  type Inner = ListOpenOrders<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> ListOpenOrders<'a> {
+  pub const VT_ACCOUNT: ::flatbuffers::VOffsetT = 4;
+  pub const VT_AFTER_ORDER_ID: ::flatbuffers::VOffsetT = 6;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    ListOpenOrders { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args ListOpenOrdersArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<ListOpenOrders<'bldr>> {
+    let mut builder = ListOpenOrdersBuilder::new(_fbb);
+    if let Some(x) = args.after_order_id { builder.add_after_order_id(x); }
+    if let Some(x) = args.account { builder.add_account(x); }
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn account(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(ListOpenOrders::VT_ACCOUNT, None)}
+  }
+  #[inline]
+  pub fn after_order_id(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(ListOpenOrders::VT_AFTER_ORDER_ID, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for ListOpenOrders<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("account", Self::VT_ACCOUNT, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("after_order_id", Self::VT_AFTER_ORDER_ID, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct ListOpenOrdersArgs<'a> {
+    pub account: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub after_order_id: Option<::flatbuffers::WIPOffset<&'a str>>,
+}
+impl<'a> Default for ListOpenOrdersArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    ListOpenOrdersArgs {
+      account: None,
+      after_order_id: None,
+    }
+  }
+}
+
+pub struct ListOpenOrdersBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ListOpenOrdersBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_account(&mut self, account: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(ListOpenOrders::VT_ACCOUNT, account);
+  }
+  #[inline]
+  pub fn add_after_order_id(&mut self, after_order_id: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(ListOpenOrders::VT_AFTER_ORDER_ID, after_order_id);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ListOpenOrdersBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    ListOpenOrdersBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<ListOpenOrders<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for ListOpenOrders<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("ListOpenOrders");
+      ds.field("account", &self.account());
+      ds.field("after_order_id", &self.after_order_id());
       ds.finish()
   }
 }
@@ -6217,6 +6870,187 @@ impl ::core::fmt::Debug for GoingAway<'_> {
       ds.finish()
   }
 }
+pub enum OpenOrdersOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct OpenOrders<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for OpenOrders<'a> {
+  type Inner = OpenOrders<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> OpenOrders<'a> {
+  pub const VT_LAST_SEQUENCE: ::flatbuffers::VOffsetT = 4;
+  pub const VT_ORDERS: ::flatbuffers::VOffsetT = 6;
+  pub const VT_MORE: ::flatbuffers::VOffsetT = 8;
+  pub const VT_CODE: ::flatbuffers::VOffsetT = 10;
+  pub const VT_MESSAGE: ::flatbuffers::VOffsetT = 12;
+  pub const VT_FIELD: ::flatbuffers::VOffsetT = 14;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    OpenOrders { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args OpenOrdersArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<OpenOrders<'bldr>> {
+    let mut builder = OpenOrdersBuilder::new(_fbb);
+    builder.add_last_sequence(args.last_sequence);
+    if let Some(x) = args.field { builder.add_field(x); }
+    if let Some(x) = args.message { builder.add_message(x); }
+    if let Some(x) = args.orders { builder.add_orders(x); }
+    builder.add_code(args.code);
+    builder.add_more(args.more);
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn last_sequence(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(OpenOrders::VT_LAST_SEQUENCE, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn orders(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<OrderReply<'a>>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<OrderReply>>>>(OpenOrders::VT_ORDERS, None)}
+  }
+  #[inline]
+  pub fn more(&self) -> bool {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<bool>(OpenOrders::VT_MORE, Some(false)).unwrap()}
+  }
+  #[inline]
+  pub fn code(&self) -> ReasonCode {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<ReasonCode>(OpenOrders::VT_CODE, Some(ReasonCode::NONE)).unwrap()}
+  }
+  #[inline]
+  pub fn message(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(OpenOrders::VT_MESSAGE, None)}
+  }
+  #[inline]
+  pub fn field(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(OpenOrders::VT_FIELD, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for OpenOrders<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("last_sequence", Self::VT_LAST_SEQUENCE, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<OrderReply>>>>("orders", Self::VT_ORDERS, false)?
+     .visit_field::<bool>("more", Self::VT_MORE, false)?
+     .visit_field::<ReasonCode>("code", Self::VT_CODE, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("message", Self::VT_MESSAGE, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("field", Self::VT_FIELD, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct OpenOrdersArgs<'a> {
+    pub last_sequence: u64,
+    pub orders: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<OrderReply<'a>>>>>,
+    pub more: bool,
+    pub code: ReasonCode,
+    pub message: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub field: Option<::flatbuffers::WIPOffset<&'a str>>,
+}
+impl<'a> Default for OpenOrdersArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    OpenOrdersArgs {
+      last_sequence: 0,
+      orders: None,
+      more: false,
+      code: ReasonCode::NONE,
+      message: None,
+      field: None,
+    }
+  }
+}
+
+pub struct OpenOrdersBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> OpenOrdersBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_last_sequence(&mut self, last_sequence: u64) {
+    self.fbb_.push_slot::<u64>(OpenOrders::VT_LAST_SEQUENCE, last_sequence, 0);
+  }
+  #[inline]
+  pub fn add_orders(&mut self, orders: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<OrderReply<'b >>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(OpenOrders::VT_ORDERS, orders);
+  }
+  #[inline]
+  pub fn add_more(&mut self, more: bool) {
+    self.fbb_.push_slot::<bool>(OpenOrders::VT_MORE, more, false);
+  }
+  #[inline]
+  pub fn add_code(&mut self, code: ReasonCode) {
+    self.fbb_.push_slot::<ReasonCode>(OpenOrders::VT_CODE, code, ReasonCode::NONE);
+  }
+  #[inline]
+  pub fn add_message(&mut self, message: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(OpenOrders::VT_MESSAGE, message);
+  }
+  #[inline]
+  pub fn add_field(&mut self, field: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(OpenOrders::VT_FIELD, field);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> OpenOrdersBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    OpenOrdersBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<OpenOrders<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for OpenOrders<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("OpenOrders");
+      ds.field("last_sequence", &self.last_sequence());
+      ds.field("orders", &self.orders());
+      ds.field("more", &self.more());
+      ds.field("code", &self.code());
+      ds.field("message", &self.message());
+      ds.field("field", &self.field());
+      ds.finish()
+  }
+}
 pub enum MarketDataOffset {}
 #[derive(Copy, Clone, PartialEq)]
 
@@ -7196,6 +8030,66 @@ impl<'a> Envelope<'a> {
     }
   }
 
+  #[inline]
+  #[allow(non_snake_case)]
+  pub fn body_as_set_risk_limits(&self) -> Option<SetRiskLimits<'a>> {
+    if self.body_type() == Body::SetRiskLimits {
+      self.body().map(|t| {
+       // Safety:
+       // Created from a valid Table for this object
+       // Which contains a valid union in this slot
+       unsafe { SetRiskLimits::init_from_table(t) }
+     })
+    } else {
+      None
+    }
+  }
+
+  #[inline]
+  #[allow(non_snake_case)]
+  pub fn body_as_set_cancel_on_disconnect(&self) -> Option<SetCancelOnDisconnect<'a>> {
+    if self.body_type() == Body::SetCancelOnDisconnect {
+      self.body().map(|t| {
+       // Safety:
+       // Created from a valid Table for this object
+       // Which contains a valid union in this slot
+       unsafe { SetCancelOnDisconnect::init_from_table(t) }
+     })
+    } else {
+      None
+    }
+  }
+
+  #[inline]
+  #[allow(non_snake_case)]
+  pub fn body_as_list_open_orders(&self) -> Option<ListOpenOrders<'a>> {
+    if self.body_type() == Body::ListOpenOrders {
+      self.body().map(|t| {
+       // Safety:
+       // Created from a valid Table for this object
+       // Which contains a valid union in this slot
+       unsafe { ListOpenOrders::init_from_table(t) }
+     })
+    } else {
+      None
+    }
+  }
+
+  #[inline]
+  #[allow(non_snake_case)]
+  pub fn body_as_open_orders(&self) -> Option<OpenOrders<'a>> {
+    if self.body_type() == Body::OpenOrders {
+      self.body().map(|t| {
+       // Safety:
+       // Created from a valid Table for this object
+       // Which contains a valid union in this slot
+       unsafe { OpenOrders::init_from_table(t) }
+     })
+    } else {
+      None
+    }
+  }
+
 }
 
 impl ::flatbuffers::Verifiable for Envelope<'_> {
@@ -7236,6 +8130,10 @@ impl ::flatbuffers::Verifiable for Envelope<'_> {
           Body::MarketData => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<MarketData>>("Body::MarketData", pos),
           Body::SystemNotice => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<SystemNotice>>("Body::SystemNotice", pos),
           Body::TopicMark => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<TopicMark>>("Body::TopicMark", pos),
+          Body::SetRiskLimits => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<SetRiskLimits>>("Body::SetRiskLimits", pos),
+          Body::SetCancelOnDisconnect => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<SetCancelOnDisconnect>>("Body::SetCancelOnDisconnect", pos),
+          Body::ListOpenOrders => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<ListOpenOrders>>("Body::ListOpenOrders", pos),
+          Body::OpenOrders => v.verify_union_variant::<::flatbuffers::ForwardsUOffset<OpenOrders>>("Body::OpenOrders", pos),
           _ => Ok(()),
         }
      })?
@@ -7495,6 +8393,34 @@ impl ::core::fmt::Debug for Envelope<'_> {
         },
         Body::TopicMark => {
           if let Some(x) = self.body_as_topic_mark() {
+            ds.field("body", &x)
+          } else {
+            ds.field("body", &"InvalidFlatbuffer: Union discriminant does not match value.")
+          }
+        },
+        Body::SetRiskLimits => {
+          if let Some(x) = self.body_as_set_risk_limits() {
+            ds.field("body", &x)
+          } else {
+            ds.field("body", &"InvalidFlatbuffer: Union discriminant does not match value.")
+          }
+        },
+        Body::SetCancelOnDisconnect => {
+          if let Some(x) = self.body_as_set_cancel_on_disconnect() {
+            ds.field("body", &x)
+          } else {
+            ds.field("body", &"InvalidFlatbuffer: Union discriminant does not match value.")
+          }
+        },
+        Body::ListOpenOrders => {
+          if let Some(x) = self.body_as_list_open_orders() {
+            ds.field("body", &x)
+          } else {
+            ds.field("body", &"InvalidFlatbuffer: Union discriminant does not match value.")
+          }
+        },
+        Body::OpenOrders => {
+          if let Some(x) = self.body_as_open_orders() {
             ds.field("body", &x)
           } else {
             ds.field("body", &"InvalidFlatbuffer: Union discriminant does not match value.")

@@ -7,7 +7,7 @@ use bridge_core::{
 };
 use bridge_wire::codec::{
     Encoder, GetOrder, HealthReply, Hello, MarketData, MessageLimits, OrderFields, ServingStatus, Subscribe,
-    SystemNotice, Welcome,
+    SystemNotice, TradingStateFields, Welcome,
 };
 
 const JOURNAL: &str = "0190a5c4-7c1e-7d3a-9b5f-2f6f0a7c4e11";
@@ -131,6 +131,13 @@ fn requests() -> Vectors {
         volume: number(123_456, 3),
         timestamp_ns: Some(NOW_NS),
     };
+    let halt = TradingStateFields {
+        command_id: "cmd-2",
+        account: "default",
+        state: 3,
+        cancel_open_orders: true,
+        all_accounts: false,
+    };
     let one_sided = Quote { symbol: "NASDAQ".to_owned(), bid: number(1, 4), ..Quote::default() };
     vec![
         ("hello", encoder.hello(1, "", &hello).to_vec()),
@@ -141,7 +148,7 @@ fn requests() -> Vectors {
             encoder.get_order(7, JOURNAL, &GetOrder { order_id, account: account.clone(), fence: true }).to_vec(),
         ),
         ("cancel_all_orders", encoder.cancel_all_orders(8, JOURNAL, &cancel_all).to_vec()),
-        ("set_trading_state", encoder.set_trading_state(9, JOURNAL, "cmd-2", "default", 3, true).to_vec()),
+        ("set_trading_state", encoder.set_trading_state(9, JOURNAL, &halt).to_vec()),
         ("publish_quotes", encoder.publish_quotes(10, JOURNAL, "cmd-3", &[quote, one_sided]).to_vec()),
         (
             "subscribe",
