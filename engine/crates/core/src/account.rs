@@ -169,18 +169,17 @@ impl Account {
         self.history.push_back(change);
     }
 
-    /// Updates up to `last` were handed out, or never will be: those beyond `limit` are forgotten.
-    pub fn release(&mut self, last: u64, limit: usize) {
+    /// Updates up to `last` were handed out, or never will be: those before the last `kept` are forgotten.
+    pub fn release(&mut self, last: u64, kept: usize) {
         self.released = self.released.max(last);
-        while self.history.len() > limit && self.history.front().is_some_and(|oldest| oldest.sequence <= self.released)
-        {
+        while self.history.len() > kept && self.history.front().is_some_and(|oldest| oldest.sequence <= self.released) {
             self.history.pop_front();
         }
     }
 
-    /// The changes that can be replayed: at most `limit`, and the last ones.
-    pub fn replayable(&self, limit: usize) -> impl ExactSizeIterator<Item = &Change> {
-        self.history.range(self.history.len().saturating_sub(limit)..)
+    /// How many of the last changes can be replayed: at most `limit`.
+    pub fn replayable(&self, limit: usize) -> u64 {
+        self.history.len().min(limit) as u64
     }
 
     /// Those from `first` to `last` that are still known.

@@ -38,18 +38,19 @@ impl Core {
         self.turn.updates.drain(..)
     }
 
-    /// These updates in words; none that were released and have left the history since.
+    /// These updates in words; none that have left the history since they were released.
     pub fn updates<'a>(&'a self, range: &UpdateRange) -> impl Iterator<Item = OrderUpdate> + 'a {
         let account = self.account(&range.account);
         let history = account.map(|account| account.changes(range.first, range.last)).into_iter().flatten();
         history.filter_map(|change| self.update_of(change))
     }
 
-    /// Nobody will ask for these again but who resumes: the history may forget them.
-    pub fn release_updates(&mut self, range: &UpdateRange) {
-        let limit = self.history_limit();
+    /// These were handed out. Besides those that can be replayed the history keeps `lag` more, for subscribers that
+    /// have not come so far yet.
+    pub fn release_updates(&mut self, range: &UpdateRange, lag: usize) {
+        let kept = self.history_limit().saturating_add(lag);
         if let Some(account) = self.accounts.iter_mut().find(|account| account.name == range.account) {
-            account.release(range.last, limit);
+            account.release(range.last, kept);
         }
     }
 

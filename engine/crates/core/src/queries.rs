@@ -3,28 +3,30 @@
 use crate::account::{Account, Slot};
 use crate::identity::{check_id, split_leg};
 use crate::order_state::OrderState;
+use crate::progress::Work;
 use crate::{
     CommandOutcome, CommandRef, Configuration, Core, DEFAULT_ACCOUNT, GetOrderReply, Instrument, Intent, OrderReply,
     OrderUpdate, Part, ReasonCode, Rejection, Text, UpdateKind, VenueCommand, VenueKey,
 };
-use std::sync::Arc;
 
-/// What a subscriber gets that resumes (WIRE.md, section 4).
+/// What a subscriber gets that resumes (WIRE.md, section 4). Nothing of it is in words yet: ask [`Core::updates`] and
+/// [`Core::snapshot`] for a few at a time, so that a long absence costs no long turn.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Replay {
-    /// All updates after the number that was asked for.
-    Updates(Vec<Arc<OrderUpdate>>),
-    /// Those from `first` to `last`, and no others, can no longer be replayed; the open orders as they are now instead,
-    /// and then what can be replayed.
+    /// All updates after this number, the one that was asked for.
+    Whole {
+        /// Last number that the subscriber has.
+        after: u64,
+    },
+    /// Those from `first` to `last`, and no others, can no longer be replayed; the open orders instead, and then all
+    /// updates after `last`.
     Gap {
         /// First number that will not come.
         first: u64,
         /// Last number that will not come.
         last: u64,
-        /// One for each open order and leg, `snapshot` set, `sequence` its last update (which may be one of `updates`).
-        snapshot: Vec<OrderUpdate>,
-        /// All updates after `last`.
-        updates: Vec<Arc<OrderUpdate>>,
+        /// The open orders and legs of which something was said.
+        open: Vec<VenueKey>,
     },
     /// The number lies beyond the account's last: the engine has forgotten what the subscriber saw.
     Regressed,
@@ -169,42 +171,36 @@ impl Core {
         if after > last {
             return Replay::Regressed;
         }
-        let Some(account) = self.account(account_name(account)).filter(|_| after < last) else {
-            return Replay::Updates(Vec::new());
-        };
-        let missed = usize::try_from(last - after).unwrap_or(usize::MAX);
-        let changes = account.replayable(self.history_limit());
-        let known = changes.len();
-        let in_words = |change| self.update_of(change).map(Arc::new);
-        match known.checked_sub(missed) {
-            Some(start) => Replay::Updates(changes.skip(start).filter_map(in_words).collect()),
-            None => Replay::Gap {
-                first: after + 1,
-                last: last.saturating_sub(known as u64),
-                snapshot: self.snapshot(account),
-                updates: changes.filter_map(in_words).collect(),
-            },
+        let Some(account) = self.account(account_name(account)) else { return Replay::Whole { after } };
+        let lost = last.saturating_sub(account.replayable(self.history_limit()));
+        if after >= lost {
+            return Replay::Whole { after };
         }
+        let was_told = |key: &VenueKey| self.work_of(*key).is_some_and(|work| work.now.sequence > 0);
+        let open = account.open.sorted().into_iter().filter(was_told).collect();
+        Replay::Gap { first: after + 1, last: lost, open }
     }
 
-    /// The open orders and legs of which something was said.
-    fn snapshot(&self, account: &Account) -> Vec<OrderUpdate> {
-        let open = account.open.sorted().into_iter().filter_map(|key| {
-            let event_time_ns = self.order(key.order())?.work(key.part()?)?.now.updated_ns;
-            let order = self.state_of(key)?;
-            let is_leg = !order.parent_order_id.is_empty();
+    /// Those of these orders and legs that are open, as they are now: `snapshot` set, `sequence` their last update.
+    pub fn snapshot<'a>(&'a self, keys: &'a [VenueKey]) -> impl Iterator<Item = OrderUpdate> + 'a {
+        keys.iter().filter_map(|key| {
+            let now = &self.work_of(*key).filter(|work| work.now.is_open())?.now;
+            let is_leg = key.part()? != Part::Entry;
             Some(OrderUpdate {
-                sequence: order.sequence,
+                sequence: now.sequence,
                 kind: if is_leg { UpdateKind::LegChanged } else { UpdateKind::Accepted },
-                order,
+                order: self.state_of(*key)?,
                 execution_id: 0,
                 last_quantity: None,
                 last_price: None,
-                event_time_ns,
+                event_time_ns: now.updated_ns,
                 snapshot: true,
             })
-        });
-        open.filter(|update| update.sequence > 0).collect()
+        })
+    }
+
+    fn work_of(&self, key: VenueKey) -> Option<&Work> {
+        self.order(key.order())?.work(key.part()?)
     }
 
     /// Numbers for health and metrics, by name.

@@ -139,22 +139,51 @@ fn a_subscriber_resumes_where_it_was_or_learns_of_the_gap() {
         desk.work(limit(id));
     }
     desk.reports(&[closed(first, ReasonCode::CancelledByClient)]);
-    let sequences = |after| match desk.core.updates_since("default", after) {
-        Replay::Updates(updates) => updates.iter().map(|update| update.sequence).collect::<Vec<_>>(),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(sequences(3), [4, 5, 6]);
-    assert_eq!(sequences(5), [6]);
-    assert!(sequences(6).is_empty());
+    assert_eq!(desk.core.updates_since("default", 3), Replay::Whole { after: 3 });
+    assert_eq!(sequences(&desk, 4, 6), [4, 5, 6]);
+    assert_eq!(desk.core.updates_since("default", 6), Replay::Whole { after: 6 });
     assert_eq!(desk.core.updates_since("default", 7), Replay::Regressed);
-    let Replay::Gap { first, last, snapshot, updates } = desk.core.updates_since("default", 2) else {
-        panic!("no gap")
-    };
+    let Replay::Gap { first, last, open } = desk.core.updates_since("default", 2) else { panic!("no gap") };
     assert_eq!((first, last), (3, 3), "what can no longer be replayed, and nothing else");
-    assert_eq!(updates.iter().map(|update| update.sequence).collect::<Vec<_>>(), [4, 5, 6]);
-    let open: Vec<_> = snapshot.iter().map(|update| (update.order.order_id.as_str(), update.sequence)).collect();
-    assert_eq!(open, [("b", 2), ("c", 3), ("d", 4), ("e", 5)]);
+    let snapshot: Vec<_> = desk.core.snapshot(&open).collect();
+    let told: Vec<_> = snapshot.iter().map(|update| (update.order.order_id.as_str(), update.sequence)).collect();
+    assert_eq!(told, [("b", 2), ("c", 3), ("d", 4), ("e", 5)]);
     assert!(snapshot.iter().all(|update| update.snapshot && update.order.sequence == update.sequence));
+}
+
+#[test]
+fn a_snapshot_that_is_put_in_words_late_leaves_out_what_has_closed_and_tells_the_rest_as_it_is() {
+    let mut desk = Desk::open_with(Configuration { update_history: 0, ..configuration() });
+    let closing = desk.work(limit("a"));
+    desk.work(limit("b"));
+    let Replay::Gap { open, .. } = desk.core.updates_since("default", 0) else { panic!("no gap") };
+    assert_eq!(open.len(), 2);
+    desk.reports(&[closed(closing, ReasonCode::CancelledByClient)]);
+    let told: Vec<_> = desk.core.snapshot(&open).map(|update| update.order.order_id.to_string()).collect();
+    assert_eq!(told, ["b"]);
+}
+
+#[test]
+fn what_a_subscriber_has_not_reached_is_kept_beyond_the_history() {
+    let mut desk = Desk::open_with(Configuration { update_history: 1, ..configuration() });
+    for id in ["a", "b", "c"] {
+        desk.work(limit(id));
+    }
+    assert_eq!(sequences(&desk, 1, 3), [3], "nobody lags");
+    for id in ["d", "e", "f"] {
+        let rejected = Input::Command(Command::Execute(Order { quantity: None, ..limit(id) }));
+        desk.core.apply(&rejected, desk.now, &mut Vec::new(), &mut Vec::new());
+        let ranges: Vec<_> = desk.core.take_new_updates().collect();
+        ranges.iter().for_each(|range| desk.core.release_updates(range, 2));
+    }
+    assert_eq!(desk.core.last_sequence("default"), 6);
+    assert_eq!(sequences(&desk, 1, 6), [4, 5, 6], "one that can be replayed, and two for who lags");
+    assert!(matches!(desk.core.updates_since("default", 4), Replay::Gap { last: 5, .. }), "they are not for resuming");
+}
+
+fn sequences(desk: &Desk, first: u64, last: u64) -> Vec<u64> {
+    let range = UpdateRange { account: "default".into(), first, last };
+    desk.core.updates(&range).map(|update| update.sequence).collect()
 }
 
 fn quote(symbol: &str, bid: &str, ask: &str) -> Quote {

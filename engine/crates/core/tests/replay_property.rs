@@ -156,6 +156,8 @@ proptest! {
         for after in 0..=desk.core.last_sequence("default") + 1 {
             prop_assert_eq!(recovered.updates_since("default", after), desk.core.updates_since("default", after));
         }
+        let all = UpdateRange { account: "default".into(), first: 1, last: desk.core.last_sequence("default") };
+        prop_assert!(recovered.updates(&all).eq(desk.core.updates(&all)));
     }
 
     #[test]

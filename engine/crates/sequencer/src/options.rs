@@ -29,6 +29,8 @@ pub struct Options {
     pub max_parked_bytes: usize,
     /// Calls waiting for an external venue; above it `BUSY`.
     pub max_waiting_calls: usize,
+    /// How many updates a subscriber may lag behind: so many are kept besides those that can be replayed.
+    pub update_lag: usize,
     /// Where orders are executed.
     pub venue: VenueKind,
 }
@@ -42,6 +44,7 @@ impl Default for Options {
             max_parked_outputs: 200_000,
             max_parked_bytes: 64 << 20,
             max_waiting_calls: 100_000,
+            update_lag: 16_384,
             venue: VenueKind::Embedded,
         }
     }

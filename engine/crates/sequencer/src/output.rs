@@ -17,8 +17,8 @@ pub enum Output {
         /// The answer.
         reply: Reply,
     },
-    /// For every subscriber of `account`. [`crate::Sequencer::updates`] puts them in words, for those who have any:
-    /// until the next call of [`crate::Sequencer::next_output`], which may forget them.
+    /// For every subscriber of `account`. [`crate::Sequencer::updates`] puts them in words, when and for whom they are
+    /// wanted: [`crate::Options::update_lag`] later ones may come before they are forgotten.
     Updates(UpdateRange),
     /// For the topic `md.<symbol>`.
     Market(MarketData),
@@ -48,7 +48,8 @@ pub enum Reply {
         account: Text,
         /// Last sequence number that this state includes.
         last_sequence: u64,
-        /// What the subscriber missed.
+        /// What the subscriber missed. Of the updates up to `last_sequence` [`crate::Sequencer::updates`] gives the
+        /// words.
         replay: Replay,
     },
     /// Ends `HealthCheck`.

@@ -6,7 +6,7 @@ use crate::record::Encoded;
 use crate::state::State;
 use crate::waiting::{AckTimers, Waiting};
 use crate::{Disk, Durability, HealthReport, HealthStatus, Options, Output, SyncJob, SyncResult};
-use bridge_core::{Call, CommandOutcome, DEFAULT_ACCOUNT, OrderUpdate, UpdateRange, UtcNanos};
+use bridge_core::{Call, CommandOutcome, DEFAULT_ACCOUNT, OrderUpdate, UpdateRange, UtcNanos, VenueKey};
 use bridge_journal::{Journal, Uuid};
 use std::collections::VecDeque;
 
@@ -28,7 +28,7 @@ pub struct Sequencer<D: Disk> {
     pub(crate) payload: Encoded,
     /// What the last input concluded; its memory is used again.
     pub(crate) concluded: Vec<(Call, CommandOutcome)>,
-    /// Updates that were handed out last: whoever wants them has them by the next output.
+    /// Updates that were handed out last.
     told: Option<UpdateRange>,
     /// Why there is no room for a record just now; `None` once there was.
     pub(crate) short_of_space: Option<String>,
@@ -97,7 +97,7 @@ impl<D: Disk> Sequencer<D> {
     #[inline]
     pub fn next_output(&mut self) -> Option<Output> {
         if let Some(told) = self.told.take() {
-            self.state.core.release_updates(&told);
+            self.state.core.release_updates(&told, self.options.update_lag);
         }
         let output = self.parking.next();
         if let Some(Output::Updates(range)) = &output {
@@ -106,10 +106,26 @@ impl<D: Disk> Sequencer<D> {
         output
     }
 
-    /// The updates that an [`Output::Updates`] names, in words. Ask before the next call of
-    /// [`Sequencer::next_output`], and only where somebody listens: nothing is made for nobody.
+    /// Updates in words: of a range that an [`Output::Updates`] or a reply to a subscription has released. Ask for a
+    /// few at a time, and only where somebody listens: nothing is made for nobody.
     pub fn updates<'a>(&'a self, range: &UpdateRange) -> impl Iterator<Item = OrderUpdate> + 'a {
         self.state.core.updates(range)
+    }
+
+    /// Those of these orders and legs that are open, in words as they are now. They depend on every record so far:
+    /// they may leave when the record [`Sequencer::last_seq`] is durable ([`Sequencer::is_durable`]).
+    pub fn snapshot<'a>(&'a self, keys: &'a [VenueKey]) -> impl Iterator<Item = OrderUpdate> + 'a {
+        self.state.core.snapshot(keys)
+    }
+
+    /// The last record.
+    pub fn last_seq(&self) -> u64 {
+        self.journal.last_seq()
+    }
+
+    /// Whether what depends on this record may leave. Never again for new records, once the journal failed.
+    pub fn is_durable(&self, seq: u64) -> bool {
+        seq <= self.durable.seq
     }
 
     /// Why the journal failed, once it has: nothing more is acknowledged, for good. The engine should be stopped,

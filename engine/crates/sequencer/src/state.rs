@@ -94,7 +94,7 @@ impl State {
     /// Nobody listens: the account's history is all that is kept of them.
     pub(crate) fn forget_updates(&mut self) {
         let told: Vec<_> = self.core.take_new_updates().collect();
-        told.iter().for_each(|range| self.core.release_updates(range));
+        told.iter().for_each(|range| self.core.release_updates(range, 0));
     }
 
     /// Takes a recorded input's events, as recovery does: nothing is executed, nothing is sent.

@@ -142,7 +142,7 @@ impl<D: Disk> Sequencer<D> {
                 let message = format!("updates {first} to {last} can no longer be replayed; subscribe accepting gaps");
                 return Err(Rejection::new(ReasonCode::DataLoss, "resume_from", message));
             }
-            Replay::Gap { .. } | Replay::Updates(_) => {}
+            Replay::Gap { .. } | Replay::Whole { .. } => {}
         }
         self.park(Output::Reply { token, reply: Reply::Subscribed { account: account.into(), last_sequence, replay } });
         Ok(())

@@ -5,7 +5,7 @@ mod support;
 
 use bridge_core::{Configuration, ExecutionStatus, ReasonCode, Side};
 use bridge_journal::fake::FakeDisk;
-use bridge_sequencer::{OpenError, Options, Output, Path, Replay, Reply, Request, Sequencer, VenueKind};
+use bridge_sequencer::{OpenError, Options, Output, Path, Replay, Reply, Request, Sequencer, UpdateRange, VenueKind};
 use support::*;
 
 #[test]
@@ -138,10 +138,13 @@ fn a_subscriber_gets_what_it_missed_and_then_what_comes_without_a_hole() {
     rig.submit(execute(market("b", Side::Buy, "5")));
     let outputs = rig.turn();
     let position = outputs.iter().position(|output| matches!(output, Output::Reply { token: t, .. } if *t == token));
-    let Some(Reply::Subscribed { last_sequence, replay: Replay::Updates(missed), .. }) = reply_to(&outputs, token)
+    let Some(Reply::Subscribed { last_sequence, replay: Replay::Whole { after }, .. }) = reply_to(&outputs, token)
     else {
         panic!("not subscribed")
     };
+    assert_eq!(after, seen);
+    let missed = UpdateRange { account: "default".into(), first: after + 1, last: last_sequence };
+    let missed: Vec<_> = rig.sequencer.updates(&missed).collect();
     let later = rig.updates(&outputs[position.unwrap()..]);
     let later = later.iter().map(|update| update.sequence);
     let sequences: Vec<u64> = missed.iter().map(|update| update.sequence).chain(later).collect();

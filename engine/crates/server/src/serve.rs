@@ -96,6 +96,7 @@ fn open(settings: &Settings) -> Result<Sequencer<RealDisk>, Failure> {
         segment_bytes: settings.segment_bytes,
         max_batch_orders: limits.max_batch_orders,
         max_parked_outputs: limits.max_parked,
+        update_lag: limits.update_backlog,
         venue: match settings.venue {
             VenueSettings::Embedded => VenueKind::Embedded,
             VenueSettings::External { ack_timeout_ms, .. } => VenueKind::External { ack_timeout_ms },

@@ -97,7 +97,7 @@ impl Desk {
         let ranges: Vec<UpdateRange> = self.core.take_new_updates().collect();
         for range in ranges {
             self.updates.extend(self.core.updates(&range));
-            self.core.release_updates(&range);
+            self.core.release_updates(&range, 0);
         }
     }
 

@@ -49,9 +49,10 @@ impl Answer {
 
 /// What a subscriber of order updates receives.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // an update is its usual content
 pub enum SubscriptionItem {
     /// One update, in order.
-    Update(Arc<OrderUpdate>),
+    Update(OrderUpdate),
     /// These can no longer be replayed; both included.
     Gap {
         /// First number that will not come.

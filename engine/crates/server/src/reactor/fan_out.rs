@@ -6,12 +6,13 @@ use super::{
     peer::{Ending, Role},
     publisher::{Publication, PublishedQuote, SYSTEM_TOPIC, topic_of},
     slab::Key,
-    updates::Sink,
+    updates::{Sent, Sink},
     utc_now,
 };
 use crate::grpc::SubscriptionItem;
 use bridge_core::{ReasonCode, Rejection};
 use bridge_wire::codec::{Encoder, MarketData, SystemNotice};
+use std::collections::VecDeque;
 use tokio::sync::mpsc::error::TrySendError;
 
 /// Messages of fan-out per turn: about half a millisecond of encoding.
@@ -19,11 +20,11 @@ const MESSAGES_PER_TURN: usize = 256;
 /// Of one subscriber at a time, so that the others have their turn.
 const MESSAGES_PER_SUBSCRIBER: usize = 64;
 
-/// What became of handing over one item.
-enum Handed {
-    Over,
-    /// No room just now.
-    Later,
+/// What a subscriber can take; of an item that was handed over, whether it could be.
+enum Room {
+    Some,
+    /// Not just now.
+    None,
     /// The subscriber went.
     Gone,
 }
@@ -55,55 +56,91 @@ impl Reactor {
 
     /// Hands over up to `most` items; says how many.
     fn serve_subscription(&mut self, key: Key, most: usize) -> usize {
-        for served in 0..most {
-            let Some(item) = self.subscriptions.get_mut(key).and_then(|owed| owed.queue.pop_front()) else {
-                return served;
-            };
-            let handed = self.hand_over(key, &item);
-            let Some(subscription) = self.subscriptions.get_mut(key) else { return served };
-            match handed {
-                Handed::Over => subscription.sent(&item),
-                Handed::Later => {
-                    subscription.queue.push_front(item);
-                    self.subscriptions.owes_still(key);
-                    return served;
-                }
-                Handed::Gone => {
-                    self.subscriptions.remove(key);
-                    return served;
-                }
+        let mut items = std::mem::take(&mut self.items);
+        items.clear();
+        let served = match self.room_of(key) {
+            Room::Some => self.fill_and_hand_over(key, most, &mut items),
+            Room::None => 0,
+            Room::Gone => {
+                self.subscriptions.remove(key);
+                0
             }
-        }
-        if self.subscriptions.get_mut(key).is_some_and(|subscription| !subscription.queue.is_empty()) {
+        };
+        self.items = items;
+        if self.subscriptions.get_mut(key).is_some_and(|subscription| subscription.is_owed()) {
             self.subscriptions.owes_still(key);
         }
-        most
+        served
     }
 
-    fn hand_over(&mut self, key: Key, item: &SubscriptionItem) -> Handed {
+    fn fill_and_hand_over(&mut self, key: Key, most: usize, items: &mut VecDeque<SubscriptionItem>) -> usize {
+        let Some(subscription) = self.subscriptions.get_mut(key) else { return 0 };
+        if !subscription.fill(&self.parts.sequencer, most, items) {
+            self.cut_off(key);
+            return 0;
+        }
+        let mut served = 0;
+        while let Some(item) = items.pop_front() {
+            let what = Sent::from(&item);
+            match self.hand_over(key, item) {
+                Room::Some => self.subscriptions.get_mut(key).into_iter().for_each(|owed| owed.sent(&what)),
+                Room::None => break,
+                Room::Gone => {
+                    self.subscriptions.remove(key);
+                    break;
+                }
+            }
+            served += 1;
+        }
+        served
+    }
+
+    /// Whether a subscriber can take anything: nothing is put in words for one that cannot.
+    fn room_of(&mut self, key: Key) -> Room {
+        match self.subscriptions.get_mut(key).map(|subscription| &subscription.sink) {
+            Some(Sink::Peer { peer, .. }) => {
+                let peer = *peer;
+                self.room_of_peer(peer)
+            }
+            Some(Sink::Stream { items, .. }) if items.is_closed() => Room::Gone,
+            Some(Sink::Stream { items, .. }) if items.capacity() == 0 => {
+                self.streams_blocked = true;
+                Room::None
+            }
+            Some(Sink::Stream { .. }) => Room::Some,
+            None => Room::Gone,
+        }
+    }
+
+    fn room_of_peer(&self, peer: Key) -> Room {
+        match self.peers.get(peer).map(|state| state.zmtp.pending_output_bytes()) {
+            Some(waiting) if waiting >= self.parts.limits.output_high_water_bytes => Room::None,
+            Some(_) => Room::Some,
+            None => Room::Gone,
+        }
+    }
+
+    fn hand_over(&mut self, key: Key, item: SubscriptionItem) -> Room {
         let (peer, correlation) = match self.subscriptions.get_mut(key).map(|subscription| &subscription.sink) {
             Some(Sink::Peer { peer, correlation }) => (*peer, *correlation),
             Some(Sink::Stream { items, .. }) => {
-                return match items.try_send(item.clone()) {
-                    Ok(()) => Handed::Over,
-                    Err(TrySendError::Closed(_)) => Handed::Gone,
+                return match items.try_send(item) {
+                    Ok(()) => Room::Some,
+                    Err(TrySendError::Closed(_)) => Room::Gone,
                     Err(TrySendError::Full(_)) => {
                         self.streams_blocked = true;
-                        Handed::Later
+                        Room::None
                     }
                 };
             }
-            None => return Handed::Gone,
+            None => return Room::Gone,
         };
-        match self.peers.get_mut(peer).map(|state| state.zmtp.pending_output_bytes()) {
-            Some(waiting) if waiting >= self.parts.limits.output_high_water_bytes => Handed::Later,
-            Some(_) => {
-                send(&mut self.peers, peer, encode(&mut self.encoder, correlation, item));
-                self.unwritten(peer);
-                Handed::Over
-            }
-            None => Handed::Gone,
+        let room = self.room_of_peer(peer);
+        if matches!(room, Room::Some) {
+            send(&mut self.peers, peer, encode(&mut self.encoder, correlation, &item));
+            self.unwritten(peer);
         }
+        room
     }
 
     /// Ends a subscription and says why. `cut`: its connection too, which is what a slow consumer gets.

@@ -50,6 +50,7 @@ use poller::{Poller, Ready, Source};
 use publisher::Publisher;
 use slab::{Key, Slab};
 use std::{
+    collections::VecDeque,
     io,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -109,6 +110,8 @@ pub struct Reactor {
     peers: Slab<Peer>,
     waiters: Slab<Waiter>,
     subscriptions: UpdateSubscriptions,
+    /// What one subscriber is given; its memory is used again.
+    items: VecDeque<grpc::SubscriptionItem>,
     publisher: Publisher,
     encoder: Encoder,
     /// The request that was read last; the next is read into its memory.
@@ -190,6 +193,7 @@ impl Reactor {
             peers: Slab::new(),
             waiters: Slab::new(),
             subscriptions: UpdateSubscriptions::new(),
+            items: VecDeque::new(),
             publisher,
             encoder: Encoder::new(),
             incoming: Incoming::new(),

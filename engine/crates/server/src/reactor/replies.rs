@@ -11,7 +11,6 @@ use super::{
 use bridge_core::{ReasonCode, Rejection, Replay, UpdateRange};
 use bridge_sequencer::{Output, Reply, Request, Token};
 use bridge_wire::codec::Subscribe;
-use std::sync::Arc;
 
 impl Reactor {
     /// Sends all that may leave, in journal order.
@@ -70,21 +69,20 @@ impl Reactor {
         self.unwritten(peer);
     }
 
-    /// Puts updates in words for those who subscribed to them; mostly nobody did.
+    /// Owes updates to those who subscribed to them; mostly nobody did.
     fn updates(&mut self, range: &UpdateRange) {
         if self.subscriptions.len() == 0 {
             return;
         }
-        let mut lagging = Vec::new();
-        for update in self.parts.sequencer.updates(range) {
-            lagging.extend(self.subscriptions.push(&Arc::new(update)));
+        for lagging in self.subscriptions.release(range) {
+            self.cut_off(lagging);
         }
-        lagging.sort_unstable_by_key(|key: &Key| key.to_u64());
-        lagging.dedup();
-        for lagging in lagging {
-            let message = "updates were not read as fast as they came; resume from the last number you saw";
-            self.end_subscription(lagging, &Rejection::new(ReasonCode::SlowConsumer, "", message), true);
-        }
+    }
+
+    /// Ends the subscription of one who lags too far.
+    pub(super) fn cut_off(&mut self, lagging: Key) {
+        let message = "updates were not read as fast as they came; resume from the last number you saw";
+        self.end_subscription(lagging, &Rejection::new(ReasonCode::SlowConsumer, "", message), true);
     }
 
     /// Asks for a subscription of a connection.

@@ -55,6 +55,12 @@ impl<T> Slab<T> {
     }
 
     /// The value under this key, if it is still there.
+    pub fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.slots.get(key.index as usize)?;
+        slot.value.as_ref().filter(|_| slot.generation == key.generation)
+    }
+
+    /// As [`Slab::get`], for a change.
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         self.slots
             .get_mut(key.index as usize)

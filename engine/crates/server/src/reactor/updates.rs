@@ -1,11 +1,13 @@
-//! Subscriptions of order updates: what each is owed, and who lags too far.
+//! Subscriptions of order updates: how far each has come in its account's history, and who lags too far.
 //!
-//! A subscription has a queue of shared updates. Fan-out takes from the queues in turn, as far as the turn's budget
-//! and the subscriber's output allow, so that no subscriber slows replies or other subscribers (invariant 8).
+//! A subscription is a cursor. Updates are put in words when they are sent, a few of each subscriber in turn, as far as
+//! the turn's budget and the subscriber's output allow: neither a long absence nor a reader that does not read costs
+//! memory, or slows replies or other subscribers (invariant 8).
 
 use super::slab::{Key, Slab};
 use crate::grpc::SubscriptionItem;
-use bridge_core::{OrderUpdate, Rejection, Replay, Text};
+use bridge_core::{Rejection, Replay, Text, UpdateRange, VenueKey};
+use bridge_sequencer::{Disk, Sequencer};
 use std::{
     collections::VecDeque,
     sync::{Arc, OnceLock},
@@ -30,53 +32,153 @@ pub enum Sink {
     },
 }
 
+/// The state that stands for what can no longer be replayed.
+struct Snapshot {
+    /// To be told first.
+    gap: Option<(u64, u64)>,
+    /// Orders and legs, those that were told last.
+    open: VecDeque<VenueKey>,
+    /// Of some of them: in words, and the record that these depend on.
+    words: VecDeque<SubscriptionItem>,
+    depends_on: u64,
+}
+
 /// One subscription.
 pub struct Subscription {
     /// Whose updates.
     pub account: Text,
     /// Where they go.
     pub sink: Sink,
-    /// What it is owed.
-    pub queue: VecDeque<SubscriptionItem>,
-    /// How long the queue may become: the replay, and the lag that is allowed.
-    allowed: usize,
+    snapshot: Option<Box<Snapshot>>,
     /// Last sequence number that was handed to the sink.
     pub last_sent: u64,
+    /// Last sequence number that may be.
+    released: u64,
+    /// How far the one may lie behind the other.
+    lag_allowed: u64,
 }
 
 impl Subscription {
-    /// A subscription that is owed its replay first.
+    /// A subscription that is owed its replay, up to `last_sequence`, first. Besides that it may lag by `lag_allowed`.
     pub fn new(account: Text, sink: Sink, replay: Replay, last_sequence: u64, lag_allowed: usize) -> Self {
-        let queue = owed(replay);
-        let last_sent = match queue.front() {
-            Some(SubscriptionItem::Update(first)) => first.sequence.saturating_sub(1),
-            Some(SubscriptionItem::Gap { first, .. }) => first.saturating_sub(1),
-            _ => last_sequence,
+        let (last_sent, snapshot) = match replay {
+            Replay::Whole { after } => (after, None),
+            Replay::Gap { first, last, open } => {
+                let gap = Some((first, last));
+                let snapshot = Snapshot { gap, open: open.into(), words: VecDeque::new(), depends_on: 0 };
+                (first.saturating_sub(1), Some(Box::new(snapshot)))
+            }
+            Replay::Regressed => (last_sequence, None),
         };
-        let allowed = queue.len() + lag_allowed;
-        Self { account, sink, queue, allowed, last_sent }
+        let mut new = Self { account, sink, snapshot, last_sent, released: last_sequence, lag_allowed: 0 };
+        new.lag_allowed = new.lag().saturating_add(lag_allowed as u64);
+        new
     }
 
-    /// Notes that an item was handed to the sink.
-    pub fn sent(&mut self, item: &SubscriptionItem) {
+    /// Whether there is something to hand over.
+    pub fn is_owed(&self) -> bool {
+        self.snapshot.is_some() || self.last_sent < self.released
+    }
+
+    /// Updates that were released and not handed over.
+    fn lag(&self) -> u64 {
+        let position = match &self.snapshot {
+            Some(snapshot) => snapshot.gap.map_or(self.last_sent, |(_, last)| last),
+            None => self.last_sent,
+        };
+        self.released.saturating_sub(position)
+    }
+
+    /// Puts what comes next in words, `most` items at most. False: it was forgotten, which no lag that is allowed
+    /// comes to.
+    pub fn fill<D: Disk>(
+        &mut self,
+        sequencer: &Sequencer<D>,
+        most: usize,
+        items: &mut VecDeque<SubscriptionItem>,
+    ) -> bool {
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.fill(sequencer, most, items);
+            if !snapshot.is_told() {
+                return true;
+            }
+            self.snapshot = None; // what was open has closed
+        }
+        let first = self.last_sent + 1;
+        let last = self.released.min(self.last_sent.saturating_add(most as u64));
+        let range = UpdateRange { account: self.account.clone(), first, last };
+        items.extend(sequencer.updates(&range).map(SubscriptionItem::Update));
+        match items.front() {
+            Some(SubscriptionItem::Update(update)) => update.sequence == first,
+            _ => first > last,
+        }
+    }
+
+    /// Notes that an item of [`Subscription::fill`] was handed to the sink.
+    pub fn sent(&mut self, item: &Sent) {
         match item {
+            Sent::Update(sequence) => self.last_sent = *sequence,
+            Sent::Gap { last } => self.last_sent = *last,
             // A snapshot's updates carry old numbers: state, not events.
-            SubscriptionItem::Update(update) if !update.snapshot => self.last_sent = update.sequence,
-            SubscriptionItem::Gap { last, .. } => self.last_sent = *last,
-            _ => {}
+            Sent::OfSnapshot => {}
+        }
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.sent(item);
+            if snapshot.is_told() {
+                self.snapshot = None;
+            }
         }
     }
 }
 
-fn owed(replay: Replay) -> VecDeque<SubscriptionItem> {
-    match replay {
-        Replay::Updates(updates) => updates.into_iter().map(SubscriptionItem::Update).collect(),
-        Replay::Gap { first, last, snapshot, updates } => {
-            let snapshot = snapshot.into_iter().map(Arc::new);
-            let after = snapshot.chain(updates).map(SubscriptionItem::Update);
-            std::iter::once(SubscriptionItem::Gap { first, last }).chain(after).collect()
+/// What an item was, once it is gone.
+pub enum Sent {
+    /// The update with this number.
+    Update(u64),
+    /// A gap up to this number.
+    Gap {
+        /// Last number that will not come.
+        last: u64,
+    },
+    /// An order's state.
+    OfSnapshot,
+}
+
+impl From<&SubscriptionItem> for Sent {
+    fn from(item: &SubscriptionItem) -> Self {
+        match item {
+            SubscriptionItem::Update(update) if update.snapshot => Self::OfSnapshot,
+            SubscriptionItem::Update(update) => Self::Update(update.sequence),
+            SubscriptionItem::Gap { last, .. } => Self::Gap { last: *last },
         }
-        Replay::Regressed => VecDeque::new(),
+    }
+}
+
+impl Snapshot {
+    fn fill<D: Disk>(&mut self, sequencer: &Sequencer<D>, most: usize, items: &mut VecDeque<SubscriptionItem>) {
+        if let Some((first, last)) = self.gap {
+            return items.push_back(SubscriptionItem::Gap { first, last });
+        }
+        while self.words.is_empty() && !self.open.is_empty() {
+            let keys: Vec<VenueKey> = self.open.drain(..most.min(self.open.len())).collect();
+            self.words.extend(sequencer.snapshot(&keys).map(SubscriptionItem::Update));
+            self.depends_on = sequencer.last_seq();
+        }
+        // The state may be ahead of the disk (invariant 2).
+        if sequencer.is_durable(self.depends_on) {
+            items.extend(self.words.iter().take(most).cloned());
+        }
+    }
+
+    fn sent(&mut self, item: &Sent) {
+        match item {
+            Sent::Gap { .. } => self.gap = None,
+            _ => drop(self.words.pop_front()),
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        self.gap.is_none() && self.open.is_empty() && self.words.is_empty()
     }
 }
 
@@ -105,7 +207,7 @@ impl UpdateSubscriptions {
 
     /// Adds one.
     pub fn insert(&mut self, subscription: Subscription) -> Key {
-        let owes = !subscription.queue.is_empty();
+        let owes = subscription.is_owed();
         let key = self.slots.insert(subscription);
         if owes {
             self.owing.push_back(key);
@@ -113,23 +215,22 @@ impl UpdateSubscriptions {
         key
     }
 
-    /// Queues an update for all subscribers of its account, and gives those that lag too far.
-    pub fn push(&mut self, update: &Arc<OrderUpdate>) -> Vec<Key> {
+    /// These updates may leave. Gives the subscribers of the account that lag too far.
+    pub fn release(&mut self, range: &UpdateRange) -> Vec<Key> {
         let mut lagging = Vec::new();
         for key in self.slots.keys() {
             let Some(subscription) = self.slots.get_mut(key) else { continue };
-            // What a replay has given already is not given again.
-            if subscription.account != update.order.account || update.sequence <= subscription.newest() {
+            // What a replay covers already is not owed twice.
+            if subscription.account != range.account || range.last <= subscription.released {
                 continue;
             }
-            if subscription.queue.len() >= subscription.allowed {
-                lagging.push(key);
-                continue;
-            }
-            if subscription.queue.is_empty() {
+            if !subscription.is_owed() {
                 self.owing.push_back(key);
             }
-            subscription.queue.push_back(SubscriptionItem::Update(update.clone()));
+            subscription.released = range.last;
+            if subscription.lag() > subscription.lag_allowed {
+                lagging.push(key);
+            }
         }
         lagging
     }
@@ -173,17 +274,5 @@ impl UpdateSubscriptions {
     /// All of them.
     pub fn keys(&self) -> Vec<Key> {
         self.slots.keys()
-    }
-}
-
-impl Subscription {
-    /// The newest number that was sent or is queued.
-    fn newest(&self) -> u64 {
-        let queued = self.queue.iter().rev().find_map(|item| match item {
-            SubscriptionItem::Update(update) if !update.snapshot => Some(update.sequence),
-            SubscriptionItem::Gap { last, .. } => Some(*last),
-            _ => None,
-        });
-        queued.unwrap_or(self.last_sent)
     }
 }
