@@ -82,7 +82,12 @@ impl Core {
         // An account can still be closed down when nothing else is possible.
         let closes_down = matches!(
             command,
-            CommandRef::Cancel(_) | CommandRef::CancelAll(_) | CommandRef::SetTradingState(_) | CommandRef::Fence(_)
+            CommandRef::Cancel(_)
+                | CommandRef::CancelAll(_)
+                | CommandRef::SetTradingState(_)
+                | CommandRef::SetRiskLimits(_)
+                | CommandRef::SetCancelOnDisconnect(_)
+                | CommandRef::Fence(_)
         );
         let most = if closes_down { limit.saturating_add(limit / 10) } else { limit };
         if wanted == 0 || used.saturating_add(wanted) <= most {
@@ -132,6 +137,8 @@ impl<'a> Ids<'a> {
             CommandRef::CancelAll(one) => (&one.account, None, Some(&one.command_id)),
             CommandRef::SetTradingState(one) => (&one.account, None, Some(&one.command_id)),
             CommandRef::PublishQuotes(one) => (&one.account, None, Some(&one.command_id)),
+            CommandRef::SetRiskLimits(one) => (&one.account, None, Some(&one.command_id)),
+            CommandRef::SetCancelOnDisconnect(one) => (&one.account, None, Some(&one.command_id)),
         };
         Self { account, order: order.map(String::as_str), command: command.map(String::as_str) }
     }

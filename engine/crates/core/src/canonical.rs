@@ -2,7 +2,7 @@
 
 use crate::{
     CancelAllOrders, CancelOrder, ContentHash, DEFAULT_ACCOUNT, Decimal, Order, PublishQuotes, Quote, Rejection,
-    ReplaceOrder, SetTradingState, UtcNanos,
+    ReplaceOrder, RiskLimits, SetCancelOnDisconnect, SetRiskLimits, SetTradingState, UtcNanos,
 };
 use sha2::{Digest, Sha256};
 
@@ -44,7 +44,7 @@ pub fn cancel(command: &CancelOrder) -> Vec<u8> {
     form.text(1, &command.command_id);
     form.text(2, &command.order_id);
     form.account(3, &command.account);
-    form.version(4, command.expected_version);
+    form.number(4, command.expected_version);
     form.defect(command.defect.as_ref())
 }
 
@@ -54,7 +54,7 @@ pub fn replace(command: &ReplaceOrder) -> Vec<u8> {
     form.text(1, &command.command_id);
     form.text(2, &command.order_id);
     form.account(3, &command.account);
-    form.version(4, command.expected_version);
+    form.number(4, command.expected_version);
     form.decimal(5, command.quantity);
     form.decimal(6, command.price);
     form.defect(command.defect.as_ref())
@@ -76,6 +76,7 @@ pub fn set_trading_state(command: &SetTradingState) -> Vec<u8> {
     form.account(3, &command.account);
     form.byte(8, command.state.map(|value| value as u8));
     form.byte(9, Some(u8::from(command.cancel_open_orders)));
+    form.byte(11, command.all_accounts.then_some(1));
     form.defect(command.defect.as_ref())
 }
 
@@ -87,6 +88,41 @@ pub fn publish_quotes(command: &PublishQuotes) -> Vec<u8> {
     for quote in &command.quotes {
         form.field(10, &quote_value(quote));
     }
+    form.defect(command.defect.as_ref())
+}
+
+/// Canonical form of a set-risk-limits.
+pub fn set_risk_limits(command: &SetRiskLimits) -> Vec<u8> {
+    let RiskLimits {
+        max_order_quantity,
+        max_order_notional,
+        price_collar,
+        max_open_orders,
+        max_position,
+        orders_per_second,
+        order_burst,
+    } = command.limits;
+    let mut form = Form::new(b"XBR-SETRISKLIMITS1");
+    form.text(1, &command.command_id);
+    form.account(3, &command.account);
+    form.text_unless_empty(7, &command.symbol);
+    form.decimal(12, max_order_quantity);
+    form.decimal(13, max_order_notional);
+    form.decimal(14, price_collar);
+    form.number(15, max_open_orders.map(u64::from));
+    form.decimal(16, max_position);
+    form.number(17, orders_per_second.map(u64::from));
+    form.number(18, order_burst.map(u64::from));
+    form.defect(command.defect.as_ref())
+}
+
+/// Canonical form of a set-cancel-on-disconnect.
+pub fn set_cancel_on_disconnect(command: &SetCancelOnDisconnect) -> Vec<u8> {
+    let mut form = Form::new(b"XBR-SETCANCELONDISCONNECT1");
+    form.text(1, &command.command_id);
+    form.account(3, &command.account);
+    form.text(19, &command.session_id);
+    form.number(20, command.grace_ms);
     form.defect(command.defect.as_ref())
 }
 
@@ -173,7 +209,7 @@ impl Form {
         }
     }
 
-    fn version(&mut self, tag: u8, value: Option<u64>) {
+    fn number(&mut self, tag: u8, value: Option<u64>) {
         if let Some(value) = value {
             self.field(tag, &value.to_le_bytes());
         }

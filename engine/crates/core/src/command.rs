@@ -1,6 +1,6 @@
 //! What clients ask of the engine: everything that changes state, and so is journaled.
 
-use crate::{Decimal, Order, Rejection, TradingState, UtcNanos};
+use crate::{Decimal, Order, Rejection, RiskLimits, TradingState, UtcNanos};
 use serde::{Deserialize, Serialize};
 
 /// A state-changing command of a client.
@@ -15,6 +15,8 @@ pub enum Command {
     CancelAll(CancelAllOrders),
     SetTradingState(SetTradingState),
     PublishQuotes(PublishQuotes),
+    SetRiskLimits(SetRiskLimits),
+    SetCancelOnDisconnect(SetCancelOnDisconnect),
 }
 
 /// A command as `apply` reads it: borrowed, so that who brought it keeps its memory. Serialises as [`Command`] does.
@@ -28,6 +30,8 @@ pub enum CommandRef<'a> {
     CancelAll(&'a CancelAllOrders),
     SetTradingState(&'a SetTradingState),
     PublishQuotes(&'a PublishQuotes),
+    SetRiskLimits(&'a SetRiskLimits),
+    SetCancelOnDisconnect(&'a SetCancelOnDisconnect),
 }
 
 impl<'a> From<&'a Command> for CommandRef<'a> {
@@ -40,6 +44,8 @@ impl<'a> From<&'a Command> for CommandRef<'a> {
             Command::CancelAll(cancel) => Self::CancelAll(cancel),
             Command::SetTradingState(set) => Self::SetTradingState(set),
             Command::PublishQuotes(publish) => Self::PublishQuotes(publish),
+            Command::SetRiskLimits(set) => Self::SetRiskLimits(set),
+            Command::SetCancelOnDisconnect(set) => Self::SetCancelOnDisconnect(set),
         }
     }
 }
@@ -90,7 +96,7 @@ pub struct CancelAllOrders {
     pub defect: Option<Rejection>,
 }
 
-/// What the account may do from now on.
+/// What the account, or every account, may do from now on.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct SetTradingState {
@@ -98,6 +104,34 @@ pub struct SetTradingState {
     pub account: String,
     pub state: Option<TradingState>,
     pub cancel_open_orders: bool,
+    /// The state that holds for every account, beside each account's own: the stricter counts.
+    pub all_accounts: bool,
+    pub defect: Option<Rejection>,
+}
+
+/// The limits of an account, or of one of its symbols, from now on.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct SetRiskLimits {
+    pub command_id: String,
+    pub account: String,
+    /// Empty: every symbol that has no limits of its own.
+    pub symbol: String,
+    /// Replace what was set for this account and symbol before; all absent: back to the configuration's.
+    pub limits: RiskLimits,
+    pub defect: Option<Rejection>,
+}
+
+/// Whether the session's open orders are cancelled once it has had no connection for a while.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct SetCancelOnDisconnect {
+    pub command_id: String,
+    pub account: String,
+    /// Of the connection that the command came by.
+    pub session_id: String,
+    /// Absent: off.
+    pub grace_ms: Option<u64>,
     pub defect: Option<Rejection>,
 }
 

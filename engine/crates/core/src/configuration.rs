@@ -1,7 +1,7 @@
 //! Configuration of the core: it enters as a journaled input, never from the outside (invariant 3).
 
 use crate::quotes::check_quote;
-use crate::{Decimal, Quote};
+use crate::{Decimal, Quote, RiskConfiguration, RiskLimits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -49,6 +49,10 @@ pub struct Configuration {
     pub max_metadata_entries: u32,
     /// Bytes of one metadata key or value.
     pub max_metadata_bytes: u32,
+    /// What orders may be, until a `SetRiskLimits` says otherwise.
+    pub risk: RiskConfiguration,
+    /// How many sessions may have their orders cancelled on disconnect.
+    pub max_leases: u32,
 }
 
 /// Largest normalised mantissa of a tick or step: leaves room for 10^15 of them in 64 bits at the usual 1, 5 or 25.
@@ -79,6 +83,8 @@ impl Configuration {
         update_history: 0,
         max_metadata_entries: 0,
         max_metadata_bytes: 0,
+        risk: RiskConfiguration { limits: RiskLimits::NONE, symbols: Vec::new(), accounts: Vec::new() },
+        max_leases: 0,
     };
 
     /// Whether the configuration is right in itself.

@@ -30,6 +30,11 @@ pub enum Input {
         /// The order.
         order: OrderNo,
     },
+    /// A session has had no connection for the grace of its lease: what it entered is cancelled.
+    LeaseExpired {
+        /// Whose.
+        session_id: String,
+    },
 }
 
 /// An input as `apply` reads it: borrowed, so that who brought it keeps its memory. Serialises as [`Input`] does.
@@ -41,6 +46,7 @@ pub enum InputRef<'a> {
     Command(CommandRef<'a>),
     Venue(&'a VenueReport),
     AckTimeout { order: OrderNo },
+    LeaseExpired { session_id: &'a str },
 }
 
 impl<'a> From<&'a Input> for InputRef<'a> {
@@ -51,6 +57,7 @@ impl<'a> From<&'a Input> for InputRef<'a> {
             Input::Command(command) => Self::Command(command.into()),
             Input::Venue(report) => Self::Venue(report),
             Input::AckTimeout { order } => Self::AckTimeout { order: *order },
+            Input::LeaseExpired { session_id } => Self::LeaseExpired { session_id },
         }
     }
 }

@@ -31,6 +31,7 @@ mod queries;
 mod quotes;
 mod recent_set;
 pub mod reply;
+pub mod risk;
 mod state_hash;
 mod text;
 mod trading_state;
@@ -42,7 +43,8 @@ pub use admission::{Quota, RememberedIds};
 pub use change::UpdateRange;
 pub use code::{ReasonCode, Rejection};
 pub use command::{
-    CancelAllOrders, CancelOrder, Command, CommandRef, FenceOrder, PublishQuotes, Quote, ReplaceOrder, SetTradingState,
+    CancelAllOrders, CancelOrder, Command, CommandRef, FenceOrder, PublishQuotes, Quote, ReplaceOrder,
+    SetCancelOnDisconnect, SetRiskLimits, SetTradingState,
 };
 pub use configuration::{Configuration, ConfigurationError, Instrument};
 pub use decimal::{Decimal, DecimalError, StepError};
@@ -52,6 +54,7 @@ pub use input::{Call, CommandNo, CommandOutcome, Input, InputRef, Outcome};
 pub use order::{ExecutionStatus, Order, OrderType, Side, TimeInForce, TradingState};
 pub use queries::Replay;
 pub use reply::{CommandReply, ExecuteReply, GetOrderReply, OrderCommandReply, OrderReply, OrderUpdate, UpdateKind};
+pub use risk::{AccountLimits, RiskConfiguration, RiskLimits, SymbolLimits};
 pub use text::Text;
 pub use venue::{Level, NewOrder, OrderNo, Part, VenueCommand, VenueKey, VenueReport};
 

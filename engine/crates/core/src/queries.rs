@@ -152,6 +152,8 @@ impl Core {
             CommandRef::CancelAll(cancel) => (&cancel.account, &cancel.command_id),
             CommandRef::SetTradingState(set) => (&set.account, &set.command_id),
             CommandRef::PublishQuotes(publish) => (&publish.account, &publish.command_id),
+            CommandRef::SetRiskLimits(set) => (&set.account, &set.command_id),
+            CommandRef::SetCancelOnDisconnect(set) => (&set.account, &set.command_id),
         };
         self.account(account_name(account)).is_some_and(|account| account.commands.contains_key(&**id))
     }

@@ -22,6 +22,8 @@ fn every_input() -> Vec<Input> {
         update_history: 5,
         max_metadata_entries: 6,
         max_metadata_bytes: 7,
+        risk: RiskConfiguration::default(),
+        max_leases: 100,
     };
     let others = [
         Input::Started { epoch: 300 },

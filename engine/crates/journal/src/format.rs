@@ -8,7 +8,7 @@
 use uuid::Uuid;
 
 /// The version of the format of segments and of what the engine puts into records.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// Bytes at the start of each segment that are not records.
 pub const SEGMENT_HEADER_BYTES: u64 = 64;
 /// The most a record takes beside its payload: its header and the padding to eight bytes.

@@ -39,6 +39,8 @@ fn configuration() -> Configuration {
         update_history: 10_000,
         max_metadata_entries: 32,
         max_metadata_bytes: 256,
+        risk: bridge_core::RiskConfiguration::default(),
+        max_leases: 100,
     }
 }
 

@@ -55,6 +55,7 @@ fn kind_of(input: &Input) -> &'static str {
         Input::Configured(_) => "Configured",
         Input::Venue(_) => "VenueReport",
         Input::AckTimeout { .. } => "AckTimeout",
+        Input::LeaseExpired { .. } => "LeaseExpired",
         Input::Command(Command::Execute(_)) => "ExecuteOrder",
         Input::Command(Command::Cancel(_)) => "CancelOrder",
         Input::Command(Command::Replace(_)) => "ReplaceOrder",
@@ -62,6 +63,8 @@ fn kind_of(input: &Input) -> &'static str {
         Input::Command(Command::CancelAll(_)) => "CancelAllOrders",
         Input::Command(Command::SetTradingState(_)) => "SetTradingState",
         Input::Command(Command::PublishQuotes(_)) => "PublishQuotes",
+        Input::Command(Command::SetRiskLimits(_)) => "SetRiskLimits",
+        Input::Command(Command::SetCancelOnDisconnect(_)) => "SetCancelOnDisconnect",
     }
 }
 
@@ -74,8 +77,10 @@ fn input_of(input: &Input, words: &Words<'_>) -> Value {
         Input::Command(Command::CancelAll(cancel)) => words.plain(cancel),
         Input::Command(Command::SetTradingState(set)) => words.plain(set),
         Input::Command(Command::PublishQuotes(publish)) => words.plain(publish),
+        Input::Command(Command::SetRiskLimits(set)) => words.plain(set),
+        Input::Command(Command::SetCancelOnDisconnect(set)) => words.plain(set),
         Input::Venue(report) => words.tagged("report", report),
         Input::Configured(configuration) => words.plain(configuration),
-        Input::Started { .. } | Input::AckTimeout { .. } => words.tagged("input", input),
+        Input::Started { .. } | Input::AckTimeout { .. } | Input::LeaseExpired { .. } => words.tagged("input", input),
     }
 }

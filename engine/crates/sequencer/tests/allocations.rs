@@ -47,6 +47,8 @@ fn engine() -> Engine {
         update_history: 10_000,
         max_metadata_entries: 32,
         max_metadata_bytes: 256,
+        risk: bridge_core::RiskConfiguration::default(),
+        max_leases: 100,
     };
     let options = Options { durability: Durability::Os, segment_bytes: 1 << 30, ..Options::default() };
     let (sequencer, _) = Sequencer::open(Nowhere::default(), options, configuration, now).unwrap();

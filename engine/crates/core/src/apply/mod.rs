@@ -54,6 +54,7 @@ impl Core {
                 }
                 Outcome::default()
             }
+            InputRef::LeaseExpired { .. } => Outcome::default(),
         }
     }
 
@@ -66,6 +67,13 @@ impl Core {
             CommandRef::CancelAll(cancel) => self.decide_cancel_all(cancel, decision),
             CommandRef::SetTradingState(set) => self.decide_trading_state(set, decision),
             CommandRef::PublishQuotes(publish) => self.decide_quotes(publish, decision),
+            CommandRef::SetRiskLimits(set) => not_yet(&set.command_id),
+            CommandRef::SetCancelOnDisconnect(set) => not_yet(&set.command_id),
         }
     }
+}
+
+fn not_yet(command_id: &str) -> Outcome {
+    let rejection = crate::Rejection::new(crate::ReasonCode::NotImplemented, "", "not yet");
+    command::unremembered(command::command_reply(command_id, rejection, 0))
 }

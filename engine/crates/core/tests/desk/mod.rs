@@ -37,6 +37,8 @@ pub fn configuration() -> Configuration {
         update_history: 100,
         max_metadata_entries: 32,
         max_metadata_bytes: 256,
+        risk: RiskConfiguration::default(),
+        max_leases: 100,
     }
 }
 

@@ -35,6 +35,8 @@ fn configuration() -> Configuration {
         update_history: 1000,
         max_metadata_entries: 32,
         max_metadata_bytes: 256,
+        risk: bridge_core::RiskConfiguration::default(),
+        max_leases: 100,
     }
 }
 

@@ -37,6 +37,8 @@ pub fn configuration() -> Configuration {
         update_history: 10_000,
         max_metadata_entries: 32,
         max_metadata_bytes: 256,
+        risk: bridge_core::RiskConfiguration::default(),
+        max_leases: 100,
     }
 }
 

@@ -26,6 +26,8 @@ pub fn configuration(
         update_history: orders.update_history.unwrap_or(100_000),
         max_metadata_entries: orders.max_metadata_entries.unwrap_or(32),
         max_metadata_bytes: orders.max_metadata_bytes.unwrap_or(256),
+        risk: bridge_core::RiskConfiguration::default(),
+        max_leases: 1_000,
     })
 }
 

@@ -166,6 +166,7 @@ fn set_trading_state(body: fb::SetTradingState<'_>) -> ClientMessage {
         account: account(body.account()),
         state,
         cancel_open_orders: body.cancel_open_orders(),
+        all_accounts: body.all_accounts(),
         defect,
     }))
 }

@@ -163,6 +163,7 @@ pub fn set_trading_state(from: proto::SetTradingStateRequest) -> SetTradingState
         account: account(from.account),
         state,
         cancel_open_orders: from.cancel_open_orders,
+        all_accounts: from.all_accounts,
         defect: defects.first,
     }
 }
