@@ -90,6 +90,8 @@ class AsyncioDealer(asyncio.Protocol):
         """Something was read since the last message went out."""
         self._unwritten_bytes = 0
         """In the connection's output, until the turn ends."""
+        self._awaits_sign = False
+        """The timer is set for a PONG that has not come: what is read moves the next beat forward."""
         self._loop = asyncio.get_running_loop()
         self._connecting: asyncio.Task[None] | None = self._loop.create_task(self._connect(endpoint))
 
@@ -196,6 +198,8 @@ class AsyncioDealer(asyncio.Protocol):
         self._answered = True
         connection = self._connection
         messages = connection.feed(data, time.monotonic_ns())
+        if self._awaits_sign:
+            self._arm()
         if not self._ready and connection.is_ready():
             self._begin()
         if messages:
@@ -276,10 +280,14 @@ class AsyncioDealer(asyncio.Protocol):
         if transport is not None:
             transport.abort()
 
-    def _arm(self) -> None:
+    def _arm(self, *, awaits_sign: bool = False) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._awaits_sign = awaits_sign
         deadline_ns = self._connection.deadline_ns()
         if deadline_ns is not None:
-            after_s = max(deadline_ns - time.monotonic_ns(), 0) / 1e9
+            # uvloop counts in whole milliseconds: without one more it comes early, and again and again until it is time.
+            after_s = max(deadline_ns - time.monotonic_ns(), 0) / 1e9 + 1e-3
             self._timer = self._loop.call_later(after_s, self._due, _LOOKS_BEFORE_A_LOSS)
 
     def _due(self, looks: int) -> None:
@@ -293,7 +301,7 @@ class AsyncioDealer(asyncio.Protocol):
             return
         if not self._unwritten_bytes and self._writable:
             self._write()
-        self._arm()
+        self._arm(awaits_sign=True)
 
 
 def _nobody() -> None:

@@ -34,12 +34,23 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Free text that the engine logs."""
     call_timeout_ms: float = 2000.0
     """Bound of a whole call, its retries included. The original's `sync_timeout` (seconds) is taken too."""
+    unknown_resolution_ms: float = 2000.0
+    """How much longer the bridge goes on with a call whose outcome is unknown when its time is over, while a path is
+    alive: it sends the same id again until it knows. 0: not at all. As long as a call by default, so a call that stays
+    unknown has ended after twice its time. An order that must not execute that late says so with `expires_at`."""
+    prefer: Literal["zmq", "grpc"] = "zmq"
+    """The path that calls take while both are well; `client.prefer` changes it at run time."""
+    hedge_after_us: int = 0
+    """An order without a reply after so long is also sent by the other path (same id: it executes once); 0: never."""
+    hedge_share: float = 0.05
+    """Share of a client's orders that may be sent twice for `hedge_after_us`."""
     connect_timeout_ms: float = 1000.0
     """Bound of one connection's handshake, Hello and Welcome included."""
-    heartbeat_interval_ms: int = 50
+    heartbeat_interval_ms: int = 20
     """Pause between ZMTP PINGs."""
-    heartbeat_timeout_ms: int = 150
-    """Silence after a PING that ends the connection."""
+    heartbeat_timeout_ms: int = 90
+    """Silence after a PING that ends the connection, 10 ms later at the latest. With the interval that is between 100
+    and 120 ms after a path fell silent: an engine may stand still for 100 ms and keeps its connections."""
     reconnect_min_ms: float = 10.0
     reconnect_max_ms: float = 1000.0
     """Pauses between attempts to connect grow from the one to the other, doubling."""
@@ -77,15 +88,17 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for name in _POSITIVE:
             if not 0 < getattr(self, name) < _ENDLESS:
                 raise _bad(name, getattr(self, name), "must be above 0, and finite")
-        if self.spin_us < 0:
-            raise _bad("spin_us", self.spin_us, "must be 0 or above")
+        for name in ("spin_us", "hedge_after_us", "unknown_resolution_ms"):
+            if not 0 <= getattr(self, name) < _ENDLESS:
+                raise _bad(name, getattr(self, name), "must be 0 or above, and finite")
         if self.carrier == "native" and self.codec == "portable":
             raise _bad("carrier", self.carrier, "decodes by itself: it does not go with codec = 'portable'")
         for name, largest in _LARGEST.items():
             if getattr(self, name) > largest:
                 raise _bad(name, getattr(self, name), f"must be at most {largest}")
-        if not 0 < self.breaker_slow_call_share <= 1:
-            raise _bad("breaker_slow_call_share", self.breaker_slow_call_share, "must be above 0 and at most 1")
+        for name in ("breaker_slow_call_share", "hedge_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise _bad(name, getattr(self, name), "must be above 0 and at most 1")
         if not is_printable_ascii_id(self.session_id):
             raise _bad("session_id", self.session_id, "must be 1 to 64 bytes of printable ASCII")
         if self.reconnect_max_ms < self.reconnect_min_ms:

@@ -69,17 +69,40 @@ class JournalMismatchError(EngineSystemError):
 
 
 class OutcomeUnknownError(ExecutionBridgeError):
-    """The request may have been executed, and no answer came.
+    """The request may have been executed, and no answer came: not in its time, nor in the time for finding out.
 
-    What to do: send the same order again **under the same id**, on any path (it executes once), or ask
-    `get_order(order_id, fence=True)`: found, or it never will be. Never order anew under another id before that.
-    This derives from the base alone, so that an `except NetworkError: order_again()` cannot double an order.
+    What to do: `client.resolve(order_id)` once a path is back (the bridge remembers the order), or by hand: send the
+    same order again **under the same id**, on any path (it executes once), or ask `get_order(order_id, fence=True)`:
+    found, or it never will be. A command goes again under its `command_id`. Never order anew under another id before
+    that. This derives from the base alone, so that an `except NetworkError: order_again()` cannot double an order.
     """
 
-    def __init__(self, message: str, *, order_ids: tuple[str, ...] = (), command_id: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        order_ids: tuple[str, ...] = (),
+        command_id: str = "",
+        copies: int = 0,
+        paths: tuple[str, ...] = (),
+        reason: str = "",
+        path_alive: bool = False,
+        refusal: ReasonCode = ReasonCode.NONE,
+    ) -> None:
         super().__init__(message)
         self.order_ids = order_ids
+        """The orders in doubt."""
         self.command_id = command_id
+        self.copies = copies
+        """How many copies were sent, or tried to be; 0: not counted."""
+        self.paths = paths
+        """The paths they took, in the order of their first use."""
+        self.reason = reason
+        """What was last heard of a copy."""
+        self.path_alive = path_alive
+        """Whether a path was alive at the end: then the engine did not answer; else it could not be asked."""
+        self.refusal = refusal
+        """The code by which the engine refuses further copies, if it does: asking with a fence may still be allowed."""
 
     @property
     def order_id(self) -> str:

@@ -235,6 +235,27 @@ def test_what_came_while_the_loop_was_busy_is_read_before_a_beat_is_judged(run: 
     run(check())
 
 
+def test_an_answer_brings_the_next_beat_forward(run: Run) -> None:
+    """After a PING the timer stands at the PONG's deadline; a PONG must not leave the next beat to that instant."""
+
+    async def check() -> None:
+        async with Opened(beat_ns=time.monotonic_ns() + 200_000_000) as opened:
+            connection, beats = opened.connection, asyncio.Semaphore(0)
+
+            def on_time(now_ns: int) -> str | None:
+                connection.deadline = now_ns + 60_000_000_000
+                beats.release()
+                return None
+
+            connection.on_time = on_time
+            await asyncio.wait_for(beats.acquire(), 5)
+            connection.deadline = time.monotonic_ns()  # the interval after the PONG
+            opened.peer.say(b"PONG")
+            await asyncio.wait_for(beats.acquire(), 5)
+
+    run(check())
+
+
 def test_closing_while_it_connects_leaves_nothing_behind(run: Run) -> None:
     async def check() -> None:
         peer = Peer()

@@ -38,7 +38,7 @@ def test_each_source_goes_over_the_one_before(file: Path) -> None:
 
 
 def test_defaults_need_no_source() -> None:
-    assert BridgeConfig.load(environment=NO_ENVIRONMENT).heartbeat_timeout_ms == 150
+    assert BridgeConfig.load(environment=NO_ENVIRONMENT).heartbeat_timeout_ms == 90
 
 
 def test_each_client_has_a_session_of_its_own() -> None:
