@@ -3,6 +3,7 @@
 
 mod allocations;
 mod fairness;
+mod replay;
 
 use super::*;
 use crate::{cli::ServeArguments, settings};
@@ -15,8 +16,21 @@ use bridge_wire::{
 use std::{
     io::{ErrorKind, Read, Write},
     os::unix::net::UnixStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
+
+/// The product's own, listening on a Unix socket in this folder.
+fn settings_of(folder: &Path, durability: &str) -> settings::Settings {
+    settings::load(&ServeArguments {
+        zmq: vec![format!("ipc://{}", folder.join("socket").display())],
+        publish: Some("tcp://127.0.0.1:0".into()),
+        grpc: Some("127.0.0.1:0".into()),
+        data_dir: Some(folder.join("journal")),
+        durability: Some(durability.into()),
+        ..ServeArguments::default()
+    })
+    .unwrap()
+}
 
 /// A reactor with an empty journal, listening on a Unix socket.
 struct Rig {
@@ -29,16 +43,7 @@ impl Rig {
     fn new(durability: &str, spin: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");
-        let endpoint = format!("ipc://{}", socket.display());
-        let settings = settings::load(&ServeArguments {
-            zmq: vec![endpoint],
-            publish: Some("tcp://127.0.0.1:0".into()),
-            grpc: Some("127.0.0.1:0".into()),
-            data_dir: Some(folder.path().join("journal")),
-            durability: Some(durability.into()),
-            ..ServeArguments::default()
-        })
-        .unwrap();
+        let settings = settings_of(folder.path(), durability);
         let disk = RealDisk::open(&settings.data_dir).unwrap();
         let options = Options { durability: settings.durability, ..Options::default() };
         let (sequencer, _) = Sequencer::open(disk, options, settings.configuration, utc_now()).unwrap();
