@@ -1,50 +1,18 @@
 //! The ZMTP module against bytes as RFC 23 and RFC 37 write them, and against bytes that nobody would.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod rfc37;
+
 use bridge_wire::zmtp::{Event, ServerConnection, SocketRole, ZmtpError, ZmtpLimits};
 use proptest::prelude::*;
+use rfc37::{command, frame, greeting, ready};
 
 const LIMITS: ZmtpLimits =
     ZmtpLimits { max_handshake_bytes: 4096, max_message_bytes: 1000, pause_input_above_bytes: 4096 };
 
-/// Signature, version 3.`minor`, mechanism NULL, not as server, filler.
-fn greeting(minor: u8) -> Vec<u8> {
-    let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, minor];
-    bytes.extend_from_slice(b"NULL");
-    bytes.resize(64, 0);
-    bytes
-}
-
-fn command(name: &str, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![4, (1 + name.len() + body.len()) as u8, name.len() as u8];
-    bytes.extend_from_slice(name.as_bytes());
-    bytes.extend_from_slice(body);
-    bytes
-}
-
-fn ready(socket_type: &str) -> Vec<u8> {
-    let mut property = vec![11];
-    property.extend_from_slice(b"Socket-Type");
-    property.extend_from_slice(&(socket_type.len() as u32).to_be_bytes());
-    property.extend_from_slice(socket_type.as_bytes());
-    command("READY", &property)
-}
-
-fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = if body.len() > 255 {
-        let mut long = vec![flags | 2];
-        long.extend_from_slice(&(body.len() as u64).to_be_bytes());
-        long
-    } else {
-        vec![flags, body.len() as u8]
-    };
-    bytes.extend_from_slice(body);
-    bytes
-}
-
 fn connected(role: SocketRole, peer: &str, minor: u8) -> ServerConnection {
     let mut connection = ServerConnection::new(role, LIMITS);
-    connection.receive(&[greeting(minor), ready(peer)].concat()).unwrap();
+    connection.receive(&[greeting(b"NULL", minor), ready(peer)].concat()).unwrap();
     assert!(matches!(connection.poll(), Ok(Some(Event::HandshakeDone))));
     drain(&mut connection);
     connection
@@ -94,7 +62,7 @@ fn a_dealer_is_greeted_and_its_messages_arrive_in_order() {
 
 #[test]
 fn messages_cut_anywhere_arrive_whole() {
-    let bytes = [greeting(1), ready("DEALER"), frame(0, b"one"), frame(0, &[9; 300])].concat();
+    let bytes = [greeting(b"NULL", 1), ready("DEALER"), frame(0, b"one"), frame(0, &[9; 300])].concat();
     for cut in 1..bytes.len() {
         let mut connection = ServerConnection::new(SocketRole::Router, LIMITS);
         connection.receive(&bytes[..cut]).unwrap();
@@ -166,7 +134,7 @@ fn a_message_above_the_limit_ends_the_connection_after_what_came_before_it_and_a
 #[test]
 fn a_handshake_that_never_ends_is_cut_off() {
     let mut connection = ServerConnection::new(SocketRole::Router, LIMITS);
-    connection.receive(&greeting(1)).unwrap();
+    connection.receive(&greeting(b"NULL", 1)).unwrap();
     let endless = [&[6][..], &200_000_u64.to_be_bytes(), &[0; 5000]].concat();
     assert_eq!(connection.receive(&endless), Err(ZmtpError::HandshakeTooLong { max_bytes: 4096 }));
 }
@@ -176,7 +144,7 @@ fn what_is_no_zmtp_and_what_is_the_wrong_socket_is_refused() {
     let mut http = ServerConnection::new(SocketRole::Router, LIMITS);
     assert!(matches!(http.receive(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), Err(ZmtpError::Protocol(_))));
     let mut wrong = ServerConnection::new(SocketRole::Publisher, LIMITS);
-    let refused = wrong.receive(&[greeting(1), ready("DEALER")].concat());
+    let refused = wrong.receive(&[greeting(b"NULL", 1), ready("DEALER")].concat());
     assert!(matches!(refused, Err(ZmtpError::Protocol(_))));
     let explanation = b"Incompatible socket types";
     assert!(wrong.output().windows(explanation.len()).any(|window| window == explanation));
@@ -272,7 +240,7 @@ proptest! {
         step in 1..200_usize,
     ) {
         let mut bytes = [
-            greeting(minor), ready(peer), command("SUBSCRIBE", b"md."), command("PING", &[0, 1, 2]),
+            greeting(b"NULL", minor), ready(peer), command("SUBSCRIBE", b"md."), command("PING", &[0, 1, 2]),
             frame(1, b"part"), frame(0, &[3; 300]), frame(0, b"\x01md."), command("CANCEL", b"md."),
         ].concat();
         for (index, value) in damage {

@@ -1,9 +1,12 @@
 //! Our reading of frames against omq-proto's: the same bytes, however they are cut, come to the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod rfc37;
+
 use bridge_wire::zmtp::{Event, ServerConnection, SocketRole, ZmtpError, ZmtpLimits};
 use omq_proto::proto::{Command, Connection, ConnectionConfig, Event as CodecEvent, Role, SocketType};
 use proptest::prelude::*;
+use rfc37::{greeting, ready};
 
 /// No property here comes near the output that would pause it.
 const LIMITS: ZmtpLimits =
@@ -22,14 +25,7 @@ struct Heard {
 }
 
 fn handshake(peer: &str) -> Vec<u8> {
-    let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1];
-    bytes.extend_from_slice(b"NULL");
-    bytes.resize(64, 0);
-    bytes.extend_from_slice(&[4, (6 + 12 + 4 + peer.len()) as u8, 5]);
-    bytes.extend_from_slice(b"READY\x0bSocket-Type");
-    bytes.extend_from_slice(&(peer.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(peer.as_bytes());
-    bytes
+    [greeting(b"NULL", 1), ready(peer)].concat()
 }
 
 /// Reads `bytes` cut into `pieces`, over and over.

@@ -4,11 +4,12 @@
 //! lie, and nothing is allocated for a message.
 
 use super::ZmtpError;
-use super::client_frames::{
-    FLAG_MORE, Frame, Front, GREETING_BYTES, check_greeting, command, front, greeting, header, write_command,
-};
+use super::client_frames::{Front, GREETING_BYTES, check_greeting, front, greeting};
 use super::client_heartbeat::{Beat, Heartbeat, HeartbeatTimes};
-use super::client_mechanism::{Mechanism, is_command, refused};
+use super::client_mechanism::{Mechanism, refused};
+use super::commands::{name_and_data, write_command};
+use super::frames::FrameHeader;
+use super::output::OutputBuffer;
 
 /// Bytes of one command (READY with its properties is the largest).
 const MAX_COMMAND_BYTES: usize = 8 << 10;
@@ -16,8 +17,6 @@ const MAX_COMMAND_BYTES: usize = 8 << 10;
 const MAX_CONTEXT_BYTES: usize = 16;
 /// PONGs that may wait to be written: a peer that PINGs and never reads is given up.
 const MAX_WAITING_PONG_BYTES: usize = 64 << 10;
-/// What the output buffer keeps between messages.
-const KEPT_BYTES: usize = 256 << 10;
 
 /// Bounds and pauses of a client's connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,9 +69,7 @@ pub struct ClientConnection {
     max_message_bytes: usize,
     times: HeartbeatTimes,
     heartbeat: Option<Heartbeat>,
-    /// Bytes to write, from `written` on.
-    output: Vec<u8>,
-    written: usize,
+    output: OutputBuffer,
     waiting_pong_bytes: usize,
 }
 
@@ -80,14 +77,15 @@ impl ClientConnection {
     /// A connection that was just made; its greeting is in the output already.
     pub fn new(options: ClientOptions) -> Self {
         let mechanism = Mechanism::Null;
+        let mut output = OutputBuffer::default();
+        output.end().extend_from_slice(&greeting(mechanism.name()));
         Self {
             phase: Phase::Greeting,
-            output: greeting(mechanism.name()).to_vec(),
+            output,
             mechanism,
             max_message_bytes: options.max_message_bytes,
             times: options.heartbeat,
             heartbeat: None,
-            written: 0,
             waiting_pong_bytes: 0,
         }
     }
@@ -106,12 +104,12 @@ impl ClientConnection {
         match self.phase {
             Phase::Ready => {
                 let limit = self.max_message_bytes;
-                match front(input, |flags| if is_command(flags) { MAX_COMMAND_BYTES } else { limit }) {
-                    Ok(Front::Whole(frame)) if frame.flags & !2 == 0 => {
-                        let consumed = frame.bytes;
-                        self.mechanism.open(frame.body).map(|body| Step::Message { consumed, body })
+                match front(input, |header| if header.is_command() { MAX_COMMAND_BYTES } else { limit }) {
+                    Ok(Front::Whole(header, body)) if !header.is_command() && !header.has_more() => {
+                        let consumed = header.frame_bytes();
+                        self.mechanism.open(body).map(|body| Step::Message { consumed, body })
                     }
-                    Ok(Front::Whole(frame)) => self.failing(|this| this.on_frame(frame)),
+                    Ok(Front::Whole(header, body)) => self.failing(|this| this.on_frame(header, body)),
                     Ok(Front::Incomplete { bytes }) => Ok(Step::Incomplete { bytes }),
                     Err(error) => self.failing(|_| Err(error)),
                 }
@@ -137,44 +135,25 @@ impl ClientConnection {
         if self.phase != Phase::Ready {
             return Err(ZmtpError::NotReady);
         }
-        self.mechanism.seal(body, &mut self.output);
+        self.mechanism.seal(body, self.output.end());
         Ok(())
-    }
-
-    /// Header of a message that the caller writes by itself, with its body behind it, in one go and whole. `None` where
-    /// that is not possible: not ready, output waiting before it, or a mechanism that seals; then
-    /// [`ClientConnection::send`].
-    pub fn header_of(&self, body_bytes: usize) -> Option<([u8; 9], usize)> {
-        let plain = matches!(self.mechanism, Mechanism::Null);
-        (plain && self.phase == Phase::Ready && self.pending_output_bytes() == 0).then(|| header(0, body_bytes))
-    }
-
-    /// Queues what is left of a message that was written in part.
-    pub fn queue_rest(&mut self, rest: &[u8]) {
-        self.output.extend_from_slice(rest);
     }
 
     /// Bytes to write next.
     pub fn output(&self) -> &[u8] {
-        &self.output[self.written..]
+        self.output.unwritten()
     }
 
     /// How many bytes wait to be written.
     pub fn pending_output_bytes(&self) -> usize {
-        self.output.len() - self.written
+        self.output.pending_bytes()
     }
 
     /// The first `count` bytes of the output were written.
     pub fn advance(&mut self, count: usize) {
-        self.written = self.written.saturating_add(count).min(self.output.len());
-        if self.written == self.output.len() {
-            self.output.clear();
-            self.output.shrink_to(KEPT_BYTES);
-            self.written = 0;
+        self.output.advance(count);
+        if self.output.pending_bytes() == 0 {
             self.waiting_pong_bytes = 0;
-        } else if self.written >= KEPT_BYTES && self.written * 2 >= self.output.len() {
-            self.output.drain(..self.written);
-            self.written = 0;
         }
     }
 
@@ -192,7 +171,7 @@ impl ClientConnection {
         match heartbeat.on_time(now_ns) {
             Beat::Nothing => {}
             // A time to live of 0: the peer is not asked to judge us.
-            Beat::Ping => write_command(&mut self.output, "PING", &[0, 0]),
+            Beat::Ping => write_command(self.output.end(), "PING", &[0, 0]),
             Beat::Silent => {
                 self.phase = Phase::Failed;
                 let timeout_ms = self.times.timeout_ns / 1_000_000;
@@ -222,47 +201,48 @@ impl ClientConnection {
             return Ok(Step::Incomplete { bytes: GREETING_BYTES });
         }
         self.phase = Phase::Handshake;
-        self.mechanism.begin(&mut self.output);
+        self.mechanism.begin(self.output.end());
         Ok(Step::Taken { consumed: GREETING_BYTES })
     }
 
     fn on_handshake<'a>(&mut self, input: &[u8], now_ns: u64) -> Result<Step<'a>, ZmtpError> {
-        let frame = match front(input, |_| MAX_COMMAND_BYTES)? {
+        let (header, body) = match front(input, |_| MAX_COMMAND_BYTES)? {
             Front::Incomplete { bytes } => return Ok(Step::Incomplete { bytes }),
-            Front::Whole(frame) => frame,
+            Front::Whole(header, body) => (header, body),
         };
-        if !is_command(frame.flags) || frame.flags & FLAG_MORE != 0 {
+        if !header.is_command() {
             return Err(ZmtpError::Protocol("the peer sent a message before its handshake was done".to_owned()));
         }
-        let (name, data) = command(frame.body)?;
-        if !self.mechanism.on_command(name, data, &mut self.output)? {
-            return Ok(Step::Taken { consumed: frame.bytes });
+        let (name, data) = name_and_data(body)?;
+        let consumed = header.frame_bytes();
+        if !self.mechanism.on_command(name, data, self.output.end())? {
+            return Ok(Step::Taken { consumed });
         }
         self.phase = Phase::Ready;
         self.heartbeat = Some(Heartbeat::new(self.times, now_ns));
-        Ok(Step::Ready { consumed: frame.bytes })
+        Ok(Step::Ready { consumed })
     }
 
     /// Anything but a message of one part.
-    fn on_frame<'a>(&mut self, frame: Frame<'_>) -> Result<Step<'a>, ZmtpError> {
-        if !is_command(frame.flags) || frame.flags & FLAG_MORE != 0 {
+    fn on_frame<'a>(&mut self, header: FrameHeader, body: &[u8]) -> Result<Step<'a>, ZmtpError> {
+        if !header.is_command() {
             return Err(ZmtpError::Protocol("the peer sent a message of several parts".to_owned()));
         }
-        match command(frame.body)? {
+        match name_and_data(body)? {
             (b"PING", data) => self.pong(data)?,
             (b"ERROR", data) => return Err(refused(data)),
             // PONG says that the peer lives, as any byte does. What else there may be is ignored, as RFC 37 asks.
             _ => {}
         }
-        Ok(Step::Taken { consumed: frame.bytes })
+        Ok(Step::Taken { consumed: header.frame_bytes() })
     }
 
     fn pong(&mut self, ping: &[u8]) -> Result<(), ZmtpError> {
         // A time to live of two bytes, then the context.
         let context = ping.get(2..).unwrap_or_default();
-        let before = self.output.len();
-        write_command(&mut self.output, "PONG", &context[..context.len().min(MAX_CONTEXT_BYTES)]);
-        self.waiting_pong_bytes += self.output.len() - before;
+        let before = self.output.pending_bytes();
+        write_command(self.output.end(), "PONG", &context[..context.len().min(MAX_CONTEXT_BYTES)]);
+        self.waiting_pong_bytes += self.output.pending_bytes() - before;
         if self.waiting_pong_bytes > MAX_WAITING_PONG_BYTES {
             return Err(ZmtpError::Protocol("the peer sends PINGs and does not read the answers".to_owned()));
         }

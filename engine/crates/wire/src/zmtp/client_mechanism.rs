@@ -4,7 +4,7 @@
 //! may seal and open every body from then on.
 
 use super::ZmtpError;
-use super::client_frames::{FLAG_COMMAND, write_command, write_frame};
+use super::{commands::write_command, frames::write_frame};
 
 /// Socket types that a DEALER may talk to (RFC 28).
 const PEERS: [&[u8]; 3] = [b"ROUTER", b"DEALER", b"REP"];
@@ -60,11 +60,6 @@ impl Mechanism {
             Self::Null => Ok(body),
         }
     }
-}
-
-/// Whether a frame with these flags is a command.
-pub(super) fn is_command(flags: u8) -> bool {
-    flags & FLAG_COMMAND != 0
 }
 
 /// The peer's ERROR command: a length of one byte and a text.

@@ -1,6 +1,9 @@
-//! Commands that a peer sends after its handshake (RFC 37).
+//! Commands (RFC 37): their form, and what they mean to the engine's end after the handshake.
 
-use super::error::ZmtpError;
+use super::{
+    error::ZmtpError,
+    frames::{FLAG_COMMAND, write_header},
+};
 
 /// Bytes of PING's context at most (RFC 37).
 const MAX_CONTEXT_BYTES: usize = 16;
@@ -26,13 +29,7 @@ impl<'a> Command<'a> {
     /// # Errors
     /// [`ZmtpError::Protocol`] for what is no command, or none that may come after the handshake.
     pub fn read(body: &'a [u8]) -> Result<Self, ZmtpError> {
-        let Some((&name_bytes, rest)) = body.split_first() else { return Err(broken("an empty command frame")) };
-        let Some((name, rest)) = rest.split_at_checked(usize::from(name_bytes)) else {
-            return Err(broken("a command ends within its name"));
-        };
-        if name.is_empty() || !name.iter().all(u8::is_ascii_alphabetic) {
-            return Err(broken("a command's name is not ASCII letters"));
-        }
+        let (name, rest) = name_and_data(body)?;
         match name {
             b"PING" => ping(rest),
             b"PONG" if rest.len() > MAX_CONTEXT_BYTES => Err(broken("the context of a PONG is too long")),
@@ -52,12 +49,27 @@ fn ping(body: &[u8]) -> Result<Command<'_>, ZmtpError> {
     }
 }
 
-/// Appends the PONG that answers a PING.
-pub(super) fn write_pong(output: &mut Vec<u8>, context: &[u8]) {
-    // A context has 16 bytes at most, so the length fits.
-    output.extend_from_slice(&[super::frames::FLAG_COMMAND, (1 + 4 + context.len()) as u8, 4]);
-    output.extend_from_slice(b"PONG");
-    output.extend_from_slice(context);
+/// Name and data of a command frame's body.
+///
+/// # Errors
+/// [`ZmtpError::Protocol`] for what is no command.
+pub(super) fn name_and_data(body: &[u8]) -> Result<(&[u8], &[u8]), ZmtpError> {
+    let Some((&name_bytes, rest)) = body.split_first() else { return Err(broken("an empty command frame")) };
+    let Some((name, data)) = rest.split_at_checked(usize::from(name_bytes)) else {
+        return Err(broken("a command ends within its name"));
+    };
+    if name.is_empty() || !name.iter().all(u8::is_ascii_alphabetic) {
+        return Err(broken("a command's name is not ASCII letters"));
+    }
+    Ok((name, data))
+}
+
+/// Appends a command: its name with a length of one byte, then its data.
+pub(super) fn write_command(output: &mut Vec<u8>, name: &str, data: &[u8]) {
+    write_header(output, FLAG_COMMAND, 1 + name.len() + data.len());
+    output.push(name.len() as u8);
+    output.extend_from_slice(name.as_bytes());
+    output.extend_from_slice(data);
 }
 
 fn broken(what: &str) -> ZmtpError {

@@ -1,17 +1,18 @@
 //! One connection of a peer, as a state machine without sockets or timers.
 
 use super::{
-    commands::{Command, write_pong},
+    commands::{Command, write_command},
     error::ZmtpError,
     frames::{FLAG_MORE, FrameHeader, Parts, write_frame},
     handshake::Handshake,
+    output::OutputBuffer,
 };
 
 /// What each part is charged against the message limit, besides its bytes: an empty one is not for nothing.
 const PART_CHARGE_BYTES: usize = 64;
 /// So that a message of a few parts too many is still read, and refused by name, instead of closing the connection.
 const TOLERATED_PARTS: usize = 8;
-/// What the buffers keep between messages of a busy connection; a quiet one gives all back
+/// What the input keeps between messages of a busy connection; a quiet one gives all back
 /// ([`ServerConnection::release_memory`]).
 const KEPT_BUFFER_BYTES: usize = 256 << 10;
 
@@ -86,9 +87,7 @@ pub struct ServerConnection {
     charged_bytes: usize,
     /// What commands between its parts have come to.
     interjected_bytes: usize,
-    /// Bytes to write, from `written` on.
-    output: Vec<u8>,
-    written: usize,
+    output: OutputBuffer,
     failed: bool,
 }
 
@@ -96,8 +95,8 @@ impl ServerConnection {
     /// A connection that was just accepted; its greeting is in [`ServerConnection::output`] already.
     pub fn new(role: SocketRole, limits: ZmtpLimits) -> Self {
         let mut handshake = Box::new(Handshake::new(role, limits.max_handshake_bytes));
-        let mut output = Vec::new();
-        handshake.take_output(&mut output);
+        let mut output = OutputBuffer::default();
+        handshake.take_output(output.end());
         Self {
             handshake: Some(handshake),
             handshake_news: false,
@@ -109,7 +108,6 @@ impl ServerConnection {
             charged_bytes: 0,
             interjected_bytes: 0,
             output,
-            written: 0,
             failed: false,
         }
     }
@@ -169,33 +167,25 @@ impl ServerConnection {
             return Err(ZmtpError::NotReady);
         }
         for (index, part) in parts.iter().enumerate() {
-            write_frame(&mut self.output, if index + 1 < parts.len() { FLAG_MORE } else { 0 }, part);
+            write_frame(self.output.end(), if index + 1 < parts.len() { FLAG_MORE } else { 0 }, part);
         }
         Ok(())
     }
 
     /// Bytes to write next.
     pub fn output(&self) -> &[u8] {
-        &self.output[self.written..]
+        self.output.unwritten()
     }
 
     /// How many bytes wait to be written.
     pub fn pending_output_bytes(&self) -> usize {
-        self.output.len() - self.written
+        self.output.pending_bytes()
     }
 
     /// The first `count` bytes of [`ServerConnection::output`] were written. Input that had to wait for this can be
     /// handed out now: [`ServerConnection::poll`] again.
     pub fn advance(&mut self, count: usize) {
-        self.written = self.written.saturating_add(count).min(self.output.len());
-        if self.written == self.output.len() {
-            self.output.clear();
-            self.output.shrink_to(KEPT_BUFFER_BYTES);
-            self.written = 0;
-        } else if self.written >= KEPT_BUFFER_BYTES && self.written * 2 >= self.output.len() {
-            self.output.drain(..self.written);
-            self.written = 0;
-        }
+        self.output.advance(count);
     }
 
     /// Whether [`ServerConnection::receive`] may be called. False while too much output waits: write first.
@@ -217,9 +207,7 @@ impl ServerConnection {
     pub fn release_memory(&mut self) {
         self.drop_consumed();
         self.input.shrink_to_fit();
-        if self.pending_output_bytes() == 0 {
-            self.output.shrink_to_fit();
-        }
+        self.output.release_memory();
     }
 
     fn is_paused(&self) -> bool {
@@ -229,7 +217,7 @@ impl ServerConnection {
     /// Gives the handshake what belongs to it; gives back the rest.
     fn shake_hands<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ZmtpError> {
         let Some(handshake) = &mut self.handshake else { return Ok(bytes) };
-        let taken = handshake.take(bytes, &mut self.output);
+        let taken = handshake.take(bytes, self.output.end());
         self.failed = taken.is_err();
         let rest = &bytes[taken?..];
         if handshake.is_done() {
@@ -323,7 +311,7 @@ impl ServerConnection {
         let command = &self.input[body..end];
         match Command::read(command)? {
             Command::Ping { context } => {
-                write_pong(&mut self.output, context);
+                write_command(self.output.end(), "PONG", context);
                 Ok(None)
             }
             Command::Subscribe(topic) if self.role == SocketRole::Publisher => {

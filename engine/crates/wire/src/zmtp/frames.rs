@@ -65,13 +65,19 @@ impl FrameHeader {
 /// Appends one frame; `flags` without the length's.
 #[inline]
 pub(super) fn write_frame(output: &mut Vec<u8>, flags: u8, body: &[u8]) {
-    if body.len() <= MAX_SHORT_BODY_BYTES {
-        output.extend_from_slice(&[flags, body.len() as u8]);
+    write_header(output, flags, body.len());
+    output.extend_from_slice(body);
+}
+
+/// Appends the header of a frame whose body the caller appends.
+#[inline]
+pub(super) fn write_header(output: &mut Vec<u8>, flags: u8, body_bytes: usize) {
+    if body_bytes <= MAX_SHORT_BODY_BYTES {
+        output.extend_from_slice(&[flags, body_bytes as u8]);
     } else {
         output.push(flags | FLAG_LONG);
-        output.extend_from_slice(&(body.len() as u64).to_be_bytes());
+        output.extend_from_slice(&(body_bytes as u64).to_be_bytes());
     }
-    output.extend_from_slice(body);
 }
 
 /// The parts of one received message, in the connection's input buffer.

@@ -16,6 +16,7 @@ mod connection;
 mod error;
 mod frames;
 mod handshake;
+mod output;
 mod subscriptions;
 
 pub use client::{ClientConnection, ClientOptions, Step};
