@@ -286,7 +286,7 @@ class AsyncioDealer(asyncio.Protocol):
         self._awaits_sign = awaits_sign
         deadline_ns = self._connection.deadline_ns()
         if deadline_ns is not None:
-            # uvloop counts in whole milliseconds: without one more it comes early, and again and again until it is time.
+            # uvloop counts in whole milliseconds: without one more it comes early, again and again until it is time.
             after_s = max(deadline_ns - time.monotonic_ns(), 0) / 1e9 + 1e-3
             self._timer = self._loop.call_later(after_s, self._due, _LOOKS_BEFORE_A_LOSS)
 

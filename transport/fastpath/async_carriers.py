@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import zmq
-
 from transport.carriers.asyncio_dealer import AsyncioDealer
 from transport.carriers.carrier import Carrier
 from transport.carriers.choice import choose_carrier, native_module
 from transport.carriers.pyzmq_dealer import MAX_MESSAGE_BYTES
 from transport.contract.config import BridgeConfig
-from transport.fastpath.driver import dealer_factory
+from transport.fastpath.driver import PyzmqContext
 
 
 class AsyncCarriers:
@@ -34,20 +32,17 @@ class AsyncCarriers:
         self._deliver = deliver
         self._notice = notice
         self._heartbeat_interval_ms = 0 if inbound_messages else config.heartbeat_interval_ms
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._pyzmq = PyzmqContext()
         self._connection: Any = None
         if choose_carrier(config) == "native":
             self.make = self._make_native
             self._connection = native_module().Connection
         else:
-            self._context = zmq.Context()
-            self.make = dealer_factory(config, self._context, inbound_messages=inbound_messages)
+            self.make = self._pyzmq.dealers(config, inbound_messages=inbound_messages)
 
     def close(self) -> None:
         """Free what the carriers shared; after the last of them was closed."""
-        context, self._context = self._context, None
-        if context is not None:
-            context.term()
+        self._pyzmq.close()
 
     def _make_native(self) -> Carrier:
         config = self._config

@@ -31,7 +31,7 @@ from transport.contract.replies import (
 from transport.contract.requests import Command, HealthCheck
 from transport.fastpath.async_carriers import AsyncCarriers
 from transport.fastpath.batches import batch_conclusion
-from transport.fastpath.calls import ORDERS_PER_WRITE, Call
+from transport.fastpath.calls import Call
 from transport.fastpath.core import NEVER_NS, NS_PER_MS, FastPathCore, Phase
 from transport.fastpath.driver import Driver
 from transport.fastpath.ownership import OwnedStream, check_process
@@ -180,14 +180,9 @@ class AsyncFastPath:
         """
         self._enter()
         core, carrier = self._core, self._driver.carrier
-        room = core.room()
-        if room > 0 and isinstance(carrier, AsyncioDealer):
+        if isinstance(carrier, AsyncioDealer):
             deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
-            correlations = [core.next_correlation() for _ in range(min(room, len(orders), ORDERS_PER_WRITE))]
-            sent = carrier.send_orders(correlations, core.journal_id, orders, core.max_message_bytes)
-            calls = [Call(correlation, deadline_ns, ExecuteReply) for correlation in correlations[:sent]]
-            for call in calls:
-                core.enter(call)
+            calls = self._driver.send_orders(carrier, orders, deadline_ns)
             if calls:
                 if deadline_ns < self._timer_ns:
                     self._arm(deadline_ns)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import zmq
-
 from transport.carriers.carrier import CarrierFactory
 from transport.carriers.choice import choose_carrier
 from transport.carriers.native_dealer import NativeDealer
 from transport.contract.config import BridgeConfig
-from transport.fastpath.driver import dealer_factory
+from transport.fastpath.driver import PyzmqContext
 
 
 class BlockingCarriers:
@@ -18,16 +16,13 @@ class BlockingCarriers:
     """
 
     def __init__(self, config: BridgeConfig, *, inbound_messages: int = 0) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._pyzmq = PyzmqContext()
         self.is_native = choose_carrier(config) == "native"
         if self.is_native:
             self.make: CarrierFactory = lambda: NativeDealer(config)
         else:
-            self._context = zmq.Context()
-            self.make = dealer_factory(config, self._context, inbound_messages=inbound_messages)
+            self.make = self._pyzmq.dealers(config, inbound_messages=inbound_messages)
 
     def close(self) -> None:
         """Free what the carriers shared; after the last of them was closed."""
-        context, self._context = self._context, None
-        if context is not None:
-            context.term()
+        self._pyzmq.close()

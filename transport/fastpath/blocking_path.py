@@ -26,7 +26,7 @@ from transport.contract.replies import (
 from transport.contract.requests import Command, HealthCheck
 from transport.fastpath.batches import batch_conclusion
 from transport.fastpath.blocking_carriers import BlockingCarriers
-from transport.fastpath.calls import ORDERS_PER_WRITE, Call
+from transport.fastpath.calls import Call
 from transport.fastpath.core import NS_PER_MS, FastPathCore, Phase
 from transport.fastpath.driver import Driver
 from transport.fastpath.ownership import OwnedStream, check_process
@@ -225,14 +225,8 @@ class BlockingFastPath:
         deadline_ns = time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
         with self._lock:
             carrier = self._driver.carrier
-            room = core.room()
-            calls: list[Call] = []
-            if room > 0 and isinstance(carrier, NativeDealer):
-                correlations = [core.next_correlation() for _ in range(min(room, len(orders), ORDERS_PER_WRITE))]
-                sent = carrier.send_orders(correlations, core.journal_id, orders, core.max_message_bytes)
-                calls = [Call(correlation, deadline_ns, ExecuteReply) for correlation in correlations[:sent]]
-                for call in calls:
-                    core.enter(call)
+            native = isinstance(carrier, NativeDealer)
+            calls = self._driver.send_orders(carrier, orders, deadline_ns) if native else []
         if calls:
             return calls
         call = self.start_order(orders[0], timeout_ms)

@@ -5,11 +5,9 @@ They end with their client: what has come is still given, then `ClientClosedErro
 
 from __future__ import annotations
 
-import os
 import select
-import threading
 import time
-from typing import Final, Self
+from typing import Final
 
 import zmq
 
@@ -20,6 +18,7 @@ from transport.contract.config import BridgeConfig
 from transport.contract.errors import ExecutionBridgeError, NotSentError
 from transport.contract.replies import MarketDataUpdate, OrderUpdate, UpdateGap
 from transport.fastpath.blocking_carriers import BlockingCarriers
+from transport.fastpath.blocking_life import BlockingLife
 from transport.fastpath.core import NS_PER_MS, FastPathCore
 from transport.fastpath.driver import Driver
 from transport.fastpath.market_feed import MarketFeed
@@ -31,7 +30,7 @@ from transport.wire.codec import Codec
 _LONGEST_WAIT_MS: Final = 500.0
 
 
-class BlockingOrderUpdates:
+class BlockingOrderUpdates(BlockingLife):
     """Iterates over an account's updates, across reconnects; `close` (from any thread) ends the iteration."""
 
     def __init__(
@@ -52,10 +51,7 @@ class BlockingOrderUpdates:
         self._driver = Driver(core, make_carrier)
         self._link = UpdateLink(self._driver, feed)
         self._feed = feed
-        self._pid = os.getpid()
-        self._busy = threading.Lock()
-        self._closing = False
-        self._ended = False
+        super().__init__()
         self._connect_timeout_ms = config.connect_timeout_ms
 
     def start(self) -> None:
@@ -76,9 +72,6 @@ class BlockingOrderUpdates:
         """Where to resume another subscription."""
         return self._feed.last_sequence
 
-    def __iter__(self) -> Self:
-        return self
-
     def __next__(self) -> OrderUpdate | UpdateGap:
         check_process(self._pid)
         with self._busy:
@@ -93,34 +86,11 @@ class BlockingOrderUpdates:
                 self._step(_LONGEST_WAIT_MS)
             return self._feed.ready.popleft()
 
-    def close(self) -> None:
-        """End the iteration: at once, or within half a second where another thread waits in it."""
-        self._closing = True
-        self._end_if_idle()
-
     def end_with_client(self) -> None:
         """See `OwnedStream`."""
         if not self._closing and self._feed.error is None:
             self._feed.error = client_closed()
         self._end_if_idle()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _end_if_idle(self) -> None:
-        # A thread that waits in the iteration owns the sockets: it ends them when it next looks.
-        if self._busy.acquire(blocking=False):
-            try:
-                self._end()
-            finally:
-                self._busy.release()
-
-    def __del__(self) -> None:
-        if not getattr(self, "_ended", True):
-            self._end()
 
     def _step(self, longest_ms: float) -> None:
         self._link.look()
@@ -138,26 +108,20 @@ class BlockingOrderUpdates:
             poll.register(fileno, select.POLLIN)
         poll.poll(max(longest_ms, 0.0))
 
-    def _end(self) -> None:
-        if self._ended or os.getpid() != self._pid:
-            return
-        self._ended = True
+    def _free(self) -> None:
         self._link.close()
         if self._carriers is not None:
             self._carriers.close()
 
 
-class BlockingMarketData:
+class BlockingMarketData(BlockingLife):
     """Iterates over market data; `close` ends the iteration. `lost_messages` counts holes in the numbers."""
 
     def __init__(self, endpoint: str, feed: MarketFeed) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._feed = feed
-        self._pid = os.getpid()
-        self._busy = threading.Lock()
-        self._closing = False
+        super().__init__()
         self._client_closed = False
-        self._ended = False
         try:
             self._subscriber = PyzmqSubscriber(self._context, endpoint, feed.topics)
         except OSError as error:
@@ -171,9 +135,6 @@ class BlockingMarketData:
     def lost_messages(self) -> int:
         """Messages that the numbers say were published and did not arrive."""
         return self._feed.lost_messages
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> MarketDataUpdate:
         check_process(self._pid)
@@ -191,36 +152,11 @@ class BlockingMarketData:
             raise client_closed()
         raise StopIteration
 
-    def close(self) -> None:
-        """End the iteration: at once, or within half a second where another thread waits in it."""
-        self._closing = True
-        self._end_if_idle()
-
     def end_with_client(self) -> None:
         """See `OwnedStream`."""
         self._client_closed = not self._closing
         self._end_if_idle()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _end_if_idle(self) -> None:
-        if self._busy.acquire(blocking=False):
-            try:
-                self._end()
-            finally:
-                self._busy.release()
-
-    def __del__(self) -> None:
-        if not getattr(self, "_ended", True):
-            self._end()
-
-    def _end(self) -> None:
-        if self._ended or os.getpid() != self._pid:
-            return
-        self._ended = True
+    def _free(self) -> None:
         self._subscriber.close()
         self._context.term()

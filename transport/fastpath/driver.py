@@ -8,19 +8,30 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import zmq
 
 from transport.carriers.carrier import Carrier, CarrierFactory, CarrierState
 from transport.carriers.pyzmq_dealer import DealerOptions, PyzmqDealer
 from transport.contract.config import BridgeConfig
+from transport.contract.errors import ValidationError
+from transport.contract.orders import Order
 from transport.contract.path import PathEvent, PathListener
-from transport.fastpath.calls import CloseCarrier, OpenCarrier, Send
+from transport.contract.replies import ExecuteReply
+from transport.fastpath.calls import ORDERS_PER_WRITE, Call, CloseCarrier, OpenCarrier, Send
 from transport.fastpath.core import FastPathCore
 
 DRAIN_MESSAGES: Final = 256
 """Messages taken in one go, before other work gets its turn."""
+
+
+class OrderCarrier(Protocol):
+    """A carrier that encodes orders by itself, into its output."""
+
+    def send_orders(self, correlations: list[int], journal_id: str, orders: list[Order], max_bytes: int) -> int:
+        """Hand over the first orders, each under its number; how many were accepted. As `Carrier.send`."""
+        ...
 
 
 class Driver:
@@ -55,6 +66,31 @@ class Driver:
     def send(self, data: bytes) -> bool:
         """Hand a message to the carrier; see `Carrier.send`."""
         return self.carrier is not None and self.carrier.send(data)
+
+    def send_orders(self, carrier: OrderCarrier, orders: list[Order], deadline_ns: int) -> list[Call]:
+        """Send the first of many orders in one write, as many as have room; their calls.
+
+        The calls are entered before anything leaves: whatever interrupts this, a reply finds its call, and a call
+        without one ends at its deadline. Raises `ValidationError` where the first order has no form on the wire; then
+        nothing was sent.
+        """
+        core = self.core
+        most = min(core.room(), len(orders), ORDERS_PER_WRITE)
+        calls = [Call(core.next_correlation(), deadline_ns, ExecuteReply) for _ in range(most)]
+        if not calls:
+            return calls
+        for call in calls:
+            core.enter(call)
+        correlations = [call.correlation for call in calls]
+        try:
+            sent = carrier.send_orders(correlations, core.journal_id, orders, core.max_message_bytes)
+        except ValidationError:
+            for call in calls:
+                core.withdraw(call)
+            raise
+        for call in calls[sent:]:
+            core.withdraw(call)
+        return calls[:sent]
 
     def drain(self) -> bool:
         """Feed the core what came in; False if there may be more."""
@@ -131,6 +167,24 @@ class Driver:
             self.core.carrier_lost(f"cannot connect: {error}", time.monotonic_ns())
             return
         self.carriers_made += 1
+
+
+class PyzmqContext:
+    """What the pyzmq carriers of one client share; made with the first of them."""
+
+    def __init__(self) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+
+    def dealers(self, config: BridgeConfig, *, inbound_messages: int) -> CarrierFactory:
+        """As `dealer_factory`."""
+        self._context = zmq.Context()
+        return dealer_factory(config, self._context, inbound_messages=inbound_messages)
+
+    def close(self) -> None:
+        """Free it, if it was made; after the last of the carriers was closed."""
+        context, self._context = self._context, None
+        if context is not None:
+            context.term()
 
 
 def dealer_factory(
