@@ -2,8 +2,8 @@
 
 use crate::{HealthReport, Token};
 use bridge_core::{
-    CommandOutcome, CommandReply, ExecuteReply, GetOrderReply, MarketData, OrderCommandReply, Rejection, Replay, Text,
-    UpdateRange, VenueCommand, VenueKey, VenueReport,
+    CommandOutcome, CommandReply, ExecuteReply, GetOrderReply, MarketData, OpenOrders, OrderCommandReply, Rejection,
+    Replay, Text, UpdateRange, VenueCommand, VenueKey, VenueReport,
 };
 
 /// Something to send. Replies of a record come before its updates, its market data and its sends.
@@ -42,6 +42,8 @@ pub enum Reply {
     Command(CommandReply),
     /// Ends `GetOrder`.
     GetOrder(GetOrderReply),
+    /// Answers `ListOpenOrders`.
+    OpenOrders(OpenOrders),
     /// Begins a subscription.
     Subscribed {
         /// Whose updates.

@@ -1,6 +1,6 @@
 //! Outputs wait here, by journal sequence, until their record is durable (invariant 2).
 
-use crate::Output;
+use crate::{Output, Reply};
 use std::collections::VecDeque;
 
 /// A queue of outputs whose sequence numbers never decrease; those up to `durable` may leave.
@@ -11,6 +11,8 @@ pub(crate) struct Parking {
     parked: VecDeque<(u64, Output)>,
     durable: u64,
     sealed: bool,
+    /// In all the pages of open orders that are parked.
+    listed_orders: usize,
 }
 
 impl Parking {
@@ -26,6 +28,7 @@ impl Parking {
             return;
         }
         debug_assert!(self.parked.back().is_none_or(|(last, _)| *last <= seq));
+        self.listed_orders += listed_in(&output);
         self.parked.push_back((seq, output));
     }
 
@@ -56,7 +59,9 @@ impl Parking {
         if self.parked.front()?.0 > self.durable {
             return None;
         }
-        self.parked.pop_front().map(|(_, output)| output)
+        let (_, output) = self.parked.pop_front()?;
+        self.listed_orders -= listed_in(&output);
+        Some(output)
     }
 
     /// Sequence number of the account's first update that waits for the disk.
@@ -72,11 +77,24 @@ impl Parking {
         self.parked.len() - self.released()
     }
 
+    /// Orders in the pages of open orders that wait or were not taken yet.
+    pub(crate) fn listed_orders(&self) -> usize {
+        self.listed_orders
+    }
+
     /// Outputs that may leave and were not taken yet.
     fn released(&self) -> usize {
         match self.parked.front() {
             Some((seq, _)) if *seq <= self.durable => self.parked.partition_point(|(seq, _)| *seq <= self.durable),
             _ => 0,
         }
+    }
+}
+
+#[inline]
+fn listed_in(output: &Output) -> usize {
+    match output {
+        Output::Reply { reply: Reply::OpenOrders(page), .. } => page.orders.len(),
+        _ => 0,
     }
 }

@@ -61,6 +61,13 @@ pub enum Request {
         /// Fence the id if the engine does not know it.
         fence: bool,
     },
+    /// A page of the account's open orders and legs.
+    ListOpenOrders {
+        /// Empty means `default`.
+        account: String,
+        /// The last id of the page before; empty: from the oldest.
+        after_order_id: String,
+    },
     /// Where the account's updates are, and what the subscriber missed. The caller does the fan-out of later
     /// [`crate::Output::Update`]s: those behind the reply in [`crate::Sequencer::next_output`]'s order follow on.
     Subscribe {

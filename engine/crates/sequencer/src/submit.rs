@@ -6,6 +6,11 @@ use crate::waiting::Slot;
 use crate::{Disk, Origin, Output, Replay, Reply, Request, Sequencer, Token};
 use bridge_core::{CommandRef, DEFAULT_ACCOUNT, FenceOrder, InputRef, Order, ReasonCode, Rejection, UtcNanos};
 
+/// Orders of one page (WIRE.md, section 1.4): some tens of microseconds, so that nobody waits for long.
+const OPEN_ORDERS_PAGE: usize = 256;
+/// Orders in pages that wait for the disk: some 30 MB.
+const MAX_LISTED_ORDERS: usize = 1 << 16;
+
 impl<D: Disk> Sequencer<D> {
     /// Takes one request; never blocks. The answer comes out of [`Sequencer::next_output`] with `token`: a refusal
     /// and health at once, everything else when what it depends on is durable. `now`: UTC nanoseconds.
@@ -45,6 +50,9 @@ impl<D: Disk> Sequencer<D> {
                 let reply = self.state.core.get(account_or_default(account), order_id);
                 self.park(Output::Reply { token, reply: Reply::GetOrder(reply) });
                 Ok(())
+            }
+            Request::ListOpenOrders { account, after_order_id } => {
+                self.list_open_orders(token, account, after_order_id)
             }
             Request::Subscribe { account, resume_from, accept_gaps } => {
                 self.subscribe(token, account_or_default(account), *resume_from, *accept_gaps)
@@ -113,6 +121,17 @@ impl<D: Disk> Sequencer<D> {
                 Err(rejection) => self.answer_in_batch(batch, index, failed_reply(order, rejection)),
             }
         }
+        Ok(())
+    }
+
+    /// A page takes as much memory as many replies, and waits for the disk as they do.
+    fn list_open_orders(&mut self, token: Token, account: &str, after_order_id: &str) -> Result<(), Rejection> {
+        if self.parking.listed_orders() + OPEN_ORDERS_PAGE > MAX_LISTED_ORDERS {
+            let message = "too many lists of open orders waiting for the disk; ask again after a pause";
+            return Err(Rejection::new(ReasonCode::Busy, "", message));
+        }
+        let reply = self.state.core.open_orders(account_or_default(account), after_order_id, OPEN_ORDERS_PAGE);
+        self.park(Output::Reply { token, reply: Reply::OpenOrders(reply) });
         Ok(())
     }
 

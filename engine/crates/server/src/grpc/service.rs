@@ -301,9 +301,15 @@ impl ExecutionService for Service {
 
     async fn list_open_orders(
         &self,
-        _: tonic::Request<proto::ListOpenOrdersRequest>,
+        request: tonic::Request<proto::ListOpenOrdersRequest>,
     ) -> Result<Response<proto::OpenOrdersResponse>, Status> {
-        Err(refusal(&Rejection::new(ReasonCode::NotImplemented, "", "not yet")))
+        let caller = self.caller(&request)?;
+        let asked = request.into_inner();
+        let query = Request::ListOpenOrders { account: asked.account, after_order_id: asked.after_order_id };
+        match self.call(caller.session_id, query).await? {
+            Reply::OpenOrders(page) => Ok(self.identity.response(conversion::open_orders(page))),
+            other => Err(unexpected(&other)),
+        }
     }
 }
 

@@ -84,6 +84,9 @@ impl Reactor {
             ClientMessage::GetOrder(get) => {
                 Request::GetOrder { account: get.account, order_id: get.order_id, fence: get.fence }
             }
+            ClientMessage::ListOpenOrders(list) => {
+                Request::ListOpenOrders { account: list.account, after_order_id: list.after_order_id }
+            }
             _ => return,
         };
         self.spin_until = self.now + self.parts.spin;

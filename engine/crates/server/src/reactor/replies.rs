@@ -58,6 +58,7 @@ impl Reactor {
             Reply::OrderCommand(reply) => self.encoder.order_command_reply(correlation, reply),
             Reply::Command(reply) => self.encoder.command_reply(correlation, reply),
             Reply::GetOrder(reply) => self.encoder.get_order_reply(correlation, reply),
+            Reply::OpenOrders(page) => self.encoder.open_orders(correlation, page),
             Reply::Refused(rejection) => self.encoder.refusal(correlation, rejection, &[], ""),
             Reply::Subscribed { account, last_sequence, .. } => {
                 self.encoder.subscribe_reply(correlation, account, *last_sequence)

@@ -4,7 +4,8 @@ use super::encoder::{Builder, Encoder, decimal, optional, text};
 use super::message::{HealthReply, MarketData, SystemNotice, Welcome};
 use crate::schema as fb;
 use bridge_core::{
-    CommandReply, ExecuteReply, GetOrderReply, OrderCommandReply, OrderReply, OrderUpdate, ReasonCode, Rejection,
+    CommandReply, ExecuteReply, GetOrderReply, OpenOrders, OrderCommandReply, OrderReply, OrderUpdate, ReasonCode,
+    Rejection,
 };
 use flatbuffers::WIPOffset;
 
@@ -151,6 +152,31 @@ impl Encoder {
             },
         );
         self.finish(correlation, "", fb::Body::GetOrderReply, body)
+    }
+
+    /// A page of open orders.
+    pub fn open_orders(&mut self, correlation: u64, page: &OpenOrders) -> &[u8] {
+        self.builder.reset();
+        self.listed.clear();
+        for order in &page.orders {
+            self.listed.push(order_reply(&mut self.builder, order));
+        }
+        let builder = &mut self.builder;
+        let orders = builder.create_vector(&self.listed);
+        let message = text(builder, &page.message);
+        let field = text(builder, &page.field);
+        let body = fb::OpenOrders::create(
+            builder,
+            &fb::OpenOrdersArgs {
+                last_sequence: page.last_sequence,
+                orders: Some(orders),
+                more: page.more,
+                code: code(page.code),
+                message,
+                field,
+            },
+        );
+        self.finish(correlation, "", fb::Body::OpenOrders, body)
     }
 
     /// A subscription stands; its updates carry the same correlation number.

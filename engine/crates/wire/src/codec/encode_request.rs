@@ -1,7 +1,7 @@
 //! What a client asks, into bytes. Enums travel as their numbers, known to this release or not.
 
 use super::encoder::{Builder, Encoder, optional, text};
-use super::message::{GetOrder, Hello, Subscribe};
+use super::message::{GetOrder, Hello, ListOpenOrders, Subscribe};
 use crate::schema as fb;
 use bridge_core::{CancelAllOrders, CancelOrder, Decimal, Order, Quote, ReplaceOrder};
 use flatbuffers::WIPOffset;
@@ -186,6 +186,15 @@ impl Encoder {
         let published = fb::PublishQuotesArgs { command_id, quotes: Some(quotes) };
         let body = fb::PublishQuotes::create(builder, &published);
         self.finish(correlation, journal_id, fb::Body::PublishQuotes, body)
+    }
+
+    /// Asks for a page of the account's open orders.
+    pub fn list_open_orders(&mut self, correlation: u64, journal_id: &str, request: &ListOpenOrders) -> &[u8] {
+        let builder = self.start();
+        let account = text(builder, &request.account);
+        let after_order_id = text(builder, &request.after_order_id);
+        let body = fb::ListOpenOrders::create(builder, &fb::ListOpenOrdersArgs { account, after_order_id });
+        self.finish(correlation, journal_id, fb::Body::ListOpenOrders, body)
     }
 
     /// Asks for the account's updates.

@@ -13,6 +13,7 @@ pub(super) type Text = WIPOffset<&'static str>;
 pub struct Encoder {
     pub(super) builder: Builder,
     pub(super) replies: Vec<WIPOffset<fb::ExecuteReply<'static>>>,
+    pub(super) listed: Vec<WIPOffset<fb::OrderReply<'static>>>,
     pub(super) orders: Vec<WIPOffset<fb::TradeOrder<'static>>>,
     pub(super) entries: Vec<WIPOffset<fb::MetadataEntry<'static>>>,
 }

@@ -26,6 +26,8 @@ pub enum ClientMessage {
     ExecuteBatch(Vec<Order>),
     /// Asks for one order.
     GetOrder(GetOrder),
+    /// Asks for a page of the account's open orders.
+    ListOpenOrders(ListOpenOrders),
     /// Asks for the account's updates.
     Subscribe(Subscribe),
     /// Ends a subscription.
@@ -61,6 +63,16 @@ pub struct GetOrder {
     pub account: String,
     /// Make sure that an id which the engine does not know never executes.
     pub fence: bool,
+}
+
+/// Asks for a page of the account's open orders and legs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs)]
+pub struct ListOpenOrders {
+    /// `default` where the client named none.
+    pub account: String,
+    /// The last id of the page before; empty: from the oldest.
+    pub after_order_id: String,
 }
 
 /// Asks for the account's updates (WIRE.md section 4).

@@ -17,8 +17,8 @@ pub use encoder::Encoder;
 pub use frame::{DecodeError, open};
 pub use incoming::Incoming;
 pub use message::{
-    ClientMessage, Envelope, GetOrder, HealthReply, Hello, MarketData, MessageLimits, ServingStatus, Subscribe,
-    SystemNotice, Welcome,
+    ClientMessage, Envelope, GetOrder, HealthReply, Hello, ListOpenOrders, MarketData, MessageLimits, ServingStatus,
+    Subscribe, SystemNotice, Welcome,
 };
 pub use order::unknown_value;
 pub use request::decode_request;

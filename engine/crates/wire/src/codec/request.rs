@@ -2,7 +2,7 @@
 
 use super::frame::{DecodeError, open};
 use super::incoming::without_body;
-use super::message::{ClientMessage, Envelope, GetOrder, Hello, Subscribe};
+use super::message::{ClientMessage, Envelope, GetOrder, Hello, ListOpenOrders, Subscribe};
 use super::order::{account, decimal, known, order, quote, text, trading_state};
 use crate::{DEFAULT_ACCOUNT, limits::DecodeLimits, schema as fb};
 use bridge_core::{CancelAllOrders, CancelOrder, Command, PublishQuotes, ReasonCode, ReplaceOrder, SetTradingState};
@@ -46,6 +46,7 @@ pub(super) fn client_message(envelope: &fb::Envelope<'_>, limits: &DecodeLimits)
         fb::Body::UnsubscribeOrderUpdates => envelope
             .body_as_unsubscribe_order_updates()
             .map(|body| ClientMessage::Unsubscribe { subscription: body.subscription() }),
+        fb::Body::ListOpenOrders => envelope.body_as_list_open_orders().map(list_open_orders),
         fb::Body::HealthCheck => envelope.body_as_health_check().map(|_| ClientMessage::Health),
         other => return Err(not_for_an_engine(other, envelope.correlation())),
     };
@@ -169,6 +170,13 @@ fn set_trading_state(body: fb::SetTradingState<'_>) -> ClientMessage {
         all_accounts: body.all_accounts(),
         defect,
     }))
+}
+
+fn list_open_orders(body: fb::ListOpenOrders<'_>) -> ClientMessage {
+    ClientMessage::ListOpenOrders(ListOpenOrders {
+        account: account(body.account()),
+        after_order_id: text(body.after_order_id()),
+    })
 }
 
 fn subscribe(body: fb::SubscribeOrderUpdates<'_>) -> ClientMessage {

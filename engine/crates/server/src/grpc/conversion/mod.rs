@@ -5,7 +5,7 @@ mod replies;
 mod requests;
 
 pub use replies::{
-    batch_reply, command_reply, gap, get_order_reply, health_reply, market_data, order_command_reply, order_reply,
-    refused_order, update,
+    batch_reply, command_reply, gap, get_order_reply, health_reply, market_data, open_orders, order_command_reply,
+    order_reply, refused_order, update,
 };
 pub use requests::{cancel, cancel_all, order, publish_quotes, replace, set_trading_state};

@@ -3,7 +3,8 @@
 use super::numbers::{decimal, timestamp};
 use crate::{proto, reactor::PublishedQuote};
 use bridge_core::{
-    CommandReply, ExecuteReply, ExecutionStatus, GetOrderReply, OrderCommandReply, OrderReply, OrderUpdate, Rejection,
+    CommandReply, ExecuteReply, ExecutionStatus, GetOrderReply, OpenOrders, OrderCommandReply, OrderReply, OrderUpdate,
+    Rejection,
 };
 use bridge_sequencer::{HealthReport, HealthStatus};
 
@@ -86,6 +87,18 @@ pub fn get_order_reply(from: GetOrderReply) -> proto::GetOrderResponse {
         order: from.order.map(order_reply),
         reply: from.reply.map(order_reply),
         code: from.code.map_or(0, |code| code as i32),
+        message: from.message.into(),
+        field: from.field.into(),
+    }
+}
+
+/// Answers `ListOpenOrders`.
+pub fn open_orders(from: OpenOrders) -> proto::OpenOrdersResponse {
+    proto::OpenOrdersResponse {
+        last_sequence: from.last_sequence,
+        orders: from.orders.into_iter().map(order_reply).collect(),
+        more: from.more,
+        code: from.code as i32,
         message: from.message.into(),
         field: from.field.into(),
     }
