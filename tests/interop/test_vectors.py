@@ -17,14 +17,14 @@ from transport.contract.errors import ValidationError, WireDecodeError
 from transport.contract.orders import Order, Quote
 from transport.contract.requests import CancelOrder, PublishQuotes
 from transport.wire.codec import Codec
-from transport.wire.layouts import FIRST_ENGINE_TAG, TAG_BY_TYPE
+from transport.wire.layouts import CLIENT_TAGS, TAG_BY_TYPE
 from transport.wire.messages import ExecuteBatch, ExecuteOrder, UnknownBody
 from transport.wire.native import load as load_native
 from transport.wire.portable import PortableCodec, decode_message, encode_message
 
 CODECS: list[Codec] = [load_native(), PortableCodec()]
 BY_NAME = pytest.mark.parametrize("codec", CODECS, ids=[codec.name for codec in CODECS])
-OF_ENGINES = [name for name in NAMES if TAG_BY_TYPE[type(load(name).body)] >= FIRST_ENGINE_TAG]
+OF_ENGINES = [name for name in NAMES if TAG_BY_TYPE[type(load(name).body)] not in CLIENT_TAGS]
 OF_CLIENTS = [name for name in NAMES if name not in OF_ENGINES]
 
 

@@ -14,8 +14,12 @@ from transport.contract.requests import (
     CancelAllOrders,
     CancelOrder,
     GetOrder,
+    ListOpenOrders,
     PublishQuotes,
     ReplaceOrder,
+    RiskLimits,
+    SetCancelOnDisconnect,
+    SetRiskLimits,
     SetTradingState,
 )
 
@@ -61,15 +65,32 @@ class AccountCommands(msgspec.Struct, frozen=True):
         return CancelAllOrders(command_id=command_id or new_command_id(), account=self.account, symbol=symbol or "")
 
     def set_trading_state(
-        self, state: TradingState, command_id: str | None, *, cancel_open_orders: bool
+        self, state: TradingState, command_id: str | None, *, cancel_open_orders: bool, all_accounts: bool
     ) -> SetTradingState:
-        """Changes what the account may do."""
+        """Changes what the account, or every account, may do."""
         return SetTradingState(
             state=state,
             command_id=command_id or new_command_id(),
             account=self.account,
             cancel_open_orders=cancel_open_orders,
+            all_accounts=all_accounts,
         )
+
+    def set_risk_limits(self, limits: RiskLimits, symbol: str, command_id: str | None) -> SetRiskLimits:
+        """Changes how much the account may do."""
+        return SetRiskLimits(
+            limits=limits, symbol=symbol, command_id=command_id or new_command_id(), account=self.account
+        )
+
+    def cancel_on_disconnect(self, grace_ms: int | None, command_id: str | None) -> SetCancelOnDisconnect:
+        """Puts a lease on the session, or takes it away."""
+        return SetCancelOnDisconnect(
+            grace_ms=grace_ms, command_id=command_id or new_command_id(), account=self.account
+        )
+
+    def open_orders(self, after_order_id: str = "") -> ListOpenOrders:
+        """Asks for a page of the open orders."""
+        return ListOpenOrders(account=self.account, after_order_id=after_order_id)
 
     def publish_quotes(self, quotes: Sequence[Quote], command_id: str | None) -> PublishQuotes:
         """Feeds quotes to the embedded exchange."""

@@ -121,7 +121,7 @@ class OrderCommandReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandReply(msgspec.Struct, frozen=True, kw_only=True):
-    """Ends a CancelAllOrders, SetTradingState or PublishQuotes; `affected` counts orders ended or quotes applied."""
+    """Ends a command that is not about one order; `affected` counts orders ended or quotes applied."""
 
     command_id: str
     code: ReasonCode = ReasonCode.NONE
@@ -150,6 +150,25 @@ class GetOrderReply(msgspec.Struct, frozen=True, kw_only=True):
     code: ReasonCode = ReasonCode.NONE
     message: str = ""
     field: str = ""
+
+
+class OpenOrders(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's open orders and legs, oldest first, as they were when the engine listed them."""
+
+    orders: list[OrderReply] = []
+    last_sequence: int = 0
+    """The account's last update that this knows of. Updates after it, and above an order's own `sequence`, are news."""
+    more: bool = False
+    """This is a page, and there are younger orders. `open_orders` of the clients joins the pages."""
+    code: ReasonCode = ReasonCode.NONE
+    message: str = ""
+    field: str = ""
+
+    def raise_for_rejection(self) -> OpenOrders:
+        """This answer, or the exception that its code stands for."""
+        if self.code != ReasonCode.NONE:
+            raise error_for_code(self.code, self.message, self.field)
+        return self
 
 
 class OrderUpdate(msgspec.Struct, frozen=True, gc=False):
@@ -210,5 +229,5 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in (ServingStatus.SERVING, ServingStatus.DEGRADED)
 
 
-CommandReplies = OrderCommandReply | CommandReply | GetOrderReply | Health
+CommandReplies = OrderCommandReply | CommandReply | GetOrderReply | OpenOrders | Health
 """Replies to the requests of `transport.contract.requests.Command`."""

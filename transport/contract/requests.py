@@ -65,6 +65,52 @@ class PublishQuotes(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str = msgspec.field(default_factory=new_command_id)
 
 
+class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of an account, or of one of its symbols (WIRE.md section 3, "Risk limits"); None does not limit."""
+
+    max_order_quantity: Decimal | None = None
+    max_order_notional: Decimal | None = None
+    """Quantity times price."""
+    price_collar: Decimal | None = None
+    """How far a price may lie from the last one, as a fraction of that: 0.05 is 5 %."""
+    max_open_orders: int | None = None
+    """Per symbol."""
+    max_position: Decimal | None = None
+    """Per symbol, long or short, as if every open order of that side were filled."""
+    orders_per_second: int | None = None
+    """Of the account."""
+    order_burst: int | None = None
+    """Orders at once; None: as many as a second allows."""
+
+
+class SetRiskLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Says how much the account may do from now on; these limits replace all that stood for account and symbol."""
+
+    limits: RiskLimits = RiskLimits()
+    """None at all: back to those of the engine's configuration."""
+    symbol: str = ""
+    """Empty: every symbol that has no limits of its own."""
+    command_id: str = msgspec.field(default_factory=new_command_id)
+    account: str = "default"
+
+
+class SetCancelOnDisconnect(msgspec.Struct, frozen=True, kw_only=True):
+    """Has the session's open orders cancelled once it has had no connection on either path for `grace_ms`."""
+
+    grace_ms: int | None
+    """None: off."""
+    command_id: str = msgspec.field(default_factory=new_command_id)
+    account: str = "default"
+
+
+class ListOpenOrders(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks for a page of the account's open orders and legs, oldest first."""
+
+    account: str = "default"
+    after_order_id: str = ""
+    """The last id of the page before; empty: the first page."""
+
+
 class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
     """Asks how the engine is; allowed before its journal is known."""
 
@@ -79,10 +125,21 @@ class SubscribeOrderUpdates(msgspec.Struct, frozen=True, kw_only=True):
     accept_gaps: bool = False
 
 
-Command = CancelOrder | ReplaceOrder | GetOrder | CancelAllOrders | SetTradingState | PublishQuotes | HealthCheck
+Command = (
+    CancelOrder
+    | ReplaceOrder
+    | GetOrder
+    | CancelAllOrders
+    | SetTradingState
+    | PublishQuotes
+    | SetRiskLimits
+    | SetCancelOnDisconnect
+    | ListOpenOrders
+    | HealthCheck
+)
 """Requests that are answered by one reply."""
 
 
 def command_id_of(command: Command) -> str:
     """The command's id; empty for queries, which change nothing that an id would have to protect."""
-    return "" if isinstance(command, GetOrder | HealthCheck) else command.command_id
+    return "" if isinstance(command, GetOrder | ListOpenOrders | HealthCheck) else command.command_id

@@ -13,9 +13,25 @@ from struct import pack
 
 from transport.contract.decimals import normalised, to_wire
 from transport.contract.orders import Order, Quote
-from transport.contract.requests import CancelAllOrders, CancelOrder, PublishQuotes, ReplaceOrder, SetTradingState
+from transport.contract.requests import (
+    CancelAllOrders,
+    CancelOrder,
+    PublishQuotes,
+    ReplaceOrder,
+    SetCancelOnDisconnect,
+    SetRiskLimits,
+    SetTradingState,
+)
 
-StateChange = CancelOrder | ReplaceOrder | CancelAllOrders | SetTradingState | PublishQuotes
+StateChange = (
+    CancelOrder
+    | ReplaceOrder
+    | CancelAllOrders
+    | SetTradingState
+    | PublishQuotes
+    | SetRiskLimits
+    | SetCancelOnDisconnect
+)
 
 _DEFAULT_ACCOUNT = "default"
 _GTC = 1
@@ -77,11 +93,14 @@ def content_hash(form: bytes) -> bytes:
     return sha256(form).digest()[:16]
 
 
-def command_form(command: StateChange) -> bytes:
-    """The canonical form of a state-changing command."""
+def command_form(command: StateChange, *, session_id: str = "") -> bytes:
+    """The canonical form of a state-changing command. `session_id`: of the connection, for `SetCancelOnDisconnect`."""
     form = _Form(f"XBR-{type(command).__name__.upper()}1".encode())
     form.text(1, command.command_id)
     _COMMAND_FIELDS[type(command)](form, command)
+    if isinstance(command, SetCancelOnDisconnect):
+        form.text(19, session_id)
+        form.unsigned(20, command.grace_ms)
     return bytes(form.bytes)
 
 
@@ -117,12 +136,31 @@ def _publish_quotes(form: _Form, command: PublishQuotes) -> None:
         form.put(10, _quote(quote))
 
 
+def _set_risk_limits(form: _Form, command: SetRiskLimits) -> None:
+    limits = command.limits
+    form.text(3, command.account or _DEFAULT_ACCOUNT)
+    form.text_if_any(7, command.symbol)
+    form.number(12, limits.max_order_quantity, "limits.max_order_quantity")
+    form.number(13, limits.max_order_notional, "limits.max_order_notional")
+    form.number(14, limits.price_collar, "limits.price_collar")
+    form.unsigned(15, limits.max_open_orders)
+    form.number(16, limits.max_position, "limits.max_position")
+    form.unsigned(17, limits.orders_per_second)
+    form.unsigned(18, limits.order_burst)
+
+
+def _set_cancel_on_disconnect(form: _Form, command: SetCancelOnDisconnect) -> None:
+    form.text(3, command.account or _DEFAULT_ACCOUNT)
+
+
 _COMMAND_FIELDS: dict[type, Callable[..., None]] = {
     CancelOrder: _cancel,
     ReplaceOrder: _replace,
     CancelAllOrders: _cancel_all,
     SetTradingState: _set_trading_state,
     PublishQuotes: _publish_quotes,
+    SetRiskLimits: _set_risk_limits,
+    SetCancelOnDisconnect: _set_cancel_on_disconnect,
 }
 
 

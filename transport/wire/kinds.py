@@ -193,10 +193,11 @@ class Layout:
 
 
 class Table(Kind[Any]):
-    """A table within a table."""
+    """A table within a table. `named`: its fields are told by its name too, such as `limits.price_collar`."""
 
-    def __init__(self, layout: Layout, *, required: bool = False, absent: Any = None) -> None:
+    def __init__(self, layout: Layout, *, required: bool = False, absent: Any = None, named: bool = False) -> None:
         self._layout = layout
+        self._named = named
         self._required = required
         self._absent = absent
 
@@ -206,7 +207,7 @@ class Table(Kind[Any]):
         return self._absent
 
     def prepare(self, builder: Builder, value: Any, field: str) -> Any:
-        return None if value is None else self._layout.write(builder, value)
+        return None if value is None else self._layout.write(builder, value, f"{field}." if self._named else "")
 
     def read(self, reader: MessageReader, table: TableView, position: int) -> Any:
         return self._layout.read(reader, reader.table(position, table))
@@ -323,9 +324,9 @@ def u16(default: int = 0) -> Scalar:
     return Scalar("H", "PrependUint16Slot", 0, 0xFFFF, default)
 
 
-def u32() -> Scalar:
+def u32(default: int | None = 0) -> Scalar:
     """A uint."""
-    return Scalar("I", "PrependUint32Slot", 0, 0xFFFF_FFFF, 0)
+    return Scalar("I", "PrependUint32Slot", 0, 0xFFFF_FFFF, default)
 
 
 def u64(default: int | None = 0) -> Scalar:

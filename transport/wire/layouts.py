@@ -25,6 +25,7 @@ from transport.contract.replies import (
     GetOrderReply,
     Health,
     MarketDataUpdate,
+    OpenOrders,
     OrderCommandReply,
     OrderReply,
     OrderUpdate,
@@ -35,8 +36,12 @@ from transport.contract.requests import (
     CancelOrder,
     GetOrder,
     HealthCheck,
+    ListOpenOrders,
     PublishQuotes,
     ReplaceOrder,
+    RiskLimits,
+    SetCancelOnDisconnect,
+    SetRiskLimits,
     SetTradingState,
     SubscribeOrderUpdates,
 )
@@ -100,6 +105,11 @@ _QUOTE: Final = Layout("Quote", Quote, [
 _LIMITS: Final = Layout("Limits", Limits, [
     ("max_message_bytes", u32()), ("max_batch_orders", u32()), ("max_in_flight", u32()),
     ("max_metadata_entries", u32()), ("update_history", u32()),
+])  # fmt: skip
+_RISK_LIMITS: Final = Layout("RiskLimits", RiskLimits, [
+    ("max_order_quantity", Number()), ("max_order_notional", Number()), ("price_collar", Number()),
+    ("max_open_orders", u32(None)), ("max_position", Number()), ("orders_per_second", u32(None)),
+    ("order_burst", u32(None)),
 ])  # fmt: skip
 
 BODIES: Final[tuple[Layout, ...]] = (
@@ -173,10 +183,27 @@ BODIES: Final[tuple[Layout, ...]] = (
         ("topic_sequence", u64()), ("code", _REASON), ("message", Text()), ("timestamp_ns", i64()),
     ]),
     Layout("TopicMark", TopicMark, [("topic", Text()), ("last_topic_sequence", u64())]),
+    Layout("SetRiskLimits", SetRiskLimits, [
+        ("command_id", Text()), ("account", Text()), ("symbol", Text()),
+        ("limits", Table(_RISK_LIMITS, absent=RiskLimits(), named=True)),
+    ]),
+    Layout("SetCancelOnDisconnect", SetCancelOnDisconnect, [
+        ("command_id", Text()), ("account", Text()), ("grace_ms", u32(None)),
+    ]),
+    Layout("ListOpenOrders", ListOpenOrders, [("account", Text()), ("after_order_id", Text())]),
+    Layout("OpenOrders", OpenOrders, [
+        ("last_sequence", u64()), ("orders", Tables(_ORDER_REPLY)), ("more", Flag()), ("code", _REASON),
+        ("message", Text()), ("field", Text()),
+    ]),
 )  # fmt: skip
 """The union Body: the layout with index i has the tag i + 1."""
 
-FIRST_ENGINE_TAG: Final = 13
-"""Bodies from Welcome on come from engines, those before it from clients."""
+_OF_CLIENTS: Final = frozenset(
+    {"Hello", "ExecuteOrder", "ExecuteBatch", "CancelOrder", "ReplaceOrder", "GetOrder", "CancelAllOrders",
+     "SetTradingState", "PublishQuotes", "SubscribeOrderUpdates", "UnsubscribeOrderUpdates", "HealthCheck",
+     "SetRiskLimits", "SetCancelOnDisconnect", "ListOpenOrders"}
+)  # fmt: skip
+CLIENT_TAGS: Final = frozenset(tag for tag, layout in enumerate(BODIES, 1) if layout.name in _OF_CLIENTS)
+"""Bodies that clients send; the others come from engines."""
 
 TAG_BY_TYPE: Final[dict[Callable[..., Any], int]] = {layout.make: tag for tag, layout in enumerate(BODIES, 1)}

@@ -14,6 +14,7 @@ from transport.contract.replies import (
     GetOrderReply,
     Health,
     MarketDataUpdate,
+    OpenOrders,
     OrderCommandReply,
     OrderUpdate,
     UpdateGap,
@@ -24,8 +25,11 @@ from transport.contract.requests import (
     Command,
     GetOrder,
     HealthCheck,
+    ListOpenOrders,
     PublishQuotes,
     ReplaceOrder,
+    SetCancelOnDisconnect,
+    SetRiskLimits,
     SetTradingState,
     SubscribeOrderUpdates,
 )
@@ -154,6 +158,7 @@ EngineMessage = (
     | OrderCommandReply
     | CommandReply
     | GetOrderReply
+    | OpenOrders
     | Welcome
     | Refusal
     | SubscribeReply
@@ -176,6 +181,9 @@ REPLY_TYPE_OF: Final[dict[type[Any], type[Any]]] = {
     CancelAllOrders: CommandReply,
     SetTradingState: CommandReply,
     PublishQuotes: CommandReply,
+    SetRiskLimits: CommandReply,
+    SetCancelOnDisconnect: CommandReply,
+    ListOpenOrders: OpenOrders,
     HealthCheck: Health,
 }
 """Which body answers which command (WIRE.md section 1.4)."""

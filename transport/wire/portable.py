@@ -14,7 +14,7 @@ from flatbuffers.builder import Builder as FlatBuilder  # pyright: ignore[report
 from transport.contract.errors import WireDecodeError
 from transport.contract.orders import Order
 from transport.wire.kinds import Builder, Text, u8, u64
-from transport.wire.layouts import BODIES, FIRST_ENGINE_TAG, TAG_BY_TYPE
+from transport.wire.layouts import BODIES, CLIENT_TAGS, TAG_BY_TYPE
 from transport.wire.messages import FILE_IDENTIFIER, EngineMessage, ExecuteBatch, ExecuteOrder, Request, UnknownBody
 from transport.wire.reader import MessageReader
 
@@ -43,7 +43,7 @@ class PortableCodec:
     def decode(self, data: bytes) -> tuple[int, EngineMessage]:
         """Correlation number and body of what an engine sent; a client's body counts as unknown."""
         correlation, _, tag, body = _decode(data)
-        if tag < FIRST_ENGINE_TAG:
+        if tag in CLIENT_TAGS:
             return correlation, UnknownBody(tag)
         return correlation, body
 
