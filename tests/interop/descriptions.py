@@ -35,7 +35,8 @@ _ENUMS: dict[str, Any] = {
 }
 _DECIMALS = {
     "quantity", "price", "stop_loss", "take_profit", "executed_quantity", "executed_price", "remaining_quantity",
-    "last_quantity", "last_price", "bid", "ask", "bid_size", "ask_size", "volume",
+    "last_quantity", "last_price", "bid", "ask", "bid_size", "ask_size", "volume", "max_order_quantity",
+    "max_order_notional", "price_collar", "max_position",
 }  # fmt: skip
 _TABLES: dict[str, Any] = {
     "orders": orders.Order,
@@ -43,6 +44,10 @@ _TABLES: dict[str, Any] = {
     "limits": messages.Limits,
     "reply": replies.OrderReply,
     "replies": replies.ExecuteReply,
+}
+_TABLES_OF: dict[tuple[Any, str], Any] = {
+    (replies.OpenOrders, "orders"): replies.OrderReply,
+    (requests.SetRiskLimits, "limits"): requests.RiskLimits,
 }
 
 
@@ -66,6 +71,8 @@ def _build(kind: Any, content: dict[str, Any]) -> Any:
     absent = {field: "" for field in kind.__struct_fields__ if field in {"account", "command_id"}}
     if kind is orders.Order:
         absent["time_in_force"] = None
+    if kind is requests.SetCancelOnDisconnect:
+        absent["grace_ms"] = None
     if kind in (replies.OrderReply, messages.Welcome):
         absent |= {field: "" for field in ("symbol", "journal_id") if field in kind.__struct_fields__}
     return kind(**absent | {field: _value(kind, field, value) for field, value in content.items()})
@@ -85,6 +92,7 @@ def _value(kind: Any, field: str, value: Any) -> Any:
     if field == "order":
         return _build(orders.Order if kind is messages.ExecuteOrder else replies.OrderReply, value)
     if field in _TABLES:
-        many = [_build(_TABLES[field], item) for item in (value if isinstance(value, list) else [value])]
+        table = _TABLES_OF.get((kind, field), _TABLES[field])
+        many = [_build(table, item) for item in (value if isinstance(value, list) else [value])]
         return many[0] if not isinstance(value, list) else tuple(many) if field == "quotes" else many
     return value

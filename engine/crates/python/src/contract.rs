@@ -132,6 +132,9 @@ contract! {
         cancel_all_orders: "CancelAllOrders",
         set_trading_state: "SetTradingState",
         publish_quotes: "PublishQuotes",
+        set_risk_limits: "SetRiskLimits",
+        set_cancel_on_disconnect: "SetCancelOnDisconnect",
+        list_open_orders: "ListOpenOrders",
         health_check: "HealthCheck",
         subscribe_order_updates: "SubscribeOrderUpdates",
     }
@@ -141,6 +144,7 @@ contract! {
         order_command_reply: "OrderCommandReply",
         command_reply: "CommandReply",
         get_order_reply: "GetOrderReply",
+        open_orders: "OpenOrders",
         order_update: "OrderUpdate",
         update_gap: "UpdateGap",
         market_data_update: "MarketDataUpdate",

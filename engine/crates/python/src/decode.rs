@@ -72,6 +72,7 @@ impl<'py> Reader<'py> {
             }
             fb::Body::CommandReply => envelope.body_as_command_reply().map(|body| self.command_reply(body)),
             fb::Body::GetOrderReply => envelope.body_as_get_order_reply().map(|body| self.get_order_reply(body)),
+            fb::Body::OpenOrders => envelope.body_as_open_orders().map(|body| self.open_orders(body)),
             fb::Body::Refusal => envelope.body_as_refusal().map(|body| self.refusal(body)),
             fb::Body::Welcome => envelope.body_as_welcome().map(|body| self.welcome(body)),
             fb::Body::SubscribeReply => envelope.body_as_subscribe_reply().map(|body| self.subscribe_reply(body)),
@@ -139,6 +140,20 @@ impl<'py> Reader<'py> {
             .optional_text(intern!(py, "message"), table.message())?
             .optional_text(intern!(py, "field"), table.field())?
             .make(&types.get_order_reply)
+    }
+
+    fn open_orders(&self, table: fb::OpenOrders<'_>) -> Made<'py> {
+        let (py, types) = (self.py, self.types);
+        let orders: PyResult<Vec<_>> =
+            table.orders().unwrap_or_default().iter().map(|order| self.order_reply(order)).collect();
+        Keywords::new(py)
+            .set(intern!(py, "last_sequence"), table.last_sequence())?
+            .set(intern!(py, "orders"), orders?)?
+            .set(intern!(py, "more"), table.more())?
+            .member_unless_zero(intern!(py, "code"), &types.reason_code, table.code().0)?
+            .optional_text(intern!(py, "message"), table.message())?
+            .optional_text(intern!(py, "field"), table.field())?
+            .make(&types.open_orders)
     }
 
     fn welcome(&self, table: fb::Welcome<'_>) -> Made<'py> {

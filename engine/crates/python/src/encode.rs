@@ -4,9 +4,9 @@ use crate::contract::{ORDER_FIELDS, contract, is_exactly};
 use crate::fields::{Place, Text, as_decimal, as_integer, as_text, decimal, flag, integer, text};
 use crate::order_messages::OrderMessage;
 use crate::refusals::validation_error;
-use bridge_core::{CancelAllOrders, CancelOrder, Quote, ReplaceOrder};
+use bridge_core::{CancelAllOrders, CancelOrder, Quote, ReplaceOrder, RiskLimits, SetRiskLimits};
 use bridge_wire::CONTRACT_VERSION;
-use bridge_wire::codec::{Encoder, GetOrder, Hello, OrderFields, Subscribe, TradingStateFields};
+use bridge_wire::codec::{Encoder, GetOrder, Hello, ListOpenOrders, OrderFields, Subscribe, TradingStateFields};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -211,6 +211,15 @@ fn write_request<'py>(
             all_accounts: flag(request, intern!(py, "all_accounts"))?,
         };
         encoder.set_trading_state(correlation, journal_id, &set)
+    } else if is_exactly(&class, &types.list_open_orders) {
+        encoder.list_open_orders(correlation, journal_id, &list_open_orders(request)?)
+    } else if is_exactly(&class, &types.set_risk_limits) {
+        encoder.set_risk_limits(correlation, journal_id, &set_risk_limits(request)?)
+    } else if is_exactly(&class, &types.set_cancel_on_disconnect) {
+        let command_id = owned(request, intern!(py, "command_id"))?;
+        let account = owned(request, intern!(py, "account"))?;
+        let grace_ms = integer(request, intern!(py, "grace_ms"), Place::Top)?;
+        encoder.set_cancel_on_disconnect(correlation, journal_id, &command_id, &account, grace_ms)
     } else if is_exactly(&class, &types.subscribe_order_updates) {
         encoder.subscribe(correlation, journal_id, &subscribe(request)?)
     } else if is_exactly(&class, &types.unsubscribe_order_updates) {
@@ -281,6 +290,39 @@ fn cancel_all_orders(request: &Bound<'_, PyAny>) -> PyResult<CancelAllOrders> {
         account: owned(request, intern!(py, "account"))?,
         symbol: owned(request, intern!(py, "symbol"))?,
         defect: None,
+    })
+}
+
+fn list_open_orders(request: &Bound<'_, PyAny>) -> PyResult<ListOpenOrders> {
+    let py = request.py();
+    Ok(ListOpenOrders {
+        account: owned(request, intern!(py, "account"))?,
+        after_order_id: owned(request, intern!(py, "after_order_id"))?,
+    })
+}
+
+fn set_risk_limits(request: &Bound<'_, PyAny>) -> PyResult<SetRiskLimits> {
+    let py = request.py();
+    let limits = request.getattr(intern!(py, "limits"))?;
+    Ok(SetRiskLimits {
+        command_id: owned(request, intern!(py, "command_id"))?,
+        account: owned(request, intern!(py, "account"))?,
+        symbol: owned(request, intern!(py, "symbol"))?,
+        limits: if limits.is_none() { RiskLimits::default() } else { risk_limits(&limits)? },
+        defect: None,
+    })
+}
+
+fn risk_limits(limits: &Bound<'_, PyAny>) -> PyResult<RiskLimits> {
+    let py = limits.py();
+    Ok(RiskLimits {
+        max_order_quantity: decimal(limits, intern!(py, "max_order_quantity"), Place::Limits)?,
+        max_order_notional: decimal(limits, intern!(py, "max_order_notional"), Place::Limits)?,
+        price_collar: decimal(limits, intern!(py, "price_collar"), Place::Limits)?,
+        max_open_orders: integer(limits, intern!(py, "max_open_orders"), Place::Limits)?,
+        max_position: decimal(limits, intern!(py, "max_position"), Place::Limits)?,
+        orders_per_second: integer(limits, intern!(py, "orders_per_second"), Place::Limits)?,
+        order_burst: integer(limits, intern!(py, "order_burst"), Place::Limits)?,
     })
 }
 

@@ -16,6 +16,8 @@ pub enum Place {
     Order(usize),
     /// A quote of a publication.
     Quote(usize),
+    /// The limits of a SetRiskLimits.
+    Limits,
 }
 
 impl Place {
@@ -25,6 +27,7 @@ impl Place {
             Self::Top => field.to_owned(),
             Self::Order(index) => format!("orders[{index}].{field}"),
             Self::Quote(index) => format!("quotes[{index}].{field}"),
+            Self::Limits => format!("limits.{field}"),
         }
     }
 }

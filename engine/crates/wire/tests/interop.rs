@@ -67,7 +67,7 @@ fn requests_of_either_language_are_the_same_to_the_engine() {
             read += 1;
         }
     }
-    assert_eq!(read, 14);
+    assert_eq!(read, 19);
 }
 
 #[test]

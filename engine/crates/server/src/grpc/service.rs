@@ -287,16 +287,19 @@ impl ExecutionService for Service {
 
     async fn set_risk_limits(
         &self,
-        _: tonic::Request<proto::SetRiskLimitsRequest>,
+        request: tonic::Request<proto::SetRiskLimitsRequest>,
     ) -> Result<Response<proto::CommandResponse>, Status> {
-        Err(refusal(&Rejection::new(ReasonCode::NotImplemented, "", "not yet")))
+        let caller = self.caller(&request)?;
+        self.command(caller.session_id, Command::SetRiskLimits(conversion::set_risk_limits(request.into_inner()))).await
     }
 
     async fn set_cancel_on_disconnect(
         &self,
-        _: tonic::Request<proto::SetCancelOnDisconnectRequest>,
+        request: tonic::Request<proto::SetCancelOnDisconnectRequest>,
     ) -> Result<Response<proto::CommandResponse>, Status> {
-        Err(refusal(&Rejection::new(ReasonCode::NotImplemented, "", "not yet")))
+        let caller = self.caller(&request)?;
+        let set = conversion::set_cancel_on_disconnect(request.into_inner(), &caller.session_id);
+        self.command(caller.session_id, Command::SetCancelOnDisconnect(set)).await
     }
 
     async fn list_open_orders(

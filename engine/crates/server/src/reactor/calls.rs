@@ -2,7 +2,7 @@
 
 use super::{Reactor, drain::Phase, peer::Peer, publisher::QuoteStream, slab::Key, stages::Slot};
 use crate::grpc::{self, Answer, SubscriptionItem};
-use bridge_core::{Command, ReasonCode, Rejection};
+use bridge_core::{Command, ReasonCode, Rejection, SetCancelOnDisconnect};
 use bridge_sequencer::{Origin, Path, Reply, Request, Token};
 use bridge_wire::codec::ClientMessage;
 use std::sync::{Arc, OnceLock};
@@ -79,6 +79,10 @@ impl Reactor {
     /// Hands over the request that was read, and takes its memory back for the next.
     pub(super) fn submit_incoming(&mut self, key: Key, correlation: u64) {
         let request = match std::mem::replace(&mut self.incoming.body, ClientMessage::Health) {
+            ClientMessage::Command(Command::SetCancelOnDisconnect(set)) => {
+                let session_id = self.session_of(key);
+                Request::Command(Command::SetCancelOnDisconnect(SetCancelOnDisconnect { session_id, ..set }))
+            }
             ClientMessage::Command(command) => Request::Command(command),
             ClientMessage::ExecuteBatch(orders) => Request::ExecuteBatch(orders),
             ClientMessage::GetOrder(get) => {
@@ -100,6 +104,12 @@ impl Reactor {
             Request::ExecuteBatch(orders) => ClientMessage::ExecuteBatch(orders),
             _ => return,
         };
+    }
+
+    /// As the connection's Hello named it.
+    fn session_of(&mut self, key: Key) -> String {
+        let origin = self.peers.get_mut(key).and_then(Peer::client).and_then(|client| client.origin.as_ref());
+        origin.map_or_else(String::new, |origin| origin.session_id.to_string())
     }
 
     /// Takes what gRPC has handed over.

@@ -3,7 +3,7 @@
 use super::encoder::{Builder, Encoder, optional, text};
 use super::message::{GetOrder, Hello, ListOpenOrders, Subscribe};
 use crate::schema as fb;
-use bridge_core::{CancelAllOrders, CancelOrder, Decimal, Order, Quote, ReplaceOrder};
+use bridge_core::{CancelAllOrders, CancelOrder, Decimal, Order, Quote, ReplaceOrder, SetRiskLimits};
 use flatbuffers::WIPOffset;
 
 /// An order's fields where they are, so that writing one copies each text once.
@@ -186,6 +186,47 @@ impl Encoder {
         let published = fb::PublishQuotesArgs { command_id, quotes: Some(quotes) };
         let body = fb::PublishQuotes::create(builder, &published);
         self.finish(correlation, journal_id, fb::Body::PublishQuotes, body)
+    }
+
+    /// Says how much the account, or one of its symbols, may do.
+    pub fn set_risk_limits(&mut self, correlation: u64, journal_id: &str, request: &SetRiskLimits) -> &[u8] {
+        let builder = self.start();
+        let command_id = text(builder, &request.command_id);
+        let account = text(builder, &request.account);
+        let symbol = text(builder, &request.symbol);
+        let limits = &request.limits;
+        let limits = fb::RiskLimits::create(
+            builder,
+            &fb::RiskLimitsArgs {
+                max_order_quantity: optional(limits.max_order_quantity).as_ref(),
+                max_order_notional: optional(limits.max_order_notional).as_ref(),
+                price_collar: optional(limits.price_collar).as_ref(),
+                max_open_orders: limits.max_open_orders,
+                max_position: optional(limits.max_position).as_ref(),
+                orders_per_second: limits.orders_per_second,
+                order_burst: limits.order_burst,
+            },
+        );
+        let set = fb::SetRiskLimitsArgs { command_id, account, symbol, limits: Some(limits) };
+        let body = fb::SetRiskLimits::create(builder, &set);
+        self.finish(correlation, journal_id, fb::Body::SetRiskLimits, body)
+    }
+
+    /// Has the session's orders cancelled once it has had no connection for `grace_ms`; without that, no more.
+    pub fn set_cancel_on_disconnect(
+        &mut self,
+        correlation: u64,
+        journal_id: &str,
+        command_id: &str,
+        account: &str,
+        grace_ms: Option<u32>,
+    ) -> &[u8] {
+        let builder = self.start();
+        let command_id = text(builder, command_id);
+        let account = text(builder, account);
+        let set = fb::SetCancelOnDisconnectArgs { command_id, account, grace_ms };
+        let body = fb::SetCancelOnDisconnect::create(builder, &set);
+        self.finish(correlation, journal_id, fb::Body::SetCancelOnDisconnect, body)
     }
 
     /// Asks for a page of the account's open orders.

@@ -20,7 +20,8 @@ pub struct Envelope<'a> {
 pub enum ClientMessage {
     /// First message of a connection.
     Hello(Hello),
-    /// Changes state. `Command::Fence` is never among them: a fence comes as [`ClientMessage::GetOrder`].
+    /// Changes state. `Command::Fence` is never among them: a fence comes as [`ClientMessage::GetOrder`]. The session
+    /// of a `Command::SetCancelOnDisconnect` is empty: it is that of the connection.
     Command(Command),
     /// An envelope around orders, at most `max_batch_orders` of them.
     ExecuteBatch(Vec<Order>),

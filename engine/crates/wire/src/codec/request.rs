@@ -5,7 +5,10 @@ use super::incoming::without_body;
 use super::message::{ClientMessage, Envelope, GetOrder, Hello, ListOpenOrders, Subscribe};
 use super::order::{account, decimal, known, order, quote, text, trading_state};
 use crate::{DEFAULT_ACCOUNT, limits::DecodeLimits, schema as fb};
-use bridge_core::{CancelAllOrders, CancelOrder, Command, PublishQuotes, ReasonCode, ReplaceOrder, SetTradingState};
+use bridge_core::{
+    CancelAllOrders, CancelOrder, Command, PublishQuotes, ReasonCode, ReplaceOrder, RiskLimits, SetCancelOnDisconnect,
+    SetRiskLimits, SetTradingState,
+};
 use flatbuffers::{ForwardsUOffset, Vector};
 
 /// Reads one message part of a client. Values are converted, not validated: that is `apply`'s part.
@@ -46,6 +49,8 @@ pub(super) fn client_message(envelope: &fb::Envelope<'_>, limits: &DecodeLimits)
         fb::Body::UnsubscribeOrderUpdates => envelope
             .body_as_unsubscribe_order_updates()
             .map(|body| ClientMessage::Unsubscribe { subscription: body.subscription() }),
+        fb::Body::SetRiskLimits => envelope.body_as_set_risk_limits().map(set_risk_limits),
+        fb::Body::SetCancelOnDisconnect => envelope.body_as_set_cancel_on_disconnect().map(set_cancel_on_disconnect),
         fb::Body::ListOpenOrders => envelope.body_as_list_open_orders().map(list_open_orders),
         fb::Body::HealthCheck => envelope.body_as_health_check().map(|_| ClientMessage::Health),
         other => return Err(not_for_an_engine(other, envelope.correlation())),
@@ -169,6 +174,39 @@ fn set_trading_state(body: fb::SetTradingState<'_>) -> ClientMessage {
         cancel_open_orders: body.cancel_open_orders(),
         all_accounts: body.all_accounts(),
         defect,
+    }))
+}
+
+fn set_risk_limits(body: fb::SetRiskLimits<'_>) -> ClientMessage {
+    ClientMessage::Command(Command::SetRiskLimits(SetRiskLimits {
+        command_id: text(body.command_id()),
+        account: account(body.account()),
+        symbol: text(body.symbol()),
+        limits: body.limits().map(risk_limits).unwrap_or_default(),
+        defect: None,
+    }))
+}
+
+fn risk_limits(table: fb::RiskLimits<'_>) -> RiskLimits {
+    RiskLimits {
+        max_order_quantity: decimal(table.max_order_quantity()),
+        max_order_notional: decimal(table.max_order_notional()),
+        price_collar: decimal(table.price_collar()),
+        max_open_orders: table.max_open_orders(),
+        max_position: decimal(table.max_position()),
+        orders_per_second: table.orders_per_second(),
+        order_burst: table.order_burst(),
+    }
+}
+
+/// The session is the connection's: whoever has that fills it in.
+fn set_cancel_on_disconnect(body: fb::SetCancelOnDisconnect<'_>) -> ClientMessage {
+    ClientMessage::Command(Command::SetCancelOnDisconnect(SetCancelOnDisconnect {
+        command_id: text(body.command_id()),
+        account: account(body.account()),
+        session_id: String::new(),
+        grace_ms: body.grace_ms().map(u64::from),
+        defect: None,
     }))
 }
 

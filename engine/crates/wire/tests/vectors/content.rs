@@ -1,13 +1,13 @@
 //! The messages that the vectors hold, as the core's types, one of every kind and some with every field.
 
 use bridge_core::{
-    CancelAllOrders, CancelOrder, CommandReply, Decimal, ExecuteReply, ExecutionStatus, GetOrderReply, Order,
-    OrderCommandReply, OrderReply, OrderType, OrderUpdate, Quote, ReasonCode, Rejection, ReplaceOrder, Side, Text,
-    TimeInForce, UpdateKind,
+    CancelAllOrders, CancelOrder, CommandReply, Decimal, ExecuteReply, ExecutionStatus, GetOrderReply, OpenOrders,
+    Order, OrderCommandReply, OrderReply, OrderType, OrderUpdate, Quote, ReasonCode, Rejection, ReplaceOrder,
+    RiskLimits, SetRiskLimits, Side, Text, TimeInForce, UpdateKind,
 };
 use bridge_wire::codec::{
-    Encoder, GetOrder, HealthReply, Hello, MarketData, MessageLimits, OrderFields, ServingStatus, Subscribe,
-    SystemNotice, TradingStateFields, Welcome,
+    Encoder, GetOrder, HealthReply, Hello, ListOpenOrders, MarketData, MessageLimits, OrderFields, ServingStatus,
+    Subscribe, SystemNotice, TradingStateFields, Welcome,
 };
 
 const JOURNAL: &str = "0190a5c4-7c1e-7d3a-9b5f-2f6f0a7c4e11";
@@ -19,6 +19,7 @@ type Vectors = Vec<(&'static str, Vec<u8>)>;
 /// Name and bytes of every vector, as this crate's encoder writes them.
 pub fn vectors() -> Vectors {
     let mut all = requests();
+    all.extend(control());
     all.extend(orders());
     all.extend(replies());
     all.extend(stream());
@@ -136,7 +137,7 @@ fn requests() -> Vectors {
         account: "default",
         state: 3,
         cancel_open_orders: true,
-        all_accounts: false,
+        all_accounts: true,
     };
     let one_sided = Quote { symbol: "NASDAQ".to_owned(), bid: number(1, 4), ..Quote::default() };
     vec![
@@ -156,6 +157,55 @@ fn requests() -> Vectors {
         ),
         ("unsubscribe", encoder.unsubscribe(12, JOURNAL, 11).to_vec()),
         ("health_check", encoder.health_check(13, "", "").to_vec()),
+    ]
+}
+
+/// Risk limits, cancel on disconnect, open orders; some with every field, some with none.
+fn control() -> Vectors {
+    let mut encoder = Encoder::new();
+    let limits = RiskLimits {
+        max_order_quantity: number(25, 0),
+        max_order_notional: number(1_000_000_000, -3),
+        price_collar: number(5, -2),
+        max_open_orders: Some(u32::MAX),
+        max_position: number(100, 0),
+        orders_per_second: Some(50),
+        order_burst: Some(1),
+    };
+    let (command_id, account) = ("cmd-4".to_owned(), "default".to_owned());
+    let set = SetRiskLimits { command_id, account, symbol: "SP500".to_owned(), limits, defect: None };
+    let none = SetRiskLimits { command_id: "cmd-5".to_owned(), ..SetRiskLimits::default() };
+    let next = ListOpenOrders { account: "default".to_owned(), after_order_id: format!("{ORDER_ID}·SL") };
+    let page = OpenOrders {
+        last_sequence: 42,
+        orders: vec![filled(), OrderReply { order_id: format!("{ORDER_ID}·SL").into(), ..filled() }],
+        more: true,
+        code: ReasonCode::None,
+        message: Text::default(),
+        field: Text::default(),
+    };
+    let refused = OpenOrders {
+        last_sequence: 0,
+        orders: Vec::new(),
+        more: false,
+        code: ReasonCode::UnknownOrder,
+        message: "no order has the id x".into(),
+        field: "after_order_id".into(),
+    };
+    vec![
+        ("set_risk_limits", encoder.set_risk_limits(14, JOURNAL, &set).to_vec()),
+        ("set_risk_limits_none", encoder.set_risk_limits(15, JOURNAL, &none).to_vec()),
+        (
+            "set_cancel_on_disconnect",
+            encoder.set_cancel_on_disconnect(16, JOURNAL, "cmd-6", "default", Some(0)).to_vec(),
+        ),
+        (
+            "set_cancel_on_disconnect_off",
+            encoder.set_cancel_on_disconnect(17, JOURNAL, "cmd-7", "default", None).to_vec(),
+        ),
+        ("list_open_orders", encoder.list_open_orders(18, JOURNAL, &next).to_vec()),
+        ("open_orders", encoder.open_orders(18, &page).to_vec()),
+        ("open_orders_refused", encoder.open_orders(19, &refused).to_vec()),
     ]
 }
 

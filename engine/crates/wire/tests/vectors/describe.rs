@@ -101,7 +101,8 @@ fn request(envelope: &fb::Envelope<'_>) -> Option<Value> {
                 .text("command_id", body.command_id())
                 .text("account", body.account())
                 .named("state", body.state().variant_name())
-                .set("cancel_open_orders", body.cancel_open_orders()))
+                .set("cancel_open_orders", body.cancel_open_orders())
+                .set("all_accounts", body.all_accounts()))
         }),
         fb::Body::PublishQuotes => envelope.body_as_publish_quotes().and_then(|body| {
             of(Fields::default()
@@ -117,6 +118,22 @@ fn request(envelope: &fb::Envelope<'_>) -> Option<Value> {
         fb::Body::UnsubscribeOrderUpdates => envelope
             .body_as_unsubscribe_order_updates()
             .and_then(|body| of(Fields::default().set("subscription", body.subscription()))),
+        fb::Body::SetRiskLimits => envelope.body_as_set_risk_limits().and_then(|body| {
+            of(Fields::default()
+                .text("command_id", body.command_id())
+                .text("account", body.account())
+                .text("symbol", body.symbol())
+                .optional("limits", body.limits().map(risk_limits)))
+        }),
+        fb::Body::SetCancelOnDisconnect => envelope.body_as_set_cancel_on_disconnect().and_then(|body| {
+            of(Fields::default()
+                .text("command_id", body.command_id())
+                .text("account", body.account())
+                .optional("grace_ms", body.grace_ms()))
+        }),
+        fb::Body::ListOpenOrders => envelope.body_as_list_open_orders().and_then(|body| {
+            of(Fields::default().text("account", body.account()).text("after_order_id", body.after_order_id()))
+        }),
         fb::Body::HealthCheck => {
             envelope.body_as_health_check().and_then(|body| of(Fields::default().text("service", body.service())))
         }
@@ -177,6 +194,15 @@ fn reply(envelope: &fb::Envelope<'_>) -> Option<Value> {
                 .set("fenced", body.fenced())
                 .optional("order", body.order().map(order_reply))
                 .optional("reply", body.reply().map(order_reply))
+                .named("code", body.code().variant_name())
+                .text("message", body.message())
+                .text("field", body.field()))
+        }),
+        fb::Body::OpenOrders => envelope.body_as_open_orders().and_then(|body| {
+            of(Fields::default()
+                .set("last_sequence", body.last_sequence())
+                .list("orders", body.orders().unwrap_or_default().iter().map(order_reply).collect())
+                .set("more", body.more())
                 .named("code", body.code().variant_name())
                 .text("message", body.message())
                 .text("field", body.field()))
@@ -284,6 +310,18 @@ fn limits(table: fb::Limits<'_>) -> Value {
         .set("max_in_flight", table.max_in_flight())
         .set("max_metadata_entries", table.max_metadata_entries())
         .set("update_history", table.update_history())
+        .done()
+}
+
+fn risk_limits(table: fb::RiskLimits<'_>) -> Value {
+    Fields::default()
+        .decimal("max_order_quantity", table.max_order_quantity())
+        .decimal("max_order_notional", table.max_order_notional())
+        .decimal("price_collar", table.price_collar())
+        .optional("max_open_orders", table.max_open_orders())
+        .decimal("max_position", table.max_position())
+        .optional("orders_per_second", table.orders_per_second())
+        .optional("order_burst", table.order_burst())
         .done()
 }
 

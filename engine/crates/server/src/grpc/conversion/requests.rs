@@ -3,8 +3,8 @@
 use super::numbers::Defects;
 use crate::proto;
 use bridge_core::{
-    CancelAllOrders, CancelOrder, Order, OrderType, PublishQuotes, Quote, ReasonCode, ReplaceOrder, SetTradingState,
-    Side, TimeInForce, TradingState,
+    CancelAllOrders, CancelOrder, Order, OrderType, PublishQuotes, Quote, ReasonCode, ReplaceOrder, RiskLimits,
+    SetCancelOnDisconnect, SetRiskLimits, SetTradingState, Side, TimeInForce, TradingState,
 };
 use bridge_wire::CONTRACT_VERSION;
 
@@ -165,6 +165,38 @@ pub fn set_trading_state(from: proto::SetTradingStateRequest) -> SetTradingState
         cancel_open_orders: from.cancel_open_orders,
         all_accounts: from.all_accounts,
         defect: defects.first,
+    }
+}
+
+/// `SetRiskLimits`.
+pub fn set_risk_limits(from: proto::SetRiskLimitsRequest) -> SetRiskLimits {
+    let mut defects = Defects::default();
+    let limits = from.limits.unwrap_or_default();
+    SetRiskLimits {
+        command_id: from.command_id,
+        account: account(from.account),
+        symbol: from.symbol,
+        limits: RiskLimits {
+            max_order_quantity: defects.exact("limits.max_order_quantity", limits.max_order_quantity),
+            max_order_notional: defects.exact("limits.max_order_notional", limits.max_order_notional),
+            price_collar: defects.exact("limits.price_collar", limits.price_collar),
+            max_open_orders: limits.max_open_orders,
+            max_position: defects.exact("limits.max_position", limits.max_position),
+            orders_per_second: limits.orders_per_second,
+            order_burst: limits.order_burst,
+        },
+        defect: defects.first,
+    }
+}
+
+/// `SetCancelOnDisconnect`, of the session that the metadata names.
+pub fn set_cancel_on_disconnect(from: proto::SetCancelOnDisconnectRequest, session_id: &str) -> SetCancelOnDisconnect {
+    SetCancelOnDisconnect {
+        command_id: from.command_id,
+        account: account(from.account),
+        session_id: session_id.to_owned(),
+        grace_ms: from.grace_ms.map(u64::from),
+        defect: None,
     }
 }
 
