@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
@@ -12,9 +12,9 @@ from typing import Any, TypeVar, cast
 
 from fallback_grpc.outcome import Done, conclusion_of_batched
 from fallback_grpc.stream_results import StreamResults
-from transport.contract.codes import TradingState
 from transport.contract.conclusions import Refused
 from transport.contract.config import BridgeConfig
+from transport.contract.control import AsyncControl
 from transport.contract.ids import new_command_id
 from transport.contract.orders import Order, Quote
 from transport.contract.replies import (
@@ -35,14 +35,13 @@ from transport.contract.requests import (
     HealthCheck,
     PublishQuotes,
     ReplaceOrder,
-    SetTradingState,
 )
 from transport.contract.timeouts import call_timeout_ms
 
 ItemT = TypeVar("ItemT")
 
 
-class AsyncCalls(ABC):
+class AsyncCalls(AsyncControl):
     """What `GrpcClient` and `ExecutionBridgeClient` offer alike; see `transport.contract.client` for the contract."""
 
     _config: BridgeConfig
@@ -59,6 +58,12 @@ class AsyncCalls(ABC):
 
     @abstractmethod
     async def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]: ...
+
+    def _client_config(self) -> BridgeConfig:
+        return self._config
+
+    async def _run(self, command: Command, timeout_ms: float | None) -> CommandReplies:
+        return (await self._command(command, self._timeout(timeout_ms))).reply
 
     def _timeout(self, timeout_ms: float | None) -> float:
         return call_timeout_ms(timeout_ms, self._config.call_timeout_ms)
@@ -152,23 +157,6 @@ class AsyncCalls(ABC):
         """Cancels all open orders of the account, or those of one symbol."""
         command = CancelAllOrders(
             command_id=command_id or new_command_id(), account=self._config.account, symbol=symbol or ""
-        )
-        return cast("CommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
-
-    async def set_trading_state(
-        self,
-        state: TradingState,
-        *,
-        cancel_open_orders: bool = False,
-        command_id: str | None = None,
-        timeout_ms: float | None = None,
-    ) -> CommandReply:
-        """Says what the account may do from now on."""
-        command = SetTradingState(
-            state=state,
-            command_id=command_id or new_command_id(),
-            account=self._config.account,
-            cancel_open_orders=cancel_open_orders,
         )
         return cast("CommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
 

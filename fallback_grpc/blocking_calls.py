@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -10,9 +10,9 @@ from typing import cast
 
 from fallback_grpc.outcome import Done, conclusion_of_batched
 from fallback_grpc.stream_results import StreamResults
-from transport.contract.codes import TradingState
 from transport.contract.conclusions import Refused
 from transport.contract.config import BridgeConfig
+from transport.contract.control import BlockingControl
 from transport.contract.errors import ExecutionBridgeError
 from transport.contract.ids import new_command_id
 from transport.contract.orders import Order, Quote
@@ -34,12 +34,11 @@ from transport.contract.requests import (
     HealthCheck,
     PublishQuotes,
     ReplaceOrder,
-    SetTradingState,
 )
 from transport.contract.timeouts import call_timeout_ms
 
 
-class BlockingCalls(ABC):
+class BlockingCalls(BlockingControl):
     """What the blocking clients offer alike; see `transport.contract.client` for the contract."""
 
     _config: BridgeConfig
@@ -52,6 +51,12 @@ class BlockingCalls(ABC):
 
     @abstractmethod
     def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]: ...
+
+    def _client_config(self) -> BridgeConfig:
+        return self._config
+
+    def _run(self, command: Command, timeout_ms: float | None) -> CommandReplies:
+        return self._command(command, self._timeout(timeout_ms)).reply
 
     def _timeout(self, timeout_ms: float | None) -> float:
         return call_timeout_ms(timeout_ms, self._config.call_timeout_ms)
@@ -167,23 +172,6 @@ class BlockingCalls(ABC):
         """Cancels all open orders of the account, or those of one symbol."""
         command = CancelAllOrders(
             command_id=command_id or new_command_id(), account=self._config.account, symbol=symbol or ""
-        )
-        return cast("CommandReply", self._command(command, self._timeout(timeout_ms)).reply)
-
-    def set_trading_state(
-        self,
-        state: TradingState,
-        *,
-        cancel_open_orders: bool = False,
-        command_id: str | None = None,
-        timeout_ms: float | None = None,
-    ) -> CommandReply:
-        """Says what the account may do from now on."""
-        command = SetTradingState(
-            state=state,
-            command_id=command_id or new_command_id(),
-            account=self._config.account,
-            cancel_open_orders=cancel_open_orders,
         )
         return cast("CommandReply", self._command(command, self._timeout(timeout_ms)).reply)
 

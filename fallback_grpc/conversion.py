@@ -34,11 +34,13 @@ from transport.contract.replies import (
     GetOrderReply,
     Health,
     MarketDataUpdate,
+    OpenOrders,
     OrderCommandReply,
     OrderReply,
     OrderUpdate,
     UpdateGap,
 )
+from transport.contract.requests import RiskLimits
 
 _NS_PER_S = 1_000_000_000
 _ZERO = Decimal(0)
@@ -182,6 +184,23 @@ def quote_to_pb(quote: Quote) -> pb.Quote:
     return message
 
 
+def limits_to_pb(limits: RiskLimits) -> pb.RiskLimits:
+    """The message of risk limits. Raises `ValidationError` naming the limit for what cannot be encoded."""
+    message = pb.RiskLimits()
+    for field in ("max_order_quantity", "max_order_notional", "price_collar", "max_position"):
+        number: Decimal | None = getattr(limits, field)
+        if number is not None:
+            set_decimal(getattr(message, field), number, f"limits.{field}")
+    for field in ("max_open_orders", "orders_per_second", "order_burst"):
+        count: int | None = getattr(limits, field)
+        if count is not None:
+            try:
+                setattr(message, field, count)
+            except (TypeError, ValueError) as problem:
+                raise ValidationError(f"limits.{field}: {problem}", field=f"limits.{field}") from problem
+    return message
+
+
 def set_decimal(target: pb.Decimal, value: Decimal, field: str) -> None:
     """Fills a `Decimal` message, exactly; `ValidationError` naming `field` where that cannot be done."""
     mantissa, exponent = to_wire(value, field)
@@ -306,6 +325,18 @@ def get_order_from_pb(message: pb.GetOrderResponse) -> GetOrderReply:
         fenced=message.fenced,
         order=reply_from_pb(message.order) if message.HasField("order") else None,
         reply=reply_from_pb(message.reply) if message.HasField("reply") else None,
+        code=ReasonCode(message.code),
+        message=message.message,
+        field=message.field,
+    )
+
+
+def open_orders_from_pb(message: pb.OpenOrdersResponse) -> OpenOrders:
+    """A page of open orders."""
+    return OpenOrders(
+        orders=[reply_from_pb(order) for order in message.orders],
+        last_sequence=message.last_sequence,
+        more=message.more,
         code=ReasonCode(message.code),
         message=message.message,
         field=message.field,

@@ -27,8 +27,11 @@ from transport.contract.requests import (
     Command,
     GetOrder,
     HealthCheck,
+    ListOpenOrders,
     PublishQuotes,
     ReplaceOrder,
+    SetCancelOnDisconnect,
+    SetRiskLimits,
     SetTradingState,
 )
 
@@ -95,10 +98,27 @@ def _cancel_all_orders(ask: CancelAllOrders) -> Message:
 
 def _set_trading_state(ask: SetTradingState) -> Message:
     request = pb.SetTradingStateRequest(
-        command_id=ask.command_id, account=ask.account, cancel_open_orders=ask.cancel_open_orders
+        command_id=ask.command_id,
+        account=ask.account,
+        cancel_open_orders=ask.cancel_open_orders,
+        all_accounts=ask.all_accounts,
     )
     request.state = int(ask.state)  # pyright: ignore[reportAttributeAccessIssue] (open enum)
     return request
+
+
+def _set_risk_limits(ask: SetRiskLimits) -> Message:
+    return pb.SetRiskLimitsRequest(
+        command_id=ask.command_id, account=ask.account, symbol=ask.symbol, limits=conversion.limits_to_pb(ask.limits)
+    )
+
+
+def _set_cancel_on_disconnect(ask: SetCancelOnDisconnect) -> Message:
+    return pb.SetCancelOnDisconnectRequest(command_id=ask.command_id, account=ask.account, grace_ms=ask.grace_ms)
+
+
+def _list_open_orders(ask: ListOpenOrders) -> Message:
+    return pb.ListOpenOrdersRequest(account=ask.account, after_order_id=ask.after_order_id)
 
 
 def _publish_quotes(ask: PublishQuotes) -> Message:
@@ -149,6 +169,11 @@ _COMMANDS: dict[type[Any], Rpc[Any, Any]] = {
     CancelAllOrders: Rpc("CancelAllOrders", _cancel_all_orders, conversion.command_from_pb, pb.CommandResponse),
     SetTradingState: Rpc("SetTradingState", _set_trading_state, conversion.command_from_pb, pb.CommandResponse),
     PublishQuotes: Rpc("PublishQuotes", _publish_quotes, conversion.command_from_pb, pb.CommandResponse),
+    SetRiskLimits: Rpc("SetRiskLimits", _set_risk_limits, conversion.command_from_pb, pb.CommandResponse),
+    SetCancelOnDisconnect: Rpc(
+        "SetCancelOnDisconnect", _set_cancel_on_disconnect, conversion.command_from_pb, pb.CommandResponse
+    ),
+    ListOpenOrders: Rpc("ListOpenOrders", _list_open_orders, conversion.open_orders_from_pb, pb.OpenOrdersResponse),
     HealthCheck: Rpc("HealthCheck", _health_check, conversion.health_from_pb, pb.HealthCheckResponse),
 }
 

@@ -23,12 +23,13 @@ from transport.contract.replies import (
     GetOrderReply,
     Health,
     MarketDataUpdate,
+    OpenOrders,
     OrderCommandReply,
     OrderReply,
     OrderUpdate,
     UpdateGap,
 )
-from transport.contract.requests import Command
+from transport.contract.requests import Command, RiskLimits
 
 
 class AsyncExecutionClient(Protocol):
@@ -65,11 +66,24 @@ class AsyncExecutionClient(Protocol):
     async def cancel_all_orders(
         self, *, symbol: str | None = None, command_id: str | None = None, timeout_ms: float | None = None
     ) -> CommandReply: ...
+    async def set_risk_limits(
+        self,
+        limits: RiskLimits,
+        *,
+        symbol: str = "",
+        command_id: str | None = None,
+        timeout_ms: float | None = None,
+    ) -> CommandReply: ...
+    async def cancel_on_disconnect(
+        self, grace_ms: int | None, *, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply: ...
+    async def open_orders(self, *, timeout_ms: float | None = None) -> OpenOrders: ...
     async def set_trading_state(
         self,
         state: TradingState,
         *,
         cancel_open_orders: bool = False,
+        all_accounts: bool = False,
         command_id: str | None = None,
         timeout_ms: float | None = None,
     ) -> CommandReply: ...
@@ -113,11 +127,24 @@ class BlockingExecutionClient(Protocol):
     def cancel_all_orders(
         self, *, symbol: str | None = None, command_id: str | None = None, timeout_ms: float | None = None
     ) -> CommandReply: ...
+    def set_risk_limits(
+        self,
+        limits: RiskLimits,
+        *,
+        symbol: str = "",
+        command_id: str | None = None,
+        timeout_ms: float | None = None,
+    ) -> CommandReply: ...
+    def cancel_on_disconnect(
+        self, grace_ms: int | None, *, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply: ...
+    def open_orders(self, *, timeout_ms: float | None = None) -> OpenOrders: ...
     def set_trading_state(
         self,
         state: TradingState,
         *,
         cancel_open_orders: bool = False,
+        all_accounts: bool = False,
         command_id: str | None = None,
         timeout_ms: float | None = None,
     ) -> CommandReply: ...

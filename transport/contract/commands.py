@@ -84,9 +84,7 @@ class AccountCommands(msgspec.Struct, frozen=True):
 
     def cancel_on_disconnect(self, grace_ms: int | None, command_id: str | None) -> SetCancelOnDisconnect:
         """Puts a lease on the session, or takes it away."""
-        return SetCancelOnDisconnect(
-            grace_ms=grace_ms, command_id=command_id or new_command_id(), account=self.account
-        )
+        return SetCancelOnDisconnect(grace_ms=grace_ms, command_id=command_id or new_command_id(), account=self.account)
 
     def open_orders(self, after_order_id: str = "") -> ListOpenOrders:
         """Asks for a page of the open orders."""

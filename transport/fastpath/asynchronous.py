@@ -15,9 +15,9 @@ from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from transport.contract.attempts import Attempts
-from transport.contract.codes import TradingState
 from transport.contract.conclusions import Conclusion, NotSent, Replied, Unknown
 from transport.contract.config import BridgeConfig
+from transport.contract.control import AsyncControl
 from transport.contract.errors import (
     ClientClosedError,
 )
@@ -43,7 +43,7 @@ from transport.fastpath.update_feed import UpdateFeed
 ReplyT = TypeVar("ReplyT")
 
 
-class FastPathClient(AsyncFastPath):
+class FastPathClient(AsyncFastPath, AsyncControl):
     """Orders to one engine over ZeroMQ and FlatBuffers. See `transport.contract.client.AsyncPath`."""
 
     # ---- whole calls, with retries ----
@@ -117,18 +117,6 @@ class FastPathClient(AsyncFastPath):
         """Cancel every open order of the account, or of one symbol."""
         return cast(CommandReply, await self._run(self._commands.cancel_all(symbol, command_id), timeout_ms))
 
-    async def set_trading_state(
-        self,
-        state: TradingState,
-        *,
-        cancel_open_orders: bool = False,
-        command_id: str | None = None,
-        timeout_ms: float | None = None,
-    ) -> CommandReply:
-        """Say what the account may do from now on."""
-        command = self._commands.set_trading_state(state, command_id, cancel_open_orders=cancel_open_orders)
-        return cast(CommandReply, await self._run(command, timeout_ms))
-
     async def publish_quotes(
         self, quotes: Sequence[Quote], *, command_id: str | None = None, timeout_ms: float | None = None
     ) -> CommandReply:
@@ -170,6 +158,9 @@ class FastPathClient(AsyncFastPath):
         attempts = Attempts(self.config.retries, deadline_ns, order_ids=lambda: (order.order_id,))
         replied = await self._persist(lambda left_ms: self.attempt_order(order, left_ms), attempts, deadline_ns, first)
         return Delivery(replied.reply, "zmq", replied.correlation, attempts.count + 1, replied.duplicate)
+
+    def _client_config(self) -> BridgeConfig:
+        return self.config
 
     async def _run(self, command: Command, timeout_ms: float | None) -> CommandReplies:
         deadline_ns = self._deadline_ns(timeout_ms)

@@ -16,9 +16,9 @@ from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from transport.contract.attempts import Attempts
-from transport.contract.codes import TradingState
 from transport.contract.conclusions import Conclusion, NotSent, Replied, Unknown
 from transport.contract.config import BridgeConfig
+from transport.contract.control import BlockingControl
 from transport.contract.errors import ClientClosedError
 from transport.contract.orders import Order, Quote
 from transport.contract.replies import (
@@ -43,7 +43,7 @@ from transport.fastpath.update_feed import UpdateFeed
 ReplyT = TypeVar("ReplyT")
 
 
-class BlockingFastPathClient(BlockingFastPath):
+class BlockingFastPathClient(BlockingFastPath, BlockingControl):
     """Orders to one engine over ZeroMQ and FlatBuffers. See `transport.contract.client.BlockingPath`."""
 
     # ---- whole calls, with retries ----
@@ -127,18 +127,6 @@ class BlockingFastPathClient(BlockingFastPath):
         """Cancel every open order of the account, or of one symbol."""
         return cast(CommandReply, self._run(self._commands.cancel_all(symbol, command_id), timeout_ms))
 
-    def set_trading_state(
-        self,
-        state: TradingState,
-        *,
-        cancel_open_orders: bool = False,
-        command_id: str | None = None,
-        timeout_ms: float | None = None,
-    ) -> CommandReply:
-        """Say what the account may do from now on."""
-        command = self._commands.set_trading_state(state, command_id, cancel_open_orders=cancel_open_orders)
-        return cast(CommandReply, self._run(command, timeout_ms))
-
     def publish_quotes(
         self, quotes: Sequence[Quote], *, command_id: str | None = None, timeout_ms: float | None = None
     ) -> CommandReply:
@@ -177,6 +165,9 @@ class BlockingFastPathClient(BlockingFastPath):
         return stream
 
     # ---- retries ----
+
+    def _client_config(self) -> BridgeConfig:
+        return self.config
 
     def _run(self, command: Command, timeout_ms: float | None) -> CommandReplies:
         deadline_ns = self._deadline_ns(timeout_ms)
