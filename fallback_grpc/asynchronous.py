@@ -251,9 +251,15 @@ class GrpcClient(AsyncCalls):
         plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
         state = self._state
         end, conclusion = await drive(
-            plan, attempt, lambda: _ONLY_PATH, self._gate, _unheard, stopped=lambda: state.stopped is not None
+            plan,
+            attempt,
+            lambda: _ONLY_PATH,
+            self._gate,
+            _unheard,
+            stopped=lambda: state.stopped is not None,
+            one_path=True,
         )
-        return done_or_raise(plan, end, conclusion, subject, state.stopped)
+        return done_or_raise(plan, end, conclusion, subject, state.stopped, path_alive=state.is_connected)
 
     async def health_check(self, *, timeout_ms: float | None = None) -> Health:
         """How the engine is."""

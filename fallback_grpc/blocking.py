@@ -225,7 +225,7 @@ class BlockingGrpcClient(BlockingCalls):
         end, conclusion = drive(
             plan, attempt, lambda: _ONLY_PATH, self._gate, _unheard, stopped=lambda: state.stopped is not None
         )
-        return done_or_raise(plan, end, conclusion, subject, state.stopped)
+        return done_or_raise(plan, end, conclusion, subject, state.stopped, path_alive=state.is_connected)
 
     def health_check(self, *, timeout_ms: float | None = None) -> Health:
         """How the engine is."""

@@ -28,7 +28,9 @@ from fallback_grpc.bridge_settings import (
     why_nothing_connected,
 )
 from fallback_grpc.failover.blocking import BlockingFailover
+from fallback_grpc.failover.blocking_hedge import OwnCopy
 from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
+from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
 from fallback_grpc.outcome import Done, subject_of_command, subject_of_orders
@@ -54,7 +56,7 @@ from transport.contract.replies import (
     Path,
     UpdateGap,
 )
-from transport.contract.requests import Command, HealthCheck
+from transport.contract.requests import Command, GetOrder, HealthCheck
 from transport.fastpath.blocking import BlockingFastPathClient
 
 _log = logging.getLogger(__name__)
@@ -84,7 +86,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             paths = {name: make[name](self._config) for name in self._settings.paths}
         self._paths: dict[Path, BlockingPath] = dict(paths)
         self._board = Switchboard(tuple(self._paths), switchboard_settings(self._config))
-        self._failover = BlockingFailover(self._board, plan_policy(self._config))
+        self._failover = BlockingFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
         self._streams = BackgroundStreams(self._settings, lambda: self._board.journal_id)
         self._grpc_room = threading.BoundedSemaphore(_MOST_ON_GRPC)
         self._process = os.getpid()
@@ -225,6 +227,10 @@ class BlockingExecutionBridgeClient(BlockingCalls):
                 return self._on_grpc(lambda left_ms: self._paths[path].attempt_order(order, left_ms), copy_ms)
             return self._paths[path].attempt_order(order, copy_ms)
 
+        def begin(path: Path, copy_ms: float) -> OwnCopy[OrderReply] | None:
+            client = self._paths[path]
+            return client.begin_order(order, copy_ms) if isinstance(client, BlockingFastPathClient) else None
+
         self._check_alive()
         return self._failover.call(
             attempt,
@@ -233,6 +239,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             timeout_ms,
             orders=1,
             in_doubt=in_doubt,
+            begin=begin,
         )
 
     def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]:
@@ -249,7 +256,13 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             return self._paths[path].attempt(command, copy_ms)
 
         self._check_alive()
-        return self._failover.call(attempt, self._is_connected, lambda: subject_of_command(command), timeout_ms)
+        return self._failover.call(
+            attempt,
+            self._is_connected,
+            lambda: subject_of_command(command),
+            timeout_ms,
+            is_query=isinstance(command, GetOrder | HealthCheck),
+        )
 
     # ---- inside ----
 

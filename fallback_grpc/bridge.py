@@ -31,6 +31,7 @@ from fallback_grpc.bridge_settings import (
 from fallback_grpc.failover.asynchronous import AsyncFailover
 from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
 from fallback_grpc.failover.funnel import OrderFunnel
+from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.streams import AsyncStreams
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
@@ -58,7 +59,7 @@ from transport.contract.replies import (
     Path,
     UpdateGap,
 )
-from transport.contract.requests import Command, HealthCheck
+from transport.contract.requests import Command, GetOrder, HealthCheck
 from transport.fastpath.asynchronous import FastPathClient
 
 _log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class ExecutionBridgeClient(AsyncCalls):
             paths = {name: make[name](self._config) for name in self._settings.paths}
         self._paths: dict[Path, AsyncPath] = dict(paths)
         self._board = Switchboard(tuple(self._paths), switchboard_settings(self._config))
-        self._failover = AsyncFailover(self._board, plan_policy(self._config))
+        self._failover = AsyncFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
         self._streams = AsyncStreams(self._board, self._failover.gate, self._paths, self._config.connect_timeout_ms)
         self._funnels = {path: OrderFunnel(client) for path, client in self._paths.items() if path == "grpc"}
         self._process = os.getpid()
@@ -240,6 +241,7 @@ class ExecutionBridgeClient(AsyncCalls):
             timeout_ms,
             orders=1,
             in_doubt=in_doubt,
+            hedged=True,
         )
 
     async def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]:
@@ -256,7 +258,13 @@ class ExecutionBridgeClient(AsyncCalls):
             return await self._paths[path].attempt(command, copy_ms)
 
         self._check_alive()
-        return await self._failover.call(attempt, self._is_connected, lambda: subject_of_command(command), timeout_ms)
+        return await self._failover.call(
+            attempt,
+            self._is_connected,
+            lambda: subject_of_command(command),
+            timeout_ms,
+            is_query=isinstance(command, GetOrder | HealthCheck),
+        )
 
     # ---- inside ----
 

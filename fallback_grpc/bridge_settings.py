@@ -95,7 +95,12 @@ def switchboard_settings(config: BridgeConfig) -> SwitchboardSettings:
 
 def plan_policy(config: BridgeConfig) -> PlanPolicy:
     """Retries, and the patience after which a copy without an answer gets company: half the call's time, or 1 s."""
-    return PlanPolicy(retries=config.retries, patience_ms=min(1_000.0, config.call_timeout_ms / 2))
+    return PlanPolicy(
+        retries=config.retries,
+        patience_ms=min(1_000.0, config.call_timeout_ms / 2),
+        resolution_ms=config.unknown_resolution_ms,
+        hedge_after_us=config.hedge_after_us,
+    )
 
 
 def probe_timeout_ms(config: BridgeConfig) -> float:

@@ -59,7 +59,7 @@ def ending_of(conclusion: Conclusion[object]) -> tuple[Ending, ReasonCode]:
 
 
 def error_of(
-    ending: Ending, conclusion: Conclusion[object] | None, subject: Subject, attempts: int
+    plan: CallPlan, ending: Ending, conclusion: Conclusion[object] | None, subject: Subject, *, path_alive: bool
 ) -> ExecutionBridgeError:
     """The exception for a call that ended without a reply."""
     about = _about(subject)
@@ -67,12 +67,18 @@ def error_of(
         return error_for_code(conclusion.code, f"{about}: {conclusion.message}", conclusion.field)
     reason = conclusion.reason if isinstance(conclusion, NotSent | Unknown) else _last_word(conclusion)
     if ending is Ending.NOT_SENT:
-        return NotSentError(f"{about}: never sent on any path ({attempts} attempts): {reason}")
+        return NotSentError(f"{about}: never sent on any path ({plan.attempts} attempts): {reason}")
+    why = "no answer in time" if path_alive else "every path is dead"
     return OutcomeUnknownError(
-        f"{about}: may have been executed; no path answered in time ({attempts} copies sent): {reason}. "
-        "Send it again under the same id, or ask get_order(order_id, fence=True)",
+        f"{about}: may have been executed; {why} ({plan.attempts} copies by {', '.join(plan.paths) or 'no path'}): "
+        f"{reason}. {_advice(subject)}",
         order_ids=subject.order_ids,
         command_id=subject.command_id,
+        copies=plan.attempts,
+        paths=plan.paths,
+        reason=reason,
+        path_alive=path_alive,
+        refusal=conclusion.code if isinstance(conclusion, Refused) else ReasonCode.NONE,
     )
 
 
@@ -82,28 +88,29 @@ def done_or_raise(
     conclusion: Conclusion[ReplyT] | None,
     subject: Subject,
     stopped: ExecutionBridgeError | None = None,
+    *,
+    path_alive: bool = False,
 ) -> Done[ReplyT]:
     """The reply of a call that has one; raises what any other ended in.
 
     `stopped`: why no path is used any more, if so; it ends what is not in doubt, and is the cause where doubt remains.
     """
-    if end.ending is not Ending.REPLIED or end.copy is None or not isinstance(conclusion, Replied):
-        problem = error_of(end.ending, conclusion, subject, plan.attempts)
-        if stopped is None:
-            raise problem
-        if not isinstance(problem, OutcomeUnknownError):
-            raise type(stopped)(f"{stopped} ({problem})") from problem
-        raise OutcomeUnknownError(
-            f"{problem} ({stopped})", order_ids=problem.order_ids, command_id=problem.command_id
-        ) from stopped
-    return Done(
-        conclusion.reply,
-        plan.path_of(end.copy),
-        plan.attempts,
-        conclusion.duplicate,
-        conclusion.correlation,
-        plan.in_doubt,
-    )
+    if end.ending is Ending.REPLIED and end.copy is not None and isinstance(conclusion, Replied):
+        return Done(
+            conclusion.reply,
+            plan.path_of(end.copy),
+            plan.attempts,
+            conclusion.duplicate,
+            conclusion.correlation,
+            plan.in_doubt,
+        )
+    problem = error_of(plan, end.ending, conclusion, subject, path_alive=path_alive and stopped is None)
+    if stopped is None:
+        raise problem
+    if not isinstance(problem, OutcomeUnknownError):
+        raise type(stopped)(f"{stopped} ({problem})") from problem
+    problem.args = (f"{problem} ({stopped})",)
+    raise problem from stopped
 
 
 def conclusion_of_batched(answer: ExecuteReply) -> Conclusion[OrderReply]:
@@ -133,6 +140,12 @@ def _about(subject: Subject) -> str:
     if subject.command_id:
         return f"command {subject.command_id}" + (f" on order {subject.order_ids[0]}" if subject.order_ids else "")
     return f"order {subject.order_ids[0]}" if subject.order_ids else "query"
+
+
+def _advice(subject: Subject) -> str:
+    if subject.order_ids and not subject.command_id:
+        return "Resolve it later (client.resolve), send it again under the same id, or ask get_order(id, fence=True)"
+    return "Send it again under the same command_id" if subject.command_id else "Ask again"
 
 
 def _last_word(conclusion: Conclusion[object] | None) -> str:

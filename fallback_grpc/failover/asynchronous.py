@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 from fallback_grpc.failover.breaker import NS_PER_MS
-from fallback_grpc.failover.plan import CallPlan, Conclude, Ending, PlanPolicy, Send, Wait
+from fallback_grpc.failover.hedging import HedgeBudget
+from fallback_grpc.failover.plan import CallPlan, Conclude, Ending, PlanPolicy, Send
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.outcome import Done, Subject, done_or_raise, ending_of
 from transport.contract.conclusions import Conclusion, NotSent, Replied
@@ -56,15 +58,13 @@ class ChangeGate:
         finally:
             self._told.remove(tell)
 
-    async def wait(self, until_ns: int) -> None:
-        """Returns at `until_ns` (monotonic), or earlier if something changed."""
-        waiter = asyncio.get_running_loop().create_future()
+    async def wait(self, until_ns: int, others: Iterable[asyncio.Future[Any]] = ()) -> None:
+        """Returns at `until_ns` (monotonic), or earlier if something changed or one of `others` is done."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
+        left_s = max(until_ns - time.monotonic_ns(), 0) / _NS_PER_S
         try:
-            async with asyncio.timeout(max(until_ns - time.monotonic_ns(), 0) / _NS_PER_S):
-                await waiter
-        except TimeoutError:
-            pass
+            await asyncio.wait({waiter, *others}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._waiters.discard(waiter)
 
@@ -76,43 +76,81 @@ class ChangeGate:
 
 async def drive(
     plan: CallPlan,
-    attempt: Callable[[Path, float], Awaitable[Conclusion[ReplyT]]],
+    attempt: Callable[[Path, float], Coroutine[Any, Any, Conclusion[ReplyT]]],
     usable: Callable[[], tuple[Path, ...]],
     gate: ChangeGate,
     ended: Callable[[Path, Conclusion[ReplyT]], None],
     *,
     stopped: Callable[[], bool],
     first: tuple[int, Conclusion[ReplyT]] | None = None,
+    one_path: bool = False,
 ) -> tuple[Conclude, Conclusion[ReplyT] | None]:
     """Runs a plan to its end: `attempt` sends one copy, `ended` hears how each copy that got no reply ended.
 
     `stopped`: whether no path will be used any more (the call then ends with what is known).
-    `first`: a copy that the plan has adopted, and how it ended.
+    `first`: a copy that the plan has adopted, and how it ended. `one_path`: no copy will ever have company.
+    Copies still in flight at the end are abandoned: what they come to changes nothing any more.
     """
     conclusions: dict[int, Conclusion[ReplyT]] = {}
+    flights: dict[asyncio.Task[Conclusion[ReplyT]], int] = {}
     if first is not None:
         _take(plan, *first, conclusions, ended)
-    while True:
-        now_ns = time.monotonic_ns()
-        if stopped():
-            plan.stop(now_ns)
-        step = plan.next_step(now_ns, usable())
-        if isinstance(step, Send):
-            try:
-                conclusion = await attempt(step.path, (step.patience_until_ns - now_ns) / NS_PER_MS)
-            except (ValidationError, NotSentError) as problem:
-                if not plan.in_doubt:
-                    raise
-                # An earlier copy may have been executed: that this one cannot be sent settles nothing.
-                conclusion = NotSent(str(problem))
-            _take(plan, step.copy, conclusion, conclusions, ended)
-        elif isinstance(step, Wait):
-            if step.for_path:
-                await gate.wait(step.until_ns)
+    try:
+        while True:
+            now_ns = time.monotonic_ns()
+            if stopped():
+                plan.stop(now_ns)
+            step = plan.next_step(now_ns, usable())
+            if isinstance(step, Send):
+                copy_ms = (step.until_ns - now_ns) / NS_PER_MS
+                if one_path:
+                    conclusion = await _concluded(attempt(step.path, copy_ms), plan, flights)
+                    _take(plan, step.copy, conclusion, conclusions, ended)
+                else:
+                    flights[asyncio.create_task(attempt(step.path, copy_ms))] = step.copy
+            elif isinstance(step, Conclude):
+                return step, None if step.copy is None else conclusions.get(step.copy)
+            elif flights:
+                await gate.wait(step.until_ns, flights)
+                for copy, conclusion in await _landed(flights, plan):
+                    _take(plan, copy, conclusion, conclusions, ended)
             else:
-                await gate.pause(step.until_ns, stopped)
-        else:
-            return step, None if step.copy is None else conclusions.get(step.copy)
+                pause = gate.wait(step.until_ns) if step.for_path else gate.pause(step.until_ns, stopped)
+                await pause
+    finally:
+        for task in flights:
+            task.cancel()
+            task.add_done_callback(_forget)
+
+
+async def _landed(
+    flights: dict[asyncio.Task[Conclusion[ReplyT]], int], plan: CallPlan
+) -> list[tuple[int, Conclusion[ReplyT]]]:
+    """The copies that have ended since the last look."""
+    landed: list[tuple[int, Conclusion[ReplyT]]] = []
+    for task in [each for each in flights if each.done()]:
+        copy = flights.pop(task)
+        landed.append((copy, await _concluded(task, plan, flights)))
+    return landed
+
+
+async def _concluded(
+    attempt: Awaitable[Conclusion[ReplyT]], plan: CallPlan, others: Collection[object]
+) -> Conclusion[ReplyT]:
+    """What a copy came to. It raises only while no other copy can have been executed."""
+    try:
+        return await attempt
+    except (ValidationError, NotSentError) as problem:
+        if not plan.in_doubt and not others:
+            raise
+        # Another copy may have been executed: that this one cannot be sent settles nothing.
+        return NotSent(str(problem))
+
+
+def _forget(task: asyncio.Task[Conclusion[Any]]) -> None:
+    """What an abandoned copy raises is nobody's business."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _take(
@@ -132,9 +170,12 @@ def _take(
 class AsyncFailover:
     """Calls over several paths: each path by name, with the switchboard that says which may be used."""
 
-    def __init__(self, board: Switchboard, policy: PlanPolicy) -> None:
+    def __init__(self, board: Switchboard, policy: PlanPolicy, budget: HedgeBudget | None = None) -> None:
+        """`budget`: orders may be hedged as far as it goes, if the policy says after how long; None: never."""
         self._board = board
         self._policy = policy
+        self._query_policy = replace(policy, resolution_ms=0.0)
+        self._budget = budget if policy.hedge_after_us > 0 else None
         self._gate = ChangeGate()
         self._probers: list[asyncio.Task[None]] = []
         board.on_change(self._gate.wake)
@@ -146,17 +187,21 @@ class AsyncFailover:
 
     async def call(
         self,
-        attempt: Callable[[Path, float], Awaitable[Conclusion[ReplyT]]],
+        attempt: Callable[[Path, float], Coroutine[Any, Any, Conclusion[ReplyT]]],
         connected: Callable[[Path], bool],
         subject: Callable[[], Subject],
         timeout_ms: float,
         *,
         orders: int = 0,
         in_doubt: bool = False,
+        is_query: bool = False,
+        hedged: bool = False,
     ) -> Done[ReplyT]:
         """Runs one call to its end. Raises as `transport.contract.client` says.
 
         `orders`: how many the call executes. `subject` is asked for only where something must be said of the call.
+        `is_query`: it changes nothing, so there is nothing to be found out after its time. `hedged`: the call may be
+        hedged, if that is configured.
         """
         board = self._board
         if not in_doubt:
@@ -164,17 +209,22 @@ class AsyncFailover:
         began_ns = time.monotonic_ns()
         deadline_ns = began_ns + int(timeout_ms * NS_PER_MS)
         usable = board.usable
-        if not usable or in_doubt:
-            plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
+        policy = self._query_policy if is_query else self._policy
+        budget = self._budget if hedged else None
+        if budget is not None:
+            budget.earn()
+        may_hedge = budget is not None and len(usable) > 1
+        if not usable or in_doubt or may_hedge:
+            plan = CallPlan(policy, deadline_ns=deadline_ns, in_doubt=in_doubt, budget=budget)
             return await self._finish(plan, None, attempt, connected, subject, orders=orders)
         # Nearly every call ends here: one copy, one reply, and no plan.
         path = usable[0]
-        patience_ms = min(timeout_ms, self._policy.patience_ms) if len(usable) > 1 else timeout_ms
+        patience_ms = min(timeout_ms, policy.patience_ms) if len(usable) > 1 else timeout_ms
         conclusion = await attempt(path, patience_ms)
         if isinstance(conclusion, Replied):
             board.replied_at_once(path, orders)
             return Done(conclusion.reply, path, 1, conclusion.duplicate, conclusion.correlation, False)
-        plan = CallPlan(self._policy, deadline_ns=deadline_ns)
+        plan = CallPlan(policy, deadline_ns=deadline_ns)
         first = (plan.adopt(path, began_ns), conclusion)
         return await self._finish(plan, first, attempt, connected, subject, orders=orders)
 
@@ -182,7 +232,7 @@ class AsyncFailover:
         self,
         plan: CallPlan,
         first: tuple[int, Conclusion[ReplyT]] | None,
-        attempt: Callable[[Path, float], Awaitable[Conclusion[ReplyT]]],
+        attempt: Callable[[Path, float], Coroutine[Any, Any, Conclusion[ReplyT]]],
         connected: Callable[[Path], bool],
         subject: Callable[[], Subject],
         *,
@@ -203,8 +253,10 @@ class AsyncFailover:
             attempts=plan.attempts,
             in_doubt=plan.in_doubt,
             now_ns=time.monotonic_ns(),
+            hedged=plan.is_hedged,
+            won_by_hedge=plan.is_won_by_hedge,
         )
-        return done_or_raise(plan, end, conclusion, subject(), board.stopped)
+        return done_or_raise(plan, end, conclusion, subject(), board.stopped, path_alive=bool(board.usable))
 
     def start_probing(self, paths: Mapping[Path, Probed], timeout_ms: float) -> None:
         """Probes every path from now on: those that failed, to find their return; the others, to keep them warm."""

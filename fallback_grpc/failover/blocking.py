@@ -6,10 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from fallback_grpc.failover.blocking_hedge import Copies, OwnCopy
 from fallback_grpc.failover.breaker import NS_PER_MS
-from fallback_grpc.failover.plan import CallPlan, Conclude, Ending, PlanPolicy, Send, Wait
+from fallback_grpc.failover.hedging import HedgeBudget
+from fallback_grpc.failover.plan import CallPlan, Conclude, Ending, PlanPolicy, Send
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.outcome import Done, Subject, done_or_raise, ending_of
 from transport.contract.conclusions import Conclusion, NotSent, Replied
@@ -18,6 +22,8 @@ from transport.contract.replies import Path
 
 _log = logging.getLogger(__name__)
 _NS_PER_S = 1_000_000_000
+# Threads for second copies; started as they are needed.
+_MOST_HEDGES = 16
 
 ReplyT = TypeVar("ReplyT")
 
@@ -71,11 +77,13 @@ def drive(
     *,
     stopped: Callable[[], bool],
     first: tuple[int, Conclusion[ReplyT]] | None = None,
+    copies: Copies[ReplyT] | None = None,
 ) -> tuple[Conclude, Conclusion[ReplyT] | None]:
     """Runs a plan to its end: `attempt` sends one copy, `ended` hears how each copy that got no reply ended.
 
     `stopped`: whether no path will be used any more (the call then ends with what is known).
-    `first`: a copy that the plan has adopted, and how it ended.
+    `first`: a copy that the plan has adopted, and how it ended. `copies`: of a hedged call, whose copies are in flight
+    together. Without it they go one after the other, and who has waited out his patience goes on to the next.
     """
     conclusions: dict[int, Conclusion[ReplyT]] = {}
     if first is not None:
@@ -86,7 +94,9 @@ def drive(
         if stopped():
             plan.stop(now_ns)
         step = plan.next_step(now_ns, usable())
-        if isinstance(step, Send):
+        if isinstance(step, Send) and copies is not None:
+            copies.send(step, now_ns)
+        elif isinstance(step, Send):
             try:
                 conclusion = attempt(step.path, (step.patience_until_ns - now_ns) / NS_PER_MS)
             except (ValidationError, NotSentError) as problem:
@@ -95,13 +105,15 @@ def drive(
                 # An earlier copy may have been executed: that this one cannot be sent settles nothing.
                 conclusion = NotSent(str(problem))
             _take(plan, step.copy, conclusion, conclusions, ended)
-        elif isinstance(step, Wait):
-            if step.for_path:
-                gate.wait(step.until_ns, seen)
-            else:
-                gate.pause(step.until_ns, stopped)
-        else:
+        elif isinstance(step, Conclude):
             return step, None if step.copy is None else conclusions.get(step.copy)
+        elif copies:
+            for copy, conclusion in copies.wait(step.until_ns):
+                _take(plan, copy, conclusion, conclusions, ended)
+        elif step.for_path:
+            gate.wait(step.until_ns, seen)
+        else:
+            gate.pause(step.until_ns, stopped)
 
 
 def _take(
@@ -121,9 +133,13 @@ def _take(
 class BlockingFailover:
     """Calls over several paths, from any number of threads."""
 
-    def __init__(self, board: Switchboard, policy: PlanPolicy) -> None:
+    def __init__(self, board: Switchboard, policy: PlanPolicy, budget: HedgeBudget | None = None) -> None:
+        """`budget`: orders may be hedged as far as it goes, if the policy says after how long; None: never."""
         self._board = board
         self._policy = policy
+        self._query_policy = replace(policy, resolution_ms=0.0)
+        self._budget = budget if policy.hedge_after_us > 0 else None
+        self._pool = ThreadPoolExecutor(_MOST_HEDGES, "bridge-hedge") if self._budget is not None else None
         self._gate = ThreadGate()
         self._stopping = threading.Event()
         self._probers: list[threading.Thread] = []
@@ -138,10 +154,14 @@ class BlockingFailover:
         *,
         orders: int = 0,
         in_doubt: bool = False,
+        is_query: bool = False,
+        begin: Callable[[Path, float], OwnCopy[ReplyT] | None] | None = None,
     ) -> Done[ReplyT]:
         """Runs one call to its end. Raises as `transport.contract.client` says.
 
         `orders`: how many the call executes. `subject` is asked for only where something must be said of the call.
+        `is_query`: it changes nothing, so there is nothing to be found out after its time. `begin`: the call may be
+        hedged, if that is configured; sends a copy for the calling thread to wait for.
         """
         board = self._board
         if not in_doubt:
@@ -149,17 +169,28 @@ class BlockingFailover:
         began_ns = time.monotonic_ns()
         deadline_ns = began_ns + int(timeout_ms * NS_PER_MS)
         usable = board.usable
+        policy = self._query_policy if is_query else self._policy
+        budget, pool = self._budget, self._pool
+        if budget is not None and pool is not None and begin is not None:
+            budget.earn()
+            if len(usable) > 1 and not in_doubt:
+                plan = CallPlan(policy, deadline_ns=deadline_ns, budget=budget)
+                copies = Copies(begin, attempt, pool)
+                try:
+                    return self._finish(plan, None, attempt, connected, subject, orders=orders, copies=copies)
+                finally:
+                    copies.abandon()
         if not usable or in_doubt:
-            plan = CallPlan(self._policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
+            plan = CallPlan(policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
             return self._finish(plan, None, attempt, connected, subject, orders=orders)
         # Nearly every call ends here: one copy, one reply, and no plan.
         path = usable[0]
-        patience_ms = min(timeout_ms, self._policy.patience_ms) if len(usable) > 1 else timeout_ms
+        patience_ms = min(timeout_ms, policy.patience_ms) if len(usable) > 1 else timeout_ms
         conclusion = attempt(path, patience_ms)
         if isinstance(conclusion, Replied):
             board.replied_at_once(path, orders)
             return Done(conclusion.reply, path, 1, conclusion.duplicate, conclusion.correlation, False)
-        plan = CallPlan(self._policy, deadline_ns=deadline_ns)
+        plan = CallPlan(policy, deadline_ns=deadline_ns)
         first = (plan.adopt(path, began_ns), conclusion)
         return self._finish(plan, first, attempt, connected, subject, orders=orders)
 
@@ -172,6 +203,7 @@ class BlockingFailover:
         subject: Callable[[], Subject],
         *,
         orders: int,
+        copies: Copies[ReplyT] | None = None,
     ) -> Done[ReplyT]:
         board = self._board
 
@@ -179,7 +211,7 @@ class BlockingFailover:
             board.copy_ended(path, conclusion, connected(path), time.monotonic_ns())
 
         end, conclusion = drive(
-            plan, attempt, lambda: board.usable, self._gate, ended, stopped=board.is_stopped, first=first
+            plan, attempt, lambda: board.usable, self._gate, ended, stopped=board.is_stopped, first=first, copies=copies
         )
         replied = end.ending is Ending.REPLIED and end.copy is not None
         board.call_ended(
@@ -188,8 +220,10 @@ class BlockingFailover:
             attempts=plan.attempts,
             in_doubt=plan.in_doubt,
             now_ns=time.monotonic_ns(),
+            hedged=plan.is_hedged,
+            won_by_hedge=plan.is_won_by_hedge,
         )
-        return done_or_raise(plan, end, conclusion, subject(), board.stopped)
+        return done_or_raise(plan, end, conclusion, subject(), board.stopped, path_alive=bool(board.usable))
 
     def start_probing(self, paths: Mapping[Path, Probed], timeout_ms: float) -> None:
         """Probes every path from now on: those that failed, to find their return; the others, to keep them warm."""
@@ -207,6 +241,8 @@ class BlockingFailover:
         for thread in self._probers:
             thread.join(timeout_s)
         self._probers.clear()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _probe(self, path: Path, client: Probed, timeout_ms: float) -> None:
         board = self._board

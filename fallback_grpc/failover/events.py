@@ -51,5 +51,9 @@ class BridgeStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Calls that ended in `OutcomeUnknownError`."""
     failovers: int = 0
     """Times that the preferred path was lost while another could take over."""
+    hedged: int = 0
+    """Orders that were also sent on the other path because the first copy hesitated."""
+    hedge_won: int = 0
+    """Of those, how many the second copy answered first."""
     last_failover_ms: float | None = None
     """From the moment the fault was noticed to the next completed order."""

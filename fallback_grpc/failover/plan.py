@@ -5,16 +5,19 @@ to do, does it, and reports each copy's end with `copy_ended`. Time is an argume
 
 How a call ends (invariant 6, WIRE.md section 5):
 
-- a reply to any copy ends the call;
+- a reply to any copy ends the call, the first that comes;
 - a negative answer (refused, not sent) ends it only when every copy has ended so, and its retries are used up;
 - a copy that nobody answered leaves the call *in doubt*. Then the same request goes out again, first on the other
-  path, as long as there is a path and time. Only what is still in doubt at the deadline is reported as unknown.
+  path, as long as there is a path and time.
 
 The limits on retries (the original's table) apply while nothing is in doubt: they keep a failing call short.
-A call in doubt is bounded by its deadline alone, since finding out matters more than giving up early.
+A call in doubt is bounded by time alone, since finding out matters more than giving up early: by its deadline, and
+beyond that by `resolve_until_ns` for as long as a path is alive. It ends earlier as unknown only where the engine
+refuses further copies for good on every path: then only a fencing query can settle it (the shells ask one).
 
-Room for hedging: the plan allows several copies in flight; `patience_ms` already is the delay after which a copy
-without an answer gets company on the other path.
+Several copies may be in flight, one a path: a copy without an answer gets company on another path after
+`patience_ms`, at once if its own path is no longer usable, or after `hedge_after_us` where the call may be hedged and
+the budget allows it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from fallback_grpc.failover.breaker import NS_PER_MS
+from fallback_grpc.failover.hedging import HedgeBudget
 from transport.contract.codes import ReasonCode
 from transport.contract.replies import Path
 from transport.contract.retries import RetryTable
@@ -46,19 +50,23 @@ class PlanPolicy:
     doubt_pause_ms: float = 10.0
     doubt_max_pause_ms: float = 250.0
     patience_ms: float = 1_000.0
+    resolution_ms: float = 0.0
+    """How long a call in doubt may go on after its deadline, while a path is alive."""
+    hedge_after_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """Send copy number `copy` on `path` now.
 
-    If no answer came by `patience_until_ns`, ask `next_step` again: the copy may get company. A driver that can
-    only wait for one copy at a time reports it as UNKNOWN then.
+    Its time is over at `until_ns`. If no answer came by `patience_until_ns`, ask `next_step` again: the copy may get
+    company. A driver that can only wait for one copy at a time reports it as UNKNOWN then.
     """
 
     copy: int
     path: Path
     patience_until_ns: int
+    until_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,8 @@ Step = Send | Wait | Conclude
 _PASSING_REFUSALS = frozenset({ReasonCode.BUSY, ReasonCode.SHUTTING_DOWN, ReasonCode.TOO_MANY_CONNECTIONS})
 # Refused for what is particular to a path: the other one may accept.
 _REFUSALS_OF_A_PATH = frozenset({ReasonCode.HELLO_REQUIRED, ReasonCode.JOURNAL_ID_MISMATCH, ReasonCode.UNAUTHENTICATED})
+# In doubt these are waited out: the path is probed, or the engine started anew. Any other refusal stays what it is.
+_REFUSALS_TO_WAIT_OUT = _PASSING_REFUSALS | _REFUSALS_OF_A_PATH | {ReasonCode.JOURNAL_FAILED}
 
 
 @dataclass(slots=True)
@@ -97,21 +107,30 @@ class CallPlan:
     """The state of one call. Not thread-safe: one driver."""
 
     __slots__ = (
-        "_copies", "_deadline_ns", "_doubts", "_in_doubt", "_not_before_ns", "_policy", "_refusals", "_replied",
-        "_unsent",
+        "_budget", "_copies", "_deadline_ns", "_doubts", "_hedge", "_in_doubt", "_latest", "_not_before_ns", "_policy",
+        "_refusals", "_replied", "_resolve_until_ns", "_unsent",
     )  # fmt: skip
 
-    def __init__(self, policy: PlanPolicy, *, deadline_ns: int, in_doubt: bool = False) -> None:
-        """`in_doubt`: an earlier copy of this request, outside this plan, may have been executed."""
+    def __init__(
+        self, policy: PlanPolicy, *, deadline_ns: int, in_doubt: bool = False, budget: HedgeBudget | None = None
+    ) -> None:
+        """`in_doubt`: an earlier copy of this request, outside this plan, may have been executed. `budget`: the call
+        may be hedged, as far as that goes.
+        """
         self._policy = policy
         self._deadline_ns = deadline_ns
+        self._resolve_until_ns = deadline_ns + int(policy.resolution_ms * NS_PER_MS)
         self._copies: list[_Copy] = []
         self._in_doubt = in_doubt
         self._replied: int | None = None
+        self._latest: int | None = None
+        """The copy that ended last."""
         self._not_before_ns = 0
         self._doubts = 0
         self._refusals = 0
         self._unsent = 0
+        self._budget = budget if policy.hedge_after_us > 0 else None
+        self._hedge: int | None = None
 
     @property
     def attempts(self) -> int:
@@ -123,6 +142,21 @@ class CallPlan:
         """Whether a copy may have been executed without an answer."""
         return self._in_doubt
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The paths that copies took, in the order of their first use."""
+        return tuple(dict.fromkeys(copy.path for copy in self._copies))
+
+    @property
+    def is_hedged(self) -> bool:
+        """Whether a second copy went out because the first hesitated."""
+        return self._hedge is not None
+
+    @property
+    def is_won_by_hedge(self) -> bool:
+        """Whether that second copy brought the reply."""
+        return self._hedge is not None and self._hedge == self._replied
+
     def adopt(self, path: Path, sent_at_ns: int) -> int:
         """Enters the first copy, sent on the best usable path before the plan was made: most calls need no plan."""
         self._copies.append(_Copy(path, sent_at_ns))
@@ -131,6 +165,7 @@ class CallPlan:
     def stop(self, now_ns: int) -> None:
         """No path will be used any more: whatever is open now ends as far as it is known."""
         self._deadline_ns = min(self._deadline_ns, now_ns)
+        self._resolve_until_ns = self._deadline_ns
 
     def path_of(self, copy: int) -> Path:
         """The path that copy was sent on."""
@@ -141,13 +176,32 @@ class CallPlan:
         if self._replied is not None:
             return Conclude(Ending.REPLIED, self._replied)
         in_flight = [copy for copy in self._copies if copy.ending is None]
-        if now_ns >= self._deadline_ns:
+        in_doubt = self._in_doubt or bool(in_flight)
+        open_paths = self._not_refused_for_good(usable) if in_doubt else usable
+        end_ns = self._end_ns(now_ns, open_paths, in_doubt=in_doubt)
+        if now_ns >= end_ns:
             return self._give_up(bool(in_flight))
         if in_flight:
-            return self._while_in_flight(in_flight, now_ns, usable)
-        if not self._in_doubt and self._retries_used_up(usable):
+            return self._while_in_flight(in_flight, now_ns, end_ns, open_paths)
+        if not in_doubt and self._retries_used_up(usable):
             return self._give_up(False)
-        return self._send_again(now_ns, usable)
+        if in_doubt and usable and not open_paths and not self._not_refused_for_good(self.paths):
+            return self._give_up(False)
+        return self._send_again(now_ns, end_ns, open_paths)
+
+    def _end_ns(self, now_ns: int, usable: Sequence[Path], *, in_doubt: bool) -> int:
+        """When the call ends at the latest, as things stand: past its deadline nobody waits for a path to return."""
+        if now_ns < self._deadline_ns or not in_doubt or not usable:
+            return self._deadline_ns
+        return self._resolve_until_ns
+
+    def _not_refused_for_good(self, usable: Sequence[Path]) -> Sequence[Path]:
+        refused = {
+            copy.path
+            for copy in self._copies
+            if copy.ending is Ending.REFUSED and copy.code not in _REFUSALS_TO_WAIT_OUT
+        }
+        return [path for path in usable if path not in refused] if refused else usable
 
     def copy_ended(self, copy: int, ending: Ending, now_ns: int, code: ReasonCode = ReasonCode.NONE) -> None:
         """Reports what a copy came to; `code` is that of a refusal. Later news of the same copy is ignored."""
@@ -156,6 +210,7 @@ class CallPlan:
             return
         first_news = state.ending is None
         state.ending, state.code = ending, code
+        self._latest = copy
         if ending is Ending.REPLIED:
             if self._replied is None:
                 self._replied = copy
@@ -179,26 +234,26 @@ class CallPlan:
         self._not_before_ns = now_ns + int(pause_ms * NS_PER_MS)
 
     def _retries_used_up(self, usable: Sequence[Path]) -> bool:
-        if not self._copies:
+        last = self._last_to_end
+        if last is None:
             return False
-        last = self._copies[-1]
         if last.ending is Ending.NOT_SENT:
             return self._unsent > self._policy.retries.network.max_retries
         if last.code in _PASSING_REFUSALS:
             return self._refusals > self._policy.retries.execution.max_retries
         return last.code not in _REFUSALS_OF_A_PATH or self._untried(usable) is None
 
-    def _send_again(self, now_ns: int, usable: Sequence[Path]) -> Step:
+    def _send_again(self, now_ns: int, end_ns: int, usable: Sequence[Path]) -> Step:
         untried = self._untried(usable)
         if not self._copies and usable:
-            return self._send(usable[0], now_ns, usable)
+            return self._send(usable[0], now_ns, end_ns, usable)
         # After a failure of one path the other is tried at once; a refusal is the engine's, whatever the path.
         if untried is not None and not self._must_pause():
-            return self._send(untried, now_ns, usable)
+            return self._send(untried, now_ns, end_ns, usable)
         if now_ns < self._not_before_ns:
-            return Wait(min(self._not_before_ns, self._deadline_ns), for_path=not self._must_pause())
+            return Wait(min(self._not_before_ns, end_ns), for_path=not self._must_pause())
         if usable:
-            return self._send(self._preferred(usable), now_ns, usable)
+            return self._send(self._preferred(usable), now_ns, end_ns, usable)
         return self._without_path(now_ns)
 
     def _without_path(self, now_ns: int) -> Step:
@@ -210,25 +265,40 @@ class CallPlan:
         self._count(Ending.NOT_SENT, now_ns)
         return Wait(min(self._not_before_ns, self._deadline_ns), for_path=True)
 
-    def _while_in_flight(self, in_flight: list[_Copy], now_ns: int, usable: Sequence[Path]) -> Step:
+    def _while_in_flight(self, in_flight: list[_Copy], now_ns: int, end_ns: int, usable: Sequence[Path]) -> Step:
         taken = {copy.path for copy in in_flight}
         free: Path | None = next((path for path in usable if path not in taken), None)
         if free is None:
-            return Wait(self._deadline_ns, for_path=True)
+            return Wait(end_ns, for_path=True)
+        if taken.isdisjoint(usable):
+            return self._send(free, now_ns, end_ns, usable)
         company_at_ns = max(copy.sent_at_ns for copy in in_flight) + int(self._policy.patience_ms * NS_PER_MS)
+        if self._budget is not None and len(self._copies) == 1:
+            hedge_at_ns = in_flight[0].sent_at_ns + self._policy.hedge_after_us * 1_000
+            if now_ns < hedge_at_ns:
+                return Wait(min(hedge_at_ns, company_at_ns, end_ns), for_path=True)
+            budget, self._budget = self._budget, None
+            if budget.take():
+                self._hedge = len(self._copies)
+                return self._send(free, now_ns, end_ns, usable)
         if now_ns >= company_at_ns:
-            return self._send(free, now_ns, usable)
-        return Wait(min(company_at_ns, self._deadline_ns), for_path=True)
+            return self._send(free, now_ns, end_ns, usable)
+        return Wait(min(company_at_ns, end_ns), for_path=True)
 
-    def _send(self, path: Path, now_ns: int, usable: Sequence[Path]) -> Send:
+    def _send(self, path: Path, now_ns: int, end_ns: int, usable: Sequence[Path]) -> Send:
         self._copies.append(_Copy(path, now_ns))
-        patience_ns = self._deadline_ns
+        patience_ns = end_ns
         if any(other != path for other in usable):
             patience_ns = min(patience_ns, now_ns + int(self._policy.patience_ms * NS_PER_MS))
-        return Send(len(self._copies) - 1, path, patience_ns)
+        return Send(len(self._copies) - 1, path, patience_ns, end_ns)
+
+    @property
+    def _last_to_end(self) -> _Copy | None:
+        return None if self._latest is None else self._copies[self._latest]
 
     def _must_pause(self) -> bool:
-        return bool(self._copies) and self._copies[-1].code in _PASSING_REFUSALS
+        last = self._last_to_end
+        return last is not None and last.code in _PASSING_REFUSALS
 
     def _untried(self, usable: Sequence[Path]) -> Path | None:
         """A usable path that carried no copy yet."""
@@ -237,7 +307,7 @@ class CallPlan:
 
     def _preferred(self, usable: Sequence[Path]) -> Path:
         """The path for a copy that is neither the first nor a change of path: not the one that just failed."""
-        last = self._copies[-1] if self._copies else None
+        last = self._last_to_end
         if last is None or last.ending is Ending.REFUSED:
             return usable[0]
         other: Path | None = next((path for path in usable if path != last.path), None)
@@ -246,7 +316,7 @@ class CallPlan:
     def _give_up(self, still_in_flight: bool) -> Conclude:
         last = len(self._copies) - 1 if self._copies else None
         if still_in_flight or self._in_doubt:
-            return Conclude(Ending.UNKNOWN, last)
+            return Conclude(Ending.UNKNOWN, last if self._latest is None else self._latest)
         refused = [number for number, copy in enumerate(self._copies) if copy.ending is Ending.REFUSED]
         if refused:
             return Conclude(Ending.REFUSED, refused[-1])

@@ -83,6 +83,7 @@ class Switchboard:
         self._fault_at_ns: int | None = None
         self._completed: dict[Path, int] = dict.fromkeys(self._paths, 0)
         self._resent = self._resolved = self._unresolved = self._failovers = 0
+        self._hedged = self._hedge_won = 0
         self._last_failover_ms: float | None = None
         self.journal_id = ""
         self.usable: tuple[Path, ...] = ()
@@ -177,10 +178,21 @@ class Switchboard:
         self.call_ended(path, orders=0, attempts=1, in_doubt=False, now_ns=time.monotonic_ns(), ends_fault=True)
 
     def call_ended(
-        self, path: Path | None, *, orders: int, attempts: int, in_doubt: bool, now_ns: int, ends_fault: bool = False
+        self,
+        path: Path | None,
+        *,
+        orders: int,
+        attempts: int,
+        in_doubt: bool,
+        now_ns: int,
+        ends_fault: bool = False,
+        hedged: bool = False,
+        won_by_hedge: bool = False,
     ) -> None:
         """Counts a call: `path` answered it (None: nobody did). A completed order ends the measured failover."""
         with self._lock:
+            self._hedged += hedged
+            self._hedge_won += won_by_hedge
             self._resent += max(attempts - 1, 0)
             if path is None:
                 self._unresolved += in_doubt
@@ -246,6 +258,8 @@ class Switchboard:
                 resolved=self._resolved,
                 unresolved=self._unresolved,
                 failovers=self._failovers,
+                hedged=self._hedged,
+                hedge_won=self._hedge_won,
                 last_failover_ms=self._last_failover_ms,
             )
 

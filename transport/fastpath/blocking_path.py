@@ -242,6 +242,34 @@ class BlockingFastPath:
         self._driver.deliver_told()
         return call.conclusion or Unknown("interrupted")
 
+    def begin_order(self, order: Order, timeout_ms: float) -> OrderInFlight:
+        """Send one copy, for a thread that waits for it and for something else."""
+        return OrderInFlight(self, self.start_order(order, timeout_ms))
+
+    def wait_for(self, call: Call, until_ns: int, interrupted: threading.Event) -> Conclusion[Any] | None:
+        """Wait for a call that was started, no longer than `until_ns`, and not at all if it was interrupted."""
+        with self._lock:
+            if call.conclusion is None and not interrupted.is_set():
+                call.until_ns = until_ns
+                self._turns.wait(call)
+            interrupted.clear()
+            self._turns.settle()
+        self._driver.deliver_told()
+        return call.conclusion
+
+    def call_away(self, call: Call, interrupted: threading.Event) -> None:
+        """End the present `wait_for` of this call, or the next one. From any thread."""
+        with self._lock:
+            interrupted.set()
+            self._turns.call_away(call)
+            self._turns.settle()
+
+    def abandon(self, call: Call, reason: str) -> None:
+        """Give a call up: a reply that comes later is ignored."""
+        with self._lock:
+            self._core.abandon(call, reason)
+            self._turns.settle()
+
     def attempt_batch(self, orders: Sequence[Order], timeout_ms: float) -> Conclusion[list[ExecuteReply]]:
         """Send one copy of a batch, once, and say how it ended."""
         core = self._core
@@ -305,3 +333,24 @@ class BlockingFastPath:
         if isinstance(watcher.conclusion, Unknown):
             return NotSent(f"not connected in time: {self._core.not_open_reason}")
         return watcher.conclusion or NotSent(self._core.not_open_reason)
+
+
+class OrderInFlight:
+    """A copy of an order that was sent: its thread may wait for it in parts. See `BlockingFastPath.begin_order`."""
+
+    def __init__(self, path: BlockingFastPath, call: Call) -> None:
+        self._path = path
+        self._call = call
+        self._interrupted = threading.Event()
+
+    def wait(self, until_ns: int) -> Conclusion[OrderReply] | None:
+        """How it ended; None: not yet, at `until_ns` or when interrupted."""
+        return self._path.wait_for(self._call, until_ns, self._interrupted)
+
+    def interrupt(self) -> None:
+        """End the present `wait`, or the next one. From any thread."""
+        self._path.call_away(self._call, self._interrupted)
+
+    def abandon(self) -> None:
+        """Nobody waits for it any more: a reply that comes later is ignored."""
+        self._path.abandon(self._call, "another copy was answered first")

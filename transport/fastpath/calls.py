@@ -51,6 +51,8 @@ class Call(msgspec.Struct, eq=False):
     """Called once, when the conclusion stands."""
     waiter: Any = None
     """For the shell's use: what `wake` wakes."""
+    until_ns: int = 2**63 - 1
+    """For the blocking shell's use: it waits no longer, and the call stays in flight."""
 
     def conclude(self, conclusion: Conclusion[Any]) -> None:
         """Settle the call, and wake who waits for it; the first conclusion stands."""

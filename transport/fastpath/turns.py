@@ -82,7 +82,7 @@ class Turns:
     def wait(self, call: Call) -> None:
         """Wait, with `lock` held, for the call's conclusion or its deadline; `lock` is let go meanwhile.
 
-        Called after the request was handed to the carrier.
+        Called after the request was handed to the carrier. At `call.until_ns` it returns with the call in flight.
         """
         if self._leader is None:
             self._leader = call
@@ -133,6 +133,14 @@ class Turns:
             if is_awaited:
                 self.adopted[correlation] = call
 
+    def call_away(self, call: Call) -> None:
+        """Ends the wait for this call, which stays in flight; with `lock` held."""
+        call.until_ns = 0
+        if call is self._leader:
+            self.interrupt()
+        elif call in self._followers:
+            self._followers[call].wake(call)
+
     def _wake_leader_if_needed(self) -> None:
         if self._leader is not None and self._leader.conclusion is not None:
             self.interrupt()
@@ -160,7 +168,9 @@ class Turns:
                 if now_ns >= call.deadline_ns:
                     core.abandon(call, "no reply before the deadline")
                     return
-                self._wait_at_carrier(call.deadline_ns, now_ns)
+                if now_ns >= call.until_ns:
+                    return
+                self._wait_at_carrier(min(call.deadline_ns, call.until_ns), now_ns)
         finally:
             self._pass_on()
 
@@ -233,6 +243,11 @@ class Turns:
                 call.wake = None
                 self._driver.core.abandon(call, "no reply before the deadline")
                 return
+            patience_ns = call.until_ns - time.monotonic_ns()
+            if patience_ns <= 0:
+                call.wake = None
+                return
+            remaining_ns = min(remaining_ns, patience_ns)
             self.lock.release()
             try:
                 follower.gate.acquire(timeout=remaining_ns / 1e9)

@@ -43,6 +43,7 @@ class FakePath:
         self.engine = engine
         self.mode = "works"
         self.refusal: ReasonCode | None = None
+        self.refused = 0
         self.journal_id = journal_id
         self.is_connected = False
         self.closed = False
@@ -96,6 +97,7 @@ class FakePath:
         if self.mode == "dead":
             return NotSent("connection refused")
         if self.refusal is not None:
+            self.refused += 1
             return Refused(self.refusal)
         self.orders.append(order.order_id)
         replied = self.engine.execute(order)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import itertools
+from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallback_grpc.failover.breaker import NS_PER_MS
+from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.plan import CallPlan, Conclude, Ending, PlanPolicy, Send, Wait
 from transport.contract.codes import ReasonCode
 from transport.contract.replies import Path
@@ -24,14 +27,24 @@ POLICY = PlanPolicy(
     patience_ms=500,
 )
 DEADLINE_MS = 2_000
+RESOLVING = replace(POLICY, resolution_ms=1_000)
+RESOLVED_BY_MS = DEADLINE_MS + 1_000
+HEDGING = replace(RESOLVING, hedge_after_us=5_000)
 
 
 def ms(value: float) -> int:
     return int(value * NS_PER_MS)
 
 
-def make(policy: PlanPolicy = POLICY, *, in_doubt: bool = False) -> CallPlan:
-    return CallPlan(policy, deadline_ns=ms(DEADLINE_MS), in_doubt=in_doubt)
+def make(policy: PlanPolicy = POLICY, *, in_doubt: bool = False, budget: HedgeBudget | None = None) -> CallPlan:
+    return CallPlan(policy, deadline_ns=ms(DEADLINE_MS), in_doubt=in_doubt, budget=budget)
+
+
+def saved(hedges: float = 1) -> HedgeBudget:
+    """A budget that allows so many hedges."""
+    budget = HedgeBudget(hedges)
+    budget.earn()
+    return budget
 
 
 def sent(plan: CallPlan, now_ms: float = 0, usable: tuple[Path, ...] = BOTH) -> Send:
@@ -165,12 +178,158 @@ def test_a_late_reply_to_a_copy_given_up_ends_the_call() -> None:
     assert plan.next_step(ms(2), BOTH) == Conclude(Ending.REPLIED, first)
 
 
+# ---- in doubt at the deadline ----
+
+
+def test_a_call_in_doubt_at_its_deadline_goes_on_while_a_path_is_alive() -> None:
+    plan = make(RESOLVING)
+    plan.copy_ended(sent(plan, usable=("zmq",)).copy, Ending.UNKNOWN, ms(DEADLINE_MS))
+    again = sent(plan, DEADLINE_MS + 10, usable=("zmq",))
+    assert again.until_ns == ms(RESOLVED_BY_MS)
+    plan.copy_ended(again.copy, Ending.REPLIED, ms(DEADLINE_MS + 11))
+    assert plan.next_step(ms(DEADLINE_MS + 11), ("zmq",)) == Conclude(Ending.REPLIED, again.copy)
+
+
+def test_with_every_path_dead_at_the_deadline_the_call_is_unknown_at_once() -> None:
+    plan = make(RESOLVING)
+    copy = sent(plan, usable=("zmq",)).copy
+    plan.copy_ended(copy, Ending.UNKNOWN, ms(1))
+    assert plan.next_step(ms(DEADLINE_MS), ()) == Conclude(Ending.UNKNOWN, copy)
+
+
+def test_the_last_path_that_dies_while_it_resolves_ends_the_call_as_unknown() -> None:
+    plan = make(RESOLVING)
+    plan.copy_ended(sent(plan, usable=("zmq",)).copy, Ending.UNKNOWN, ms(DEADLINE_MS))
+    copy = sent(plan, DEADLINE_MS + 10, usable=("zmq",)).copy
+    assert isinstance(plan.next_step(ms(DEADLINE_MS + 11), ("zmq",)), Wait)
+    step = plan.next_step(ms(DEADLINE_MS + 12), ())
+    assert isinstance(step, Conclude) and step.ending is Ending.UNKNOWN
+    assert copy == 1
+
+
+def test_resolving_has_its_bound() -> None:
+    plan = make(RESOLVING)
+    sent(plan, usable=("zmq",))
+    assert isinstance(plan.next_step(ms(RESOLVED_BY_MS - 1), ("zmq",)), Wait)
+    step = plan.next_step(ms(RESOLVED_BY_MS), ("zmq",))
+    assert isinstance(step, Conclude) and step.ending is Ending.UNKNOWN
+
+
+def test_a_call_without_doubt_ends_at_its_deadline_whatever_is_alive() -> None:
+    plan = make(RESOLVING)
+    copy = sent(plan).copy
+    plan.copy_ended(copy, Ending.REFUSED, ms(DEADLINE_MS - 1), ReasonCode.BUSY)
+    assert plan.next_step(ms(DEADLINE_MS), BOTH) == Conclude(Ending.REFUSED, copy)
+
+
+def test_refused_for_good_on_every_path_in_doubt_it_ends_early_as_unknown_for_a_fence_to_settle() -> None:
+    plan = make(in_doubt=True)
+    plan.copy_ended(sent(plan).copy, Ending.REFUSED, ms(1), ReasonCode.PERMISSION_DENIED)
+    second = sent(plan, 1)
+    assert second.path == "grpc"
+    plan.copy_ended(second.copy, Ending.REFUSED, ms(2), ReasonCode.PERMISSION_DENIED)
+    assert plan.next_step(ms(2), BOTH) == Conclude(Ending.UNKNOWN, second.copy)
+
+
+@pytest.mark.parametrize("code", [ReasonCode.BUSY, ReasonCode.SHUTTING_DOWN, ReasonCode.JOURNAL_FAILED])
+def test_refused_for_now_in_doubt_it_goes_on(code: ReasonCode) -> None:
+    plan = make(in_doubt=True)
+    plan.copy_ended(sent(plan, usable=("zmq",)).copy, Ending.REFUSED, ms(1), code)
+    assert isinstance(plan.next_step(ms(1), ("zmq",)), Wait)
+
+
+# ---- hedging ----
+
+
+def test_an_order_without_a_reply_is_also_sent_on_the_other_path_after_the_delay() -> None:
+    plan = make(HEDGING, budget=saved())
+    first = sent(plan)
+    assert plan.next_step(ms(4), BOTH) == Wait(ms(5), for_path=True)
+    hedge = sent(plan, 5)
+    assert (hedge.path, plan.is_hedged) == ("grpc", True)
+    plan.copy_ended(first.copy, Ending.REPLIED, ms(6))
+    assert plan.next_step(ms(6), BOTH) == Conclude(Ending.REPLIED, first.copy)
+    assert not plan.is_won_by_hedge
+
+
+def test_without_budget_or_another_path_there_is_no_hedge() -> None:
+    poor = make(HEDGING, budget=HedgeBudget(0.05))
+    sent(poor)
+    assert poor.next_step(ms(5), BOTH) == Wait(ms(500), for_path=True)
+    alone = make(HEDGING, budget=saved())
+    sent(alone, usable=("zmq",))
+    assert alone.next_step(ms(5), ("zmq",)) == Wait(ms(DEADLINE_MS), for_path=True)
+    assert not poor.is_hedged and not alone.is_hedged
+
+
+def test_of_many_orders_no_more_than_the_share_are_hedged() -> None:
+    budget, hedged = HedgeBudget(0.05), 0
+    for number in range(1, 2_001):
+        budget.earn()
+        hedged += budget.take()
+        assert hedged <= 0.05 * number + 1e-6
+    assert hedged == 100
+
+
+def test_what_was_saved_in_quiet_times_is_bounded() -> None:
+    budget = HedgeBudget(0.05)
+    for _ in range(10_000):
+        budget.earn()
+    assert sum(budget.take() for _ in range(1_000)) == 10
+
+
+ENDINGS = [
+    (Ending.REPLIED, ReasonCode.NONE),
+    (Ending.REFUSED, ReasonCode.BUSY),
+    (Ending.REFUSED, ReasonCode.PERMISSION_DENIED),
+    (Ending.NOT_SENT, ReasonCode.NONE),
+    (Ending.UNKNOWN, ReasonCode.NONE),
+    (None, ReasonCode.NONE),
+]
+
+
+@pytest.mark.parametrize("hedge_first", [False, True])
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(ENDINGS, ENDINGS)))
+def test_whatever_two_copies_in_flight_come_to_and_in_which_order_none_reads_as_the_other(
+    first: tuple[Ending | None, ReasonCode], second: tuple[Ending | None, ReasonCode], hedge_first: bool
+) -> None:
+    plan = make(HEDGING, budget=saved())
+    copies = [sent(plan).copy, sent(plan, 5).copy]
+    ended: set[int] = set()
+    for at, (copy, (ending, code)) in enumerate(sorted(zip(copies, (first, second), strict=True), reverse=hedge_first)):
+        if ending is None:
+            continue
+        plan.copy_ended(copy, ending, ms(6 + at), code)
+        ended.add(copy)
+        step = plan.next_step(ms(6 + at), BOTH)
+        if ending is Ending.REPLIED:
+            assert step == Conclude(Ending.REPLIED, copy)
+            assert plan.is_won_by_hedge == (copy == copies[1])
+            return
+        if len(ended) < 2:
+            assert not isinstance(step, Conclude), "the other copy may yet be executed"
+        if isinstance(step, Send):  # which copies follow is not what is asked here
+            plan.copy_ended(step.copy, Ending.NOT_SENT, ms(6 + at))
+    in_doubt = {first[0], second[0]} & {None, Ending.UNKNOWN}
+    end = plan.next_step(ms(RESOLVED_BY_MS), BOTH)
+    assert isinstance(end, Conclude)
+    refused = Ending.REFUSED in (first[0], second[0])
+    assert end.ending is (Ending.UNKNOWN if in_doubt else Ending.REFUSED if refused else Ending.NOT_SENT)
+
+
+def test_a_copy_whose_path_is_no_longer_usable_gets_company_at_once() -> None:
+    plan = make()
+    sent(plan)
+    assert sent(plan, 10, usable=("grpc",)).path == "grpc"
+
+
 @dataclass
 class Driven:
     """A call driven to its end against scripted outcomes."""
 
     end: Conclude
     endings: list[Ending | None] = field(default_factory=list[Ending | None])
+    refused_for_good: bool = False
     path_was_alive_at_the_end: bool = False
     ended_ns: int = 0
 
@@ -187,7 +346,8 @@ USABLE = st.sampled_from([(), ("zmq",), ("grpc",), BOTH])
 
 def run(outcomes: list[tuple[Ending | None, int, ReasonCode]], usable: list[tuple[Path, ...]]) -> Driven:
     """Several copies may be in flight; None in the script: no answer, ever. Paths change every 150 ms."""
-    plan, now_ns, script = make(), 0, iter(outcomes)
+    plan, now_ns, script = make(HEDGING, budget=saved()), 0, iter(outcomes)
+    refused: dict[Path, bool] = {}
     pending: list[tuple[int, int, Ending, ReasonCode]] = []
     endings: list[Ending | None] = []
     for _ in range(10_000):
@@ -196,9 +356,12 @@ def run(outcomes: list[tuple[Ending | None, int, ReasonCode]], usable: list[tupl
             pending.remove(due)
             plan.copy_ended(due[1], due[2], now_ns, due[3] if due[2] is Ending.REFUSED else ReasonCode.NONE)
             endings[due[1]] = due[2]
+            lasting = due[2] is Ending.REFUSED and due[3] == ReasonCode.PERMISSION_DENIED
+            refused[plan.path_of(due[1])] = lasting or refused.get(plan.path_of(due[1]), False)
         step = plan.next_step(now_ns, alive)
         if isinstance(step, Conclude):
-            return Driven(step, endings, bool(alive), now_ns)
+            for_good = all(refused.get(path, False) for path in plan.paths)
+            return Driven(step, endings, for_good, any(not refused.get(path, False) for path in alive), now_ns)
         if isinstance(step, Send):
             assert step.path in alive
             endings.append(None)
@@ -215,7 +378,7 @@ def run(outcomes: list[tuple[Ending | None, int, ReasonCode]], usable: list[tupl
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(OUTCOMES, max_size=12), st.lists(USABLE, min_size=1, max_size=14))
+@given(st.lists(OUTCOMES, max_size=12), st.lists(USABLE, min_size=1, max_size=22))
 def test_no_outcome_is_guessed_whatever_the_copies_come_to(
     outcomes: list[tuple[Ending | None, int, ReasonCode]], usable: list[tuple[Path, ...]]
 ) -> None:
@@ -225,7 +388,11 @@ def test_no_outcome_is_guessed_whatever_the_copies_come_to(
         assert driven.end.ending is Ending.REPLIED
     elif doubtful:
         assert driven.end.ending is Ending.UNKNOWN
-        assert driven.ended_ns >= ms(DEADLINE_MS), "in doubt, and gave up with time left"
+        if not driven.refused_for_good:
+            assert driven.ended_ns >= ms(DEADLINE_MS), "in doubt, and gave up with time left"
+            if driven.path_was_alive_at_the_end:
+                assert driven.ended_ns >= ms(RESOLVED_BY_MS), "in doubt with a path alive, and gave up"
     else:
         assert driven.end.ending in (Ending.REFUSED, Ending.NOT_SENT)
         assert (driven.end.ending is Ending.REFUSED) == (Ending.REFUSED in driven.endings)
+        assert driven.ended_ns <= ms(DEADLINE_MS)

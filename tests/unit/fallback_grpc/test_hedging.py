@@ -1,0 +1,131 @@
+"""Hedged orders over two scripted paths: one suite, for the asyncio and for the blocking client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from fallback_grpc import ExecutionBridgeClient
+from tests.unit.fallback_grpc.fake_paths import FakeAsyncPath, FakeEngine
+from tests.unit.fallback_grpc.test_bridge import Rig
+from tests.waiting import eventually
+from transport.contract.codes import ReasonCode
+from transport.contract.config import BridgeConfig
+from transport.contract.errors import ExecutionError, OutcomeUnknownError
+from transport.contract.orders import Order
+
+MakeOrder = Callable[..., Order]
+HEDGING = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=5_000.0, hedge_after_us=1_000, hedge_share=1.0)
+
+
+@pytest.fixture(params=["async", "blocking"])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    rig = Rig(request.param, HEDGING)
+    rig.client.connect()
+    yield rig
+    rig.zmq.mode = rig.grpc.mode = "works"
+    rig.do(rig.zmq.release)
+    rig.do(rig.grpc.release)
+    rig.close()
+
+
+def test_an_order_that_hesitates_is_answered_by_the_other_path(rig: Rig, order: MakeOrder) -> None:
+    rig.zmq.mode = "hangs"
+    placed = order()
+    delivery = rig.client.deliver_order(placed)
+    assert (delivery.path, delivery.duplicate, delivery.attempts) == ("grpc", True, 2)
+    assert rig.engine.arrivals == [placed.order_id] * 2
+    statistics = rig.client.statistics
+    assert (statistics.hedged, statistics.hedge_won, statistics.unresolved) == (1, 1, 0)
+
+
+def test_an_order_that_is_answered_in_time_is_sent_once(rig: Rig, order: MakeOrder) -> None:
+    slow_machine = BridgeConfig(hedge_after_us=10_000_000, hedge_share=1.0)
+    patient = Rig(rig.flavour, slow_machine)
+    try:
+        patient.client.connect()
+        assert patient.client.deliver_order(order()).attempts == 1
+        assert patient.grpc.orders == [] and patient.client.statistics.hedged == 0
+    finally:
+        patient.close()
+
+
+def test_a_hedge_that_is_refused_while_the_first_copy_fills_does_not_read_as_a_refusal(
+    rig: Rig, order: MakeOrder
+) -> None:
+    rig.zmq.mode, rig.grpc.refusal = "hangs", ReasonCode.BUSY
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(rig.client.deliver_order, order())
+        eventually(lambda: rig.grpc.refused == 1, "the hedge was refused")
+        assert not call.done()
+        rig.do(rig.zmq.release)
+        assert call.result(10).path == "zmq"
+    statistics = rig.client.statistics
+    assert (statistics.hedged, statistics.hedge_won) == (1, 0)
+
+
+def test_a_first_copy_that_is_lost_leaves_the_hedge_to_answer(rig: Rig, order: MakeOrder) -> None:
+    rig.zmq.mode = rig.grpc.mode = "hangs"
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(rig.client.deliver_order, order())
+        eventually(lambda: rig.zmq.orders and rig.grpc.orders, "both copies are in flight")
+        rig.do(rig.zmq.cut)
+        rig.do(rig.grpc.release)
+        delivery = call.result(10)
+    assert (delivery.path, delivery.duplicate) == ("grpc", True)
+
+
+def test_refused_by_both_is_a_refusal(rig: Rig, order: MakeOrder) -> None:
+    rig.zmq.refusal = rig.grpc.refusal = ReasonCode.PERMISSION_DENIED
+    with pytest.raises(Exception, match="PERMISSION_DENIED") as refused:
+        rig.client.deliver_order(order())
+    assert not isinstance(refused.value, OutcomeUnknownError)
+    assert rig.engine.arrivals == []
+
+
+def test_busy_before_the_delay_is_still_busy(rig: Rig, order: MakeOrder) -> None:
+    rig.zmq.refusal = ReasonCode.BUSY
+    with pytest.raises(ExecutionError, match="BUSY"):
+        rig.client.deliver_order(order())
+
+
+def test_no_more_than_the_share_is_hedged(rig: Rig, order: MakeOrder) -> None:
+    sparing = Rig(rig.flavour, BridgeConfig(hedge_after_us=1_000, hedge_share=0.05, call_timeout_ms=100.0))
+    try:
+        sparing.client.connect()
+        sparing.zmq.mode = "hangs"
+        for _ in range(19):  # each waits out its patience of 50 ms instead
+            assert sparing.client.deliver_order(order()).path == "grpc"
+        assert sparing.client.statistics.hedged == 0
+        sparing.client.deliver_order(order())
+        assert sparing.client.statistics.hedged == 1
+    finally:
+        sparing.do(sparing.zmq.release)
+        sparing.close()
+
+
+def test_a_cancelled_caller_leaves_no_copy_waiting(order: MakeOrder) -> None:
+    async def check() -> None:
+        engine = FakeEngine()
+        zmq, grpc = FakeAsyncPath(engine), FakeAsyncPath(engine)
+        zmq.mode = grpc.mode = "hangs"
+        paths: Any = {"zmq": zmq, "grpc": grpc}
+        client = ExecutionBridgeClient(HEDGING, paths=paths)
+        zmq.mode = grpc.mode = "works"
+        await client.connect()
+        zmq.mode = grpc.mode = "hangs"
+        before = asyncio.all_tasks()
+        call = asyncio.create_task(client.deliver_order(order()))
+        while not (zmq.orders and grpc.orders):  # noqa: ASYNC110 (the fakes have no event for it)
+            await asyncio.sleep(0.001)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        await asyncio.sleep(0)
+        assert {task for task in asyncio.all_tasks() - before if not task.done()} == set()
+        await client.close()
+
+    asyncio.run(check())
