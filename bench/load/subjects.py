@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-import uvloop
-
+from bench.connected import connected, connected_in_loop
 from bench.context import Context
 from bench.engines import SPIN_US
 from bench.load.drive import Driven, capacity_async, capacity_blocking, drive_async, drive_blocking
@@ -48,7 +48,7 @@ class Blocking(Client):
 class Asynchronous(Client):
     """An asyncio client on uvloop."""
 
-    loop: uvloop.Loop
+    loop: asyncio.AbstractEventLoop
     client: FastPathClient | GrpcClient
 
     def capacity(self, orders_count: int) -> float:
@@ -69,50 +69,29 @@ class Subject:
 @contextmanager
 def _native_blocking(context: Context) -> Generator[Client]:
     config = context.engine("os", spin_us=SPIN_US).config("tcp", carrier="native", spin_us=SPIN_US, **PATIENT)
-    client = BlockingFastPathClient(config)
-    client.connect()
-    try:
+    with connected(BlockingFastPathClient(config)) as client:
         yield Blocking(client)
-    finally:
-        client.close()
 
 
 @contextmanager
 def _grpc_blocking(context: Context) -> Generator[Client]:
-    client = BlockingGrpcClient(context.engine("os", spin_us=0).config("tcp", **PATIENT))
-    client.connect()
-    try:
+    config = context.engine("os", spin_us=0).config("tcp", **PATIENT)
+    with connected(BlockingGrpcClient(config)) as client:
         yield Blocking(client)
-    finally:
-        client.close()
 
 
 @contextmanager
 def _native_async(context: Context) -> Generator[Client]:
     config = context.engine("os", spin_us=SPIN_US).config("tcp", carrier="native", **PATIENT)
-    yield from _in_loop(lambda: FastPathClient(config))
+    with connected_in_loop(lambda: FastPathClient(config)) as (loop, client):
+        yield Asynchronous(loop, client)
 
 
 @contextmanager
 def _grpc_async(context: Context) -> Generator[Client]:
     config = context.engine("os", spin_us=0).config("tcp", **PATIENT)
-    yield from _in_loop(lambda: GrpcClient(config))
-
-
-def _in_loop(make: Callable[[], FastPathClient | GrpcClient]) -> Generator[Client]:
-    loop = uvloop.new_event_loop()
-
-    async def connected() -> FastPathClient | GrpcClient:
-        client = make()
-        await client.connect()
-        return client
-
-    client = loop.run_until_complete(connected())
-    try:
+    with connected_in_loop(lambda: GrpcClient(config)) as (loop, client):
         yield Asynchronous(loop, client)
-    finally:
-        loop.run_until_complete(client.close())
-        loop.close()
 
 
 SUBJECTS = (

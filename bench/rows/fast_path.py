@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
-import uvloop
-
+from bench.connected import LoopKind, connected, connected_in_loop
 from bench.context import Context
 from bench.engines import HEARTBEATS, SPIN_US, BenchEngine
 from bench.orders import content, message_bytes
@@ -21,13 +19,7 @@ from transport import BlockingFastPathClient, BridgeConfig, FastPathClient
 
 Opening = Callable[[Context], AbstractContextManager[Opened]]
 Transport = Literal["tcp", "ipc"]
-LoopKind = Literal["uvloop", "stock"]
 Asked = Literal["os", "always"]
-
-
-def new_loop(kind: LoopKind) -> asyncio.AbstractEventLoop:
-    """An event loop of its own for a row."""
-    return uvloop.new_event_loop() if kind == "uvloop" else asyncio.SelectorEventLoop()
 
 
 def facts_of(durability: Durability) -> Facts:
@@ -54,12 +46,8 @@ def blocking(carrier: str, transport: Transport, durability: Asked, spin: Spin) 
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
         engine, config = _engine_and_config(context, carrier, transport, durability, spin)
-        client = BlockingFastPathClient(config)
-        client.connect()
-        try:
+        with connected(BlockingFastPathClient(config)) as client:
             yield Opened(time_orders(client.execute_order), facts_of(engine.durability))
-        finally:
-            client.close()
 
     return opening
 
@@ -70,14 +58,8 @@ def in_loop(carrier: str, transport: Transport, durability: Asked, spin: Spin, k
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
         engine, config = _engine_and_config(context, carrier, transport, durability, spin)
-        loop = new_loop(kind)
-        client = FastPathClient(config)
-        loop.run_until_complete(client.connect())
-        try:
+        with connected_in_loop(lambda: FastPathClient(config), kind) as (loop, client):
             yield Opened(time_orders_in_loop(loop, client.execute_order), facts_of(engine.durability))
-        finally:
-            loop.run_until_complete(client.close())
-            loop.close()
 
     return opening
 
@@ -88,14 +70,8 @@ def zmq_asyncio(durability: Asked) -> Opening:
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
         engine = context.engine(durability, spin_us=SPIN_US)
-        loop = new_loop("uvloop")
-        client = RawZmqClient(engine.tcp)
-        loop.run_until_complete(client.connect())
-        try:
+        with connected_in_loop(lambda: RawZmqClient(engine.tcp)) as (loop, client):
             yield Opened(time_orders_in_loop(loop, client.execute_order), facts_of(engine.durability))
-        finally:
-            loop.run_until_complete(client.close())
-            loop.close()
 
     return opening
 
@@ -108,12 +84,8 @@ def pyzmq_to_libzmq_router() -> Opening:
         router = context.peer(*zmq_router_arguments("tcp://127.0.0.1:*"))
         settings = {"zmq_endpoint": router.ready["zmq"], "codec": "native", "carrier": "pyzmq", **HEARTBEATS}
         config = BridgeConfig.from_mapping(settings)
-        client = BlockingFastPathClient(config)
-        client.connect()
-        try:
+        with connected(BlockingFastPathClient(config)) as client:
             yield Opened(time_orders(client.execute_order), facts_of("none"))
-        finally:
-            client.close()
 
     return opening
 

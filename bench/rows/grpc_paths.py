@@ -16,10 +16,11 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from bench.connected import connected, connected_in_loop, new_loop
 from bench.context import Context
 from bench.orders import content, fresh_orders
 from bench.peer_programs import start_grpc_echo
-from bench.rows.fast_path import Asked, Opening, new_loop
+from bench.rows.fast_path import Asked, Opening
 from bench.rows.groups import ONE_TCP_ALWAYS, ONE_TCP_OS
 from bench.rows.row import Durability, Facts, Group, Opened, Row
 from bench.timing import time_orders, time_orders_in_loop
@@ -78,11 +79,11 @@ def sync_client(where: Where) -> Opening:
 
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
-        with where(context) as (endpoint, durability):
-            client = BlockingGrpcClient(BridgeConfig(grpc_endpoint=endpoint))
-            client.connect()
+        with (
+            where(context) as (endpoint, durability),
+            connected(BlockingGrpcClient(BridgeConfig(grpc_endpoint=endpoint))) as client,
+        ):
             yield Opened(time_orders(client.execute_order), facts_of(durability))
-            client.close()
 
     return opening
 
@@ -93,13 +94,9 @@ def aio_client(where: Where) -> Opening:
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
         with where(context) as (endpoint, durability):
-            loop = new_loop("uvloop")
-            asyncio.set_event_loop(loop)
-            client = GrpcClient(BridgeConfig(grpc_endpoint=endpoint))
-            loop.run_until_complete(client.connect())
-            yield Opened(time_orders_in_loop(loop, client.execute_order), facts_of(durability))
-            loop.run_until_complete(client.close())
-            loop.close()
+            config = BridgeConfig(grpc_endpoint=endpoint)
+            with connected_in_loop(lambda: GrpcClient(config)) as (loop, client):
+                yield Opened(time_orders_in_loop(loop, client.execute_order), facts_of(durability))
 
     return opening
 
@@ -181,7 +178,7 @@ def sync_stream(where: Where) -> Opening:
 @contextmanager
 def aio_channel(endpoint: str) -> Generator[tuple[asyncio.AbstractEventLoop, grpc.aio.Channel]]:
     """A channel on a uvloop of its own."""
-    loop = new_loop("uvloop")
+    loop = new_loop()
     asyncio.set_event_loop(loop)
 
     async def made() -> grpc.aio.Channel:

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 
+from bench.connected import LoopKind, connected, connected_in_loop
 from bench.context import Context
 from bench.engines import SPIN_US
 from bench.orders import content
-from bench.rows.fast_path import Asked, LoopKind, Opening, new_loop
+from bench.rows.fast_path import Asked, Opening
 from bench.rows.groups import THROUGHPUT
 from bench.rows.grpc_paths import aio_channel, of_engine, pipelined_stream, pipelined_sync_stream
 from bench.rows.row import Facts, Group, Opened, Row
@@ -46,7 +47,7 @@ def blocking_batch(carrier: str, durability: Asked) -> Opening:
 
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
-        with _connected(_config(context, carrier, durability)) as client:
+        with connected(BlockingFastPathClient(_config(context, carrier, durability))) as client:
             yield Opened(time_batches(client.execute_batch, BATCH), _facts(context, durability))
 
     return opening
@@ -57,7 +58,7 @@ def blocking_pipelined(carrier: str, durability: Asked) -> Opening:
 
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
-        with _connected(_config(context, carrier, durability)) as client:
+        with connected(BlockingFastPathClient(_config(context, carrier, durability))) as client:
 
             def many(orders: list[Order]) -> list[OrderReply]:
                 return list(client.execute_batch_orders(orders))
@@ -67,30 +68,15 @@ def blocking_pipelined(carrier: str, durability: Asked) -> Opening:
     return opening
 
 
-@contextmanager
-def _connected(config: BridgeConfig) -> Generator[BlockingFastPathClient]:
-    client = BlockingFastPathClient(config)
-    client.connect()
-    try:
-        yield client
-    finally:
-        client.close()
-
-
 def _in_loop(
     carrier: str, durability: Asked, kind: LoopKind, orders_per_call: int, many: Callable[[FastPathClient], Many]
 ) -> Opening:
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
-        loop = new_loop(kind)
-        client = FastPathClient(_config(context, carrier, durability))
-        loop.run_until_complete(client.connect())
-        try:
+        config = _config(context, carrier, durability)
+        with connected_in_loop(lambda: FastPathClient(config), kind) as (loop, client):
             timed = time_batches_in_loop(loop, many(client), orders_per_call)
             yield Opened(timed, _facts(context, durability))
-        finally:
-            loop.run_until_complete(client.close())
-            loop.close()
 
     return opening
 
@@ -173,18 +159,13 @@ def grpc_stream_client() -> Opening:
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
         with of_engine("os")(context) as (endpoint, durability):
-            loop = new_loop("uvloop")
-            asyncio.set_event_loop(loop)
             config = BridgeConfig(grpc_endpoint=endpoint, batch_window=WINDOW, call_timeout_ms=CALL_TIMEOUT_MS)
-            client = GrpcClient(config)
-            loop.run_until_complete(client.connect())
+            with connected_in_loop(lambda: GrpcClient(config)) as (loop, client):
 
-            async def many(orders: list[Order]) -> list[OrderReply]:
-                return [reply async for reply in client.execute_batch_orders(orders)]
+                async def many(orders: list[Order]) -> list[OrderReply]:
+                    return [reply async for reply in client.execute_batch_orders(orders)]
 
-            yield Opened(time_batches_in_loop(loop, many, GRPC_ORDERS), Facts(durability, content()))
-            loop.run_until_complete(client.close())
-            loop.close()
+                yield Opened(time_batches_in_loop(loop, many, GRPC_ORDERS), Facts(durability, content()))
 
     return opening
 
@@ -195,10 +176,9 @@ def grpc_batch() -> Opening:
     @contextmanager
     def opening(context: Context) -> Generator[Opened]:
         with of_engine("os")(context) as (endpoint, durability):
-            client = BlockingGrpcClient(BridgeConfig(grpc_endpoint=endpoint, call_timeout_ms=CALL_TIMEOUT_MS))
-            client.connect()
-            yield Opened(time_batches(client.execute_batch, BATCH), Facts(durability, content()))
-            client.close()
+            config = BridgeConfig(grpc_endpoint=endpoint, call_timeout_ms=CALL_TIMEOUT_MS)
+            with connected(BlockingGrpcClient(config)) as client:
+                yield Opened(time_batches(client.execute_batch, BATCH), Facts(durability, content()))
 
     return opening
 

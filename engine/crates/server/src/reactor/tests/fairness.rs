@@ -44,11 +44,7 @@ fn what_another_thread_hands_over_is_seen_in_the_next_turn_while_a_connection_is
     rig.publish_quote(&mut busy);
     for number in 10..200 {
         busy.send_order(number);
-        let waker = rig.reactor.parts.waker.clone();
-        let (answer, mut answered) = oneshot::channel();
-        let answer = grpc::Answer::Once(answer);
-        assert!(calls.try_send(grpc::Order::Call { session_id: "".into(), request: Request::Health, answer }).is_ok());
-        waker.wake();
+        let mut answered = ask_for_health(&rig, &calls);
         rig.reactor.turn().unwrap();
         assert!(answered.try_recv().is_ok());
         while busy.hears() {
@@ -65,12 +61,17 @@ fn what_another_thread_hands_over_is_seen_in_a_turn_that_does_not_wait() {
     for _ in 0..10 {
         // As behind a turn that left something to do: the next one asks epoll and goes on.
         rig.reactor.submitted = true;
-        let waker = rig.reactor.parts.waker.clone();
-        let (answer, mut answered) = oneshot::channel();
-        let answer = grpc::Answer::Once(answer);
-        assert!(calls.try_send(grpc::Order::Call { session_id: "".into(), request: Request::Health, answer }).is_ok());
-        waker.wake();
+        let mut answered = ask_for_health(&rig, &calls);
         rig.reactor.turn().unwrap();
         assert!(answered.try_recv().is_ok());
     }
+}
+
+/// What gRPC does with a call, on this thread.
+fn ask_for_health(rig: &Rig, calls: &mpsc::Sender<grpc::Order>) -> oneshot::Receiver<bridge_sequencer::Reply> {
+    let (answer, answered) = oneshot::channel();
+    let answer = grpc::Answer::Once(answer);
+    assert!(calls.try_send(grpc::Order::Call { session_id: "".into(), request: Request::Health, answer }).is_ok());
+    rig.reactor.parts.waker.wake();
+    answered
 }
