@@ -22,6 +22,7 @@ from fallback_grpc.bridge_settings import (
     BridgeSettings,
     bridge_settings,
     check_one_engine,
+    in_preference,
     plan_policy,
     probe_timeout_ms,
     switchboard_settings,
@@ -85,7 +86,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         if paths is None:
             paths = {name: make[name](self._config) for name in self._settings.paths}
         self._paths: dict[Path, BlockingPath] = dict(paths)
-        self._board = Switchboard(tuple(self._paths), switchboard_settings(self._config))
+        self._board = Switchboard(in_preference(self._paths, self._config), switchboard_settings(self._config))
         self._failover = BlockingFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
         self._streams = BackgroundStreams(self._settings, lambda: self._board.journal_id)
         self._grpc_room = threading.BoundedSemaphore(_MOST_ON_GRPC)
@@ -214,6 +215,13 @@ class BlockingExecutionBridgeClient(BlockingCalls):
     def path_states(self) -> dict[str, dict[str, Any]]:
         """What is known of each path: usable, connected, breaker state, journal, reason."""
         return {path: self._board.describe(path) for path in self._paths}
+
+    def prefer(self, path: Path) -> None:
+        """Calls take this path first from now on, whenever it is up; no connection is touched.
+
+        Raises `ValidationError` for a path that this client has not.
+        """
+        self._board.prefer(path, time.monotonic_ns())
 
     def on_path_event(self, listener: BridgePathListener) -> None:
         """Calls `listener` for every path event, in the thread that noticed; it must not block."""

@@ -23,6 +23,7 @@ from fallback_grpc.bridge_settings import (
     BridgeSettings,
     bridge_settings,
     check_one_engine,
+    in_preference,
     plan_policy,
     probe_timeout_ms,
     switchboard_settings,
@@ -77,7 +78,7 @@ class ExecutionBridgeClient(AsyncCalls):
         """A client that is not connected yet. A mapping that names `grpc_endpoint` (`rust_endpoint`) and no
         `zmq_endpoint` means gRPC alone; see `bridge_settings.bridge_settings`.
 
-        `paths` replaces the clients of the two paths, in order of preference; tests do that.
+        `paths` replaces the clients of the two paths; tests do that.
         """
         self._settings = bridge_settings(config)
         self._config = self._settings.config
@@ -85,7 +86,7 @@ class ExecutionBridgeClient(AsyncCalls):
         if paths is None:
             paths = {name: make[name](self._config) for name in self._settings.paths}
         self._paths: dict[Path, AsyncPath] = dict(paths)
-        self._board = Switchboard(tuple(self._paths), switchboard_settings(self._config))
+        self._board = Switchboard(in_preference(self._paths, self._config), switchboard_settings(self._config))
         self._failover = AsyncFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
         self._streams = AsyncStreams(self._board, self._failover.gate, self._paths, self._config.connect_timeout_ms)
         self._funnels = {path: OrderFunnel(client) for path, client in self._paths.items() if path == "grpc"}
@@ -223,8 +224,15 @@ class ExecutionBridgeClient(AsyncCalls):
         """What is known of each path: usable, connected, breaker state, journal, reason."""
         return {path: self._board.describe(path) for path in self._paths}
 
+    def prefer(self, path: Path) -> None:
+        """Calls take this path first from now on, whenever it is up; no connection is touched.
+
+        Raises `ValidationError` for a path that this client has not.
+        """
+        self._board.prefer(path, time.monotonic_ns())
+
     def on_path_event(self, listener: BridgePathListener) -> None:
-        """Calls `listener` for every path that goes down, comes up, announces its end, or is the wrong engine."""
+        """Calls `listener` at every transition of a path and of its breaker (`PathEventKind`), in the loop."""
         self._board.add_listener(listener)
 
     # ---- the three primitives ----

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,11 @@ def switchboard_settings(config: BridgeConfig) -> SwitchboardSettings:
         # A probe slower than its own time-out would be a failure: "slow" lies below that.
         slow_probe_ms=min(config.breaker_slow_call_ms, probe_timeout_ms(config) / 2),
     )
+
+
+def in_preference(paths: Iterable[Path], config: BridgeConfig) -> tuple[Path, ...]:
+    """The paths, the one that calls are to take first first."""
+    return tuple(sorted(paths, key=lambda path: path != config.prefer))
 
 
 def plan_policy(config: BridgeConfig) -> PlanPolicy:

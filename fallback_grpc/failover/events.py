@@ -11,12 +11,24 @@ from transport.contract.replies import Path
 
 
 class PathEventKind(Enum):
-    """What became of a path."""
+    """What became of a path. Who only wants to know where orders can go listens to UP and DOWN."""
 
     UP = "up"
     """Orders may use it from now on."""
     DOWN = "down"
     """Orders no longer use it; probes look for its return."""
+    PREFERRED = "preferred"
+    """Calls take it from now on whenever it is up (`client.prefer`)."""
+    CONNECTED = "connected"
+    """It has a connection; orders wait until probes have closed its breaker."""
+    DISCONNECTED = "disconnected"
+    """Its connection went."""
+    BREAKER_OPEN = "breaker_open"
+    """Its circuit breaker opened, or a probe failed; `reason` is the signal."""
+    BREAKER_HALF_OPEN = "breaker_half_open"
+    """A probe is on its way."""
+    BREAKER_CLOSED = "breaker_closed"
+    """Enough probes in a row were good."""
     GOING_AWAY = "going_away"
     """The engine announced its shutdown."""
     JOURNAL_MISMATCH = "journal_mismatch"

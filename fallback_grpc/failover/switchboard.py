@@ -35,11 +35,16 @@ from fallback_grpc.failover.events import (
 )
 from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import Conclusion, NotSent, Refused
-from transport.contract.errors import ClientClosedError, ExecutionBridgeError, StateRegressedError
+from transport.contract.errors import ClientClosedError, ExecutionBridgeError, StateRegressedError, ValidationError
 from transport.contract.path import PathConnected, PathEvent, PathGoingAway, PathLost, PathRefused
 from transport.contract.replies import Path
 
 _log = logging.getLogger(__name__)
+_KIND_OF_STATE = {
+    BreakerState.OPEN: PathEventKind.BREAKER_OPEN,
+    BreakerState.HALF_OPEN: PathEventKind.BREAKER_HALF_OPEN,
+    BreakerState.CLOSED: PathEventKind.BREAKER_CLOSED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Switchboard:
 
     def __init__(self, paths: Sequence[Path], settings: SwitchboardSettings) -> None:
         self._settings = settings
-        self._paths = tuple(paths)
+        self._paths: tuple[Path, ...] = tuple(paths)
         self._records = {path: _PathRecord(settings.breaker) for path in paths}
         self._lock = threading.Lock()
         self._listeners: list[BridgePathListener] = []
@@ -98,7 +103,7 @@ class Switchboard:
         self._listeners.append(listener)
 
     def on_change(self, wake: Callable[[], None]) -> None:
-        """Calls `wake` whenever `usable` has changed or a probe has become due."""
+        """Calls `wake` whenever `usable` has changed or a probe is due earlier than it was."""
         self._on_change.append(wake)
 
     # ---- the end ----
@@ -131,13 +136,26 @@ class Switchboard:
                 record.refusal = ReasonCode.NONE
                 record.breaker.hasten(now_ns)
                 record.next_probe_ns = now_ns
+                notices.append(_notice(path, PathEventKind.CONNECTED, f"epoch {event.epoch}", now_ns))
                 self._check_journal(path, notices, now_ns)
             elif isinstance(event, PathGoingAway):
                 notices.append(_notice(path, PathEventKind.GOING_AWAY, event.message, now_ns))
             else:
                 self._disconnected(path, event, notices, now_ns)
-            self._signal(record, signal_of_event(event), now_ns)
+            self._signal(path, signal_of_event(event), notices, now_ns)
             self._refresh(notices, now_ns)
+        self._publish(notices, wake=True)
+
+    def prefer(self, path: Path, now_ns: int) -> None:
+        """Calls take `path` first from now on, whenever it is up. Raises `ValidationError` for a path there is not."""
+        notices: list[BridgePathEvent] = []
+        with self._lock:
+            if path not in self._records:
+                raise ValidationError(f"prefer: {path!r} is none of {', '.join(self._records)}", field="prefer")
+            if self._paths[0] != path:
+                self._paths = (path, *(other for other in self._paths if other != path))
+                notices.append(_notice(path, PathEventKind.PREFERRED, "asked for", now_ns))
+                self._refresh(notices, now_ns)
         self._publish(notices, wake=True)
 
     def copy_ended(self, path: Path, conclusion: Conclusion[Any], connected: bool, now_ns: int) -> None:
@@ -148,15 +166,15 @@ class Switchboard:
             record = self._records[path]
             signal = signal_of_conclusion(conclusion, connected=connected)
             if record.breaker.state is not BreakerState.HALF_OPEN:  # only probes speak for a path on probation
-                self._signal(record, signal, now_ns)
+                self._signal(path, signal, notices, now_ns)
             if suspect:
                 record.next_probe_ns = min(record.next_probe_ns, now_ns)
             if isinstance(conclusion, Refused) and conclusion.code == ReasonCode.STATE_REGRESSED:
                 self._regressed(path, conclusion.message, notices, now_ns)
             elif signal is Signal.TRIP or signal is Signal.FAILURE:
                 self._take_reason(record, conclusion)
-            self._refresh(notices, now_ns)
-        self._publish(notices, wake=suspect)
+            changed = self._refresh(notices, now_ns)
+        self._publish(notices, wake=suspect or changed)
 
     def settle(self, now_ns: int) -> None:
         """All first attempts to connect have ended: the best connected path says which journal counts."""
@@ -214,10 +232,12 @@ class Switchboard:
 
     def probe_started(self, path: Path, now_ns: int) -> None:
         """A probe is on its way."""
+        notices: list[BridgePathEvent] = []
         with self._lock:
             record = self._records[path]
-            record.breaker.record(Signal.PROBE_STARTED, now_ns)
+            self._signal(path, Signal.PROBE_STARTED, notices, now_ns)
             record.next_probe_ns = now_ns + int(self._settings.probe_interval_ms * NS_PER_MS)
+        self._publish(notices, wake=False)
 
     def probe_ended(self, path: Path, answered: bool, took_ms: float, now_ns: int) -> None:
         """A probe was answered or not."""
@@ -227,11 +247,11 @@ class Switchboard:
             record = self._records[path]
             if not answered and record.refusal == ReasonCode.NONE:
                 record.reason = "a probe got no answer"
-            record.breaker.record(signal, now_ns)
+            self._signal(path, signal, notices, now_ns)
             if record.breaker.state is BreakerState.HALF_OPEN or not answered:
                 record.next_probe_ns = now_ns  # look again at once: the breaker is about to decide
-            self._refresh(notices, now_ns)
-        self._publish(notices, wake=False)
+            changed = self._refresh(notices, now_ns)
+        self._publish(notices, wake=changed)
 
     # ---- what is known ----
 
@@ -265,14 +285,21 @@ class Switchboard:
 
     # ---- inside the lock ----
 
-    def _signal(self, record: _PathRecord, signal: Signal | None, now_ns: int) -> None:
-        if signal is not None:
-            record.breaker.record(signal, now_ns)
+    def _signal(self, path: Path, signal: Signal | None, notices: list[BridgePathEvent], now_ns: int) -> None:
+        if signal is None:
+            return
+        breaker = self._records[path].breaker
+        before = breaker.state
+        after = breaker.record(signal, now_ns)
+        if after is not before:
+            notices.append(_notice(path, _KIND_OF_STATE[after], signal.value, now_ns))
 
     def _disconnected(
         self, path: Path, event: PathLost | PathRefused, notices: list[BridgePathEvent], now_ns: int
     ) -> None:
         record = self._records[path]
+        if record.connected:
+            notices.append(_notice(path, PathEventKind.DISCONNECTED, event.reason, now_ns))
         record.connected, record.reason = False, event.reason
         record.refusal = event.code if isinstance(event, PathRefused) else ReasonCode.NONE
         if record.refusal == ReasonCode.STATE_REGRESSED:
@@ -323,15 +350,16 @@ class Switchboard:
         else:
             record.mismatched = False
 
-    def _refresh(self, notices: list[BridgePathEvent], now_ns: int) -> None:
+    def _refresh(self, notices: list[BridgePathEvent], now_ns: int) -> bool:
+        """Brings `usable` up to date; returns whether it changed."""
         if not self._settled:
-            return
+            return False
         before = self.usable
         now_usable: tuple[Path, ...] = tuple(
             path for path in self._paths if self.stopped is None and self._records[path].usable
         )
         if now_usable == before:
-            return
+            return False
         self.usable = now_usable
         if before and before[0] not in now_usable:
             self._fault_at_ns = now_ns if self._fault_at_ns is None else self._fault_at_ns
@@ -341,6 +369,7 @@ class Switchboard:
                 kind = PathEventKind.UP if path in now_usable else PathEventKind.DOWN
                 reason = "" if kind is PathEventKind.UP else self._why_down(self._records[path])
                 notices.append(_notice(path, kind, reason, now_ns))
+        return True
 
     def _why_unusable(self, record: _PathRecord) -> str:
         if record.usable:
@@ -361,7 +390,7 @@ class Switchboard:
                     listener(notice)
                 except Exception:  # a listener is the user's code, and must not stop the bridge
                     _log.exception("a path listener failed on %s", notice)
-        if wake or notices:
+        if wake:
             for call in tuple(self._on_change):
                 call()
 
@@ -371,7 +400,9 @@ def _notice(path: Path, kind: PathEventKind, reason: str, now_ns: int) -> Bridge
 
 
 def _log_notice(notice: BridgePathEvent) -> None:
-    level = logging.INFO
+    level = logging.DEBUG
+    if notice.kind in (PathEventKind.UP, PathEventKind.PREFERRED, PathEventKind.GOING_AWAY):
+        level = logging.INFO
     if notice.kind is PathEventKind.STATE_REGRESSED:
         level = logging.CRITICAL
     elif notice.kind is PathEventKind.JOURNAL_MISMATCH:

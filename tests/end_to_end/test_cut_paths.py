@@ -39,10 +39,10 @@ ORDER_BYTES = 100
 
 
 def _connected_async(config: BridgeConfig, first: str) -> Any:
-    paths: dict[str, Any] = {"zmq": FastPathClient(config), "grpc": GrpcClient(config)}
+    paths: dict[Any, Any] = {"zmq": FastPathClient(config), "grpc": GrpcClient(config)}
 
     async def connect(_: BridgeConfig) -> ExecutionBridgeClient:
-        client = ExecutionBridgeClient(config, paths={name: paths[name] for name in (first, OTHER[first])})
+        client = ExecutionBridgeClient(BridgeConfig.of(config, prefer=first), paths=paths)
         await client.connect()
         return client
 
@@ -50,10 +50,10 @@ def _connected_async(config: BridgeConfig, first: str) -> Any:
 
 
 def _connected_blocking(config: BridgeConfig, first: str) -> Any:
-    paths: dict[str, Any] = {"zmq": BlockingFastPathClient(config), "grpc": BlockingGrpcClient(config)}
+    paths: dict[Any, Any] = {"zmq": BlockingFastPathClient(config), "grpc": BlockingGrpcClient(config)}
 
     def connect(_: BridgeConfig) -> BlockingExecutionBridgeClient:
-        client = BlockingExecutionBridgeClient(config, paths={name: paths[name] for name in (first, OTHER[first])})
+        client = BlockingExecutionBridgeClient(BridgeConfig.of(config, prefer=first), paths=paths)
         client.connect()
         return client
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -49,6 +50,12 @@ class Rig:
         else:
             self.client = BlockingExecutionBridgeClient(config, paths=paths)
         self.client.on_path_event(self.events.append)
+
+    def kinds(self, path: str, *of: PathEventKind) -> list[PathEventKind]:
+        """What was told of a path so far; only these kinds, if any are named."""
+        return [
+            event.kind for event in tuple(self.events) if event.path == path and event.kind in (of or PathEventKind)
+        ]
 
     def do(self, action: Callable[[], Any]) -> Any:
         """Runs an action where the paths live: in the loop, if there is one."""
@@ -117,9 +124,59 @@ def test_only_good_probes_bring_the_fast_path_back(rig: Rig, order: MakeOrder) -
     assert rig.zmq.orders == []
     assert rig.zmq.probes >= probes_before + CONFIG.breaker_half_open_probes
     assert rig.client.deliver_order(order()).path == "zmq"
-    assert [(event.path, event.kind) for event in rig.events if event.path == "zmq"] == [
-        ("zmq", PathEventKind.UP), ("zmq", PathEventKind.DOWN), ("zmq", PathEventKind.UP)
+    assert rig.kinds("zmq", PathEventKind.UP, PathEventKind.DOWN) == [
+        PathEventKind.UP, PathEventKind.DOWN, PathEventKind.UP
     ]  # fmt: skip
+
+
+def test_every_transition_of_a_path_and_its_breaker_is_an_event(rig: Rig) -> None:
+    connected = [PathEventKind.CONNECTED, PathEventKind.UP]
+    assert rig.kinds("zmq") == connected
+    rig.do(rig.zmq.cut)
+    eventually(lambda: PathEventKind.BREAKER_HALF_OPEN in rig.kinds("zmq"), "it was probed in vain")
+    rig.do(rig.zmq.heal)
+    eventually(lambda: rig.client.usable_paths == ("zmq", "grpc"), "the fast path is back")
+    kinds = rig.kinds("zmq")[len(connected):]  # fmt: skip
+    assert kinds[:3] == [PathEventKind.DISCONNECTED, PathEventKind.BREAKER_OPEN, PathEventKind.DOWN]
+    assert kinds[-3:] == [PathEventKind.BREAKER_HALF_OPEN, PathEventKind.BREAKER_CLOSED, PathEventKind.UP]
+    breaker = {PathEventKind.BREAKER_OPEN, PathEventKind.BREAKER_HALF_OPEN, PathEventKind.BREAKER_CLOSED}
+    states = [kind for kind in kinds if kind in breaker]
+    assert all(one is not other for one, other in pairwise(states)), "each transition is told once"
+
+
+def test_calls_take_the_preferred_path_from_the_next_on_without_a_new_connection(rig: Rig, order: MakeOrder) -> None:
+    assert rig.client.deliver_order(order()).path == "zmq"
+    rig.client.prefer("grpc")
+    assert rig.client.usable_paths == ("grpc", "zmq")
+    assert rig.client.deliver_order(order()).path == "grpc"
+    rig.client.prefer("grpc")
+    rig.client.prefer("zmq")
+    assert rig.client.deliver_order(order()).path == "zmq"
+    assert (rig.zmq.connections, rig.grpc.connections, rig.client.statistics.failovers) == (1, 1, 0)
+    preferred = [event.path for event in rig.events if event.kind is PathEventKind.PREFERRED]
+    assert preferred == ["grpc", "zmq"]
+
+
+def test_the_other_path_takes_over_while_the_preferred_one_is_down(rig: Rig, order: MakeOrder) -> None:
+    rig.client.prefer("grpc")
+    rig.do(rig.grpc.cut)
+    assert rig.client.deliver_order(order()).path == "zmq"
+    rig.do(rig.grpc.heal)
+    eventually(lambda: rig.client.usable_paths == ("grpc", "zmq"), "the preferred path is back")
+    assert rig.client.deliver_order(order()).path == "grpc"
+
+
+def test_a_path_that_does_not_exist_cannot_be_preferred(rig: Rig) -> None:
+    with pytest.raises(ValidationError, match="carrier-pigeon"):
+        rig.client.prefer("carrier-pigeon")
+
+
+def test_the_configuration_names_the_preferred_path(request: Any, order: MakeOrder) -> None:
+    for flavour in ("async", "blocking"):
+        rig = Rig(flavour, BridgeConfig(prefer="grpc"))
+        request.addfinalizer(rig.close)
+        rig.client.connect()
+        assert rig.client.deliver_order(order()).path == "grpc"
 
 
 def test_a_path_that_does_not_answer_probes_is_not_used(rig: Rig, order: MakeOrder) -> None:
@@ -199,8 +256,7 @@ def test_an_engine_at_the_default_of_grpc_that_is_not_ours_is_not_used(request: 
         request.addfinalizer(rig.close)
         rig.grpc.journal_id = "journal-b"
         rig.client.connect()
-        kinds = [event.kind for event in rig.events if event.path == "grpc"]
-        assert kinds == [PathEventKind.JOURNAL_MISMATCH]
+        assert rig.kinds("grpc") == [PathEventKind.CONNECTED, PathEventKind.JOURNAL_MISMATCH]
         rig.do(rig.zmq.cut)
         with pytest.raises(NotSentError):
             rig.client.execute_order(order())

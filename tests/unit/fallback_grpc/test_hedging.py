@@ -15,7 +15,7 @@ from tests.unit.fallback_grpc.test_bridge import Rig
 from tests.waiting import eventually
 from transport.contract.codes import ReasonCode
 from transport.contract.config import BridgeConfig
-from transport.contract.errors import ExecutionError, OutcomeUnknownError
+from transport.contract.errors import OutcomeUnknownError
 from transport.contract.orders import Order
 
 MakeOrder = Callable[..., Order]
@@ -85,12 +85,6 @@ def test_refused_by_both_is_a_refusal(rig: Rig, order: MakeOrder) -> None:
         rig.client.deliver_order(order())
     assert not isinstance(refused.value, OutcomeUnknownError)
     assert rig.engine.arrivals == []
-
-
-def test_busy_before_the_delay_is_still_busy(rig: Rig, order: MakeOrder) -> None:
-    rig.zmq.refusal = ReasonCode.BUSY
-    with pytest.raises(ExecutionError, match="BUSY"):
-        rig.client.deliver_order(order())
 
 
 def test_no_more_than_the_share_is_hedged(rig: Rig, order: MakeOrder) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fallback_grpc.failover.breaker import NS_PER_MS, BreakerSettings
 from fallback_grpc.failover.events import PathEventKind
 from fallback_grpc.failover.switchboard import Switchboard, SwitchboardSettings
-from transport.contract.conclusions import Unknown
-from transport.contract.path import PathConnected, PathEvent, PathGoingAway, PathLost
+from transport.contract.codes import ReasonCode
+from transport.contract.conclusions import NotSent, Refused, Replied, Unknown
+from transport.contract.path import PathConnected, PathEvent, PathGoingAway, PathLost, PathRefused
 from transport.contract.replies import Path
 
 SETTINGS = SwitchboardSettings(
@@ -109,5 +113,52 @@ def test_a_listener_that_fails_is_logged_and_stops_nobody(caplog: pytest.LogCapt
     made.add_listener(fails)
     made.add_listener(heard.append)
     made.path_event("zmq", PathLost(reason="reset", in_flight=0), 0)
-    assert [event.kind for event in heard] == [PathEventKind.DOWN]
+    assert [event.kind for event in heard] == [
+        PathEventKind.DISCONNECTED, PathEventKind.BREAKER_OPEN, PathEventKind.DOWN
+    ]  # fmt: skip
     assert "a path listener failed" in caplog.text
+
+
+HAPPENINGS: dict[str, Callable[[Switchboard, Path, int], None]] = {
+    "connected": lambda made, path, now_ns: made.path_event(path, connected(), now_ns),
+    "lost": lambda made, path, now_ns: made.path_event(path, PathLost(reason="reset", in_flight=1), now_ns),
+    "refused": lambda made, path, now_ns: made.path_event(path, PathRefused(reason="nobody there"), now_ns),
+    "an answer": lambda made, path, now_ns: made.copy_ended(path, Replied(None), True, now_ns),
+    "no answer": lambda made, path, now_ns: made.copy_ended(path, Unknown("no answer"), True, now_ns),
+    "not sent": lambda made, path, now_ns: made.copy_ended(path, NotSent("no connection"), False, now_ns),
+    "busy": lambda made, path, now_ns: made.copy_ended(path, Refused(ReasonCode.BUSY), True, now_ns),
+    "a probe": lambda made, path, now_ns: made.probe_started(path, now_ns),
+    "a good probe": lambda made, path, now_ns: made.probe_ended(path, True, 1.0, now_ns),
+    "a slow probe": lambda made, path, now_ns: made.probe_ended(path, True, 5_000.0, now_ns),
+    "a bad probe": lambda made, path, now_ns: made.probe_ended(path, False, 500.0, now_ns),
+    "preferred": lambda made, path, now_ns: made.prefer(path, now_ns),
+}
+PATHS: list[Path] = ["zmq", "grpc"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(HAPPENINGS)), st.sampled_from(PATHS), st.integers(0, 300)), max_size=60)
+)
+def test_no_order_is_the_first_on_a_path_whose_breaker_is_not_closed(happened: list[tuple[str, Path, int]]) -> None:
+    """Orders take paths of `usable` only; and whatever becomes of breaker and path is told, each change once."""
+    made, now_ns = board(), 0
+    told: list[Any] = []
+    made.add_listener(told.append)
+    states = {path: made.describe(path)["breaker"] for path in PATHS}
+    up = set(made.usable)
+    for what, path, pause_ms in happened:
+        now_ns += pause_ms * NS_PER_MS
+        before = len(told)
+        HAPPENINGS[what](made, path, now_ns)
+        for usable in made.usable:
+            assert made.describe(usable)["breaker"] == "closed"
+        news = told[before:]
+        for each in PATHS:
+            state = made.describe(each)["breaker"]
+            kinds = [event.kind for event in news if event.path == each]
+            assert kinds.count(PathEventKind(f"breaker_{state}")) == int(state != states[each])
+            assert kinds.count(PathEventKind.UP) == int(each in made.usable and each not in up)
+            assert kinds.count(PathEventKind.DOWN) == int(each not in made.usable and each in up)
+            states[each] = state
+        up = set(made.usable)
