@@ -206,6 +206,11 @@ class ExecutionBridgeClient(AsyncCalls):
     # ---- what is known ----
 
     @property
+    def account(self) -> str:
+        """The account that this client trades for."""
+        return self._config.account
+
+    @property
     def journal_id(self) -> str:
         """The engine's journal that this client belongs to."""
         return self._board.journal_id

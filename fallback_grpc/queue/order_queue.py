@@ -1,0 +1,387 @@
+"""The asynchronous queue over a bridge client: orders that are not urgent, each on disk before it is sent.
+
+    async with OrderQueue(client, outbox="orders.outbox") as queue:
+        await queue.put(order)
+        async for event in queue.events():
+            ...
+
+All decisions are the core's (`core.py`); this does the waiting. For the tasks of the client's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Literal, Self
+
+from fallback_grpc.queue.admission import RoomLine, checked_order
+from fallback_grpc.queue.core import NS_PER_MS, QueueCore
+from fallback_grpc.queue.entries import Entry, Item, QueueFullError
+from fallback_grpc.queue.events import FINAL, QueueEvent, Withdrawn
+from fallback_grpc.queue.outbox import MemoryOutbox, OutboxError, OutboxStore, Owner, Write
+from fallback_grpc.queue.sender import QueueClient, Sender
+from fallback_grpc.queue.settings import QueueSettings
+from fallback_grpc.queue.sqlite_outbox import SqliteOutbox
+from transport.contract.errors import ClientClosedError, ExecutionBridgeError
+from transport.contract.ids import new_command_id
+from transport.contract.orders import Order
+from transport.contract.requests import CancelOrder
+
+_log = logging.getLogger(__name__)
+
+# A queue without an outbox finishes what it has for so long when it is closed; what is left then is told as it is.
+_DRAIN_MS = 5_000.0
+# The last transaction of a queue that is closed.
+_LAST_WRITES_S = 10.0
+
+EventListener = Callable[[QueueEvent], None]
+"""Called in the event loop, in the events' order; must not block. What it raises is logged."""
+
+
+class OrderQueue:
+    """A bounded queue of orders and cancels; see docs/queue.md for what it guarantees."""
+
+    def __init__(
+        self,
+        client: QueueClient,
+        *,
+        outbox: str | os.PathLike[str] | OutboxStore | None = None,
+        acknowledge: Literal["auto", "manual"] = "auto",
+        settings: QueueSettings | None = None,
+        **changes: Any,
+    ) -> None:
+        """A queue that is not started yet; `start()` or `async with` does that, with a client that is connected.
+
+        Args:
+            client: a connected `ExecutionBridgeClient`.
+            outbox: the file of the durable outbox; None: orders are kept in memory alone. An `OutboxStore` is used
+                as it is.
+            acknowledge: `auto`: a final event is handled when the next event is asked for (or, without a reader of
+                `events()`, when all listeners have returned); `manual`: only `ack` says so.
+            settings, changes: `QueueSettings`, or some of its fields: `capacity=1_000`.
+        """
+        self._client = client
+        self._settings = settings if settings is not None else QueueSettings(**changes)
+        self._is_durable = outbox is not None
+        if outbox is None:
+            self._store: OutboxStore = MemoryOutbox()
+        else:
+            self._store = SqliteOutbox(outbox) if isinstance(outbox, str | os.PathLike) else outbox
+        self._acknowledge = acknowledge
+        self._core = QueueCore(self._settings)
+        self._wake = asyncio.Event()
+        self._came = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+        self._commit: asyncio.Task[None] | None = None
+        self._room = RoomLine(self._core)
+        self._sender = Sender(client, self._core, self._wake.set)
+        self._stored: dict[int, asyncio.Future[None]] = {}
+        self._withdrawn: dict[int, asyncio.Future[Withdrawn]] = {}
+        self._ready: deque[QueueEvent] = deque()
+        self._given: QueueEvent | None = None
+        self._listeners: list[EventListener] = []
+        self._has_reader = False
+        self._closed = False
+        self._ended = False
+        self.position: int | None = None
+        """Where reconciliation begins: the account's last update that an earlier run had dealt with, if any."""
+
+    # ---- life ----
+
+    async def start(self) -> Self:
+        """Opens the outbox and begins to send; what an earlier run left goes first. Raises `OutboxError`."""
+        if self._pump is not None:
+            return self
+        recovered = await self._store.open(Owner(self._client.account, self._client.journal_id))
+        self._core = QueueCore(self._settings, recovered)
+        self._room = RoomLine(self._core)
+        self._sender = Sender(self._client, self._core, self._wake.set)
+        self.position = recovered.position
+        if recovered.entries:
+            _log.warning("outbox: %d orders and cancels of an earlier run", len(recovered.entries))
+        self._client.on_path_event(lambda _: self._wake.set())
+        self._pump = asyncio.create_task(self._run(), name="order-queue")
+        return self
+
+    async def close(self, *, drain_ms: float | None = None) -> None:
+        """Takes nothing new, finishes what it can within `drain_ms`, and ends `events()`.
+
+        With an outbox, what is not answered by then is left to the next run (`drain_ms` 0 by default). Without one it
+        is told as it is: `Withdrawn` if it was never sent, `Unresolved` if it was (5 s by default). Close the queue
+        before its client.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._pump is not None:
+            await self._finish(drain_ms if drain_ms is not None else 0.0 if self._is_durable else _DRAIN_MS)
+        closed = ClientClosedError("the queue was closed")
+        self._room.fail(closed)
+        for waiter in [*self._stored.values(), *self._withdrawn.values()]:
+            _fail(waiter, closed)
+        self._ended = True
+        self._came.set()
+        await self._store.close()
+
+    async def _finish(self, drain_ms: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain_ms / 1_000):
+                await self.drain()
+        assert self._pump is not None
+        # What is with the client ends here as unknown; an outbox will ask again.
+        self._pump.cancel()
+        await asyncio.gather(self._pump, return_exceptions=True)
+        await self._sender.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WRITES_S):
+                await self._write_all()
+        if not self._is_durable:
+            for entry in list(self._core.unfinished()):
+                self._core.give_up(entry, "the queue was closed")
+        self._deliver()
+
+    async def drain(self) -> None:
+        """Waits until every order that was put has its final event, or the queue has halted."""
+        while self._core.halted is None and next(self._core.unfinished(), None) is not None:
+            self._came.clear()
+            await self._came.wait()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # ---- what the application does ----
+
+    async def put(self, order: Order, *, timeout_ms: float | None = None) -> None:
+        """Takes an order; with an outbox it is on disk when this returns.
+
+        Waits for room, at most `timeout_ms` (None: as long as it takes). The same order again is the same entry.
+        Raises `QueueFullError` (not taken), `OutboxError` (not sent; `may_be_stored` says whether a later run might),
+        `ValidationError` (it cannot be sent, or its id stands for another order). Cancelling the task after the order
+        was taken abandons the wait, not the order.
+        """
+        entry = await self._admit(checked_order(order, self._client.account), timeout_ms)
+        await self._on_disk(entry)
+
+    async def put_many(self, orders: Iterable[Order], *, timeout_ms: float | None = None) -> None:
+        """As `put`, for many: they share transactions and messages. `QueueFullError.accepted` says how far it came."""
+        entries: list[Entry] = []
+        ends_ns = None if timeout_ms is None else time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
+        for order in orders:
+            left_ms = None if ends_ns is None else max(ends_ns - time.monotonic_ns(), 0) / NS_PER_MS
+            try:
+                entries.append(await self._admit(checked_order(order, self._client.account), left_ms))
+            except QueueFullError as problem:
+                raise QueueFullError(f"{problem}; {len(entries)} were taken", accepted=len(entries)) from problem
+        for entry in entries:
+            await self._on_disk(entry)
+
+    def put_nowait(self, order: Order) -> None:
+        """Takes an order at once or raises `QueueFullError`; it is sent once it is on disk (else: `NotStored`)."""
+        self._check_open()
+        item = checked_order(order, self._client.account)
+        if self._core.known(item) is None and not self._room.is_free(item):
+            raise self._room.error()
+        self._core.admit(item, time.monotonic_ns(), waited_for=False)
+        self._wake.set()
+
+    async def cancel(
+        self, order_id: str, *, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> Withdrawn | None:
+        """Cancels an order of this account.
+
+        One that still waits here is withdrawn: it is never sent, and `Withdrawn` is returned (and told) once that is
+        on disk. Any other is cancelled by the engine: that goes to the head of the queue, None is returned, and its
+        `CancelResult` follows as an event. Raises as `put` does.
+        """
+        self._check_open()
+        entry = self._core.withdraw(order_id, time.monotonic_ns())
+        if entry is not None:
+            self._wake.set()
+            if isinstance(entry.outcome, Withdrawn):
+                return entry.outcome
+            return await asyncio.shield(self._withdrawn.setdefault(entry.number, _future()))
+        command = CancelOrder(
+            order_id=order_id, command_id=command_id or new_command_id(), account=self._client.account
+        )
+        await self._on_disk(await self._admit(command, timeout_ms))
+        return None
+
+    def events(self) -> AsyncIterator[QueueEvent]:
+        """All events in order, for one reader. Ends with the queue; raises why, if that halted (see `halted`)."""
+        self._has_reader = True
+        return self._read()
+
+    def on_event(self, listener: EventListener) -> None:
+        """Calls `listener` with every event from now on. Events are kept for a reader only if there is one already,
+        or there are no listeners."""
+        self._listeners.append(listener)
+        self._wake.set()
+
+    def ack(self, event: QueueEvent) -> None:
+        """The application has handled a final event: it is not told again after a restart, and its place is free."""
+        self._core.acknowledge(event, time.monotonic_ns())
+        if self._room:
+            self._core.hurry_writes()
+        self._wake.set()
+
+    @property
+    def occupied(self) -> int:
+        """Orders and cancels in the queue, up to the acknowledgement of their final events."""
+        return self._core.occupied
+
+    @property
+    def halted(self) -> ExecutionBridgeError | None:
+        """Why nothing is sent any more: another engine, one that forgot, missing rights, a closed client."""
+        return self._core.halted
+
+    # ---- events ----
+
+    async def _read(self) -> AsyncIterator[QueueEvent]:
+        while True:
+            if self._given is not None and self._acknowledge == "auto":
+                self.ack(self._given)
+            self._given = None
+            while not self._ready:
+                if self._core.halted is not None:
+                    raise self._core.halted
+                if self._ended:
+                    return
+                self._came.clear()
+                await self._came.wait()
+            self._given = self._ready.popleft()
+            yield self._given
+
+    def _deliver(self) -> None:
+        while (event := self._core.next_event()) is not None:
+            if isinstance(event, Withdrawn) and (waiter := self._withdrawn.pop(event.number, None)) is not None:
+                _resolve(waiter, event)
+            handled = self._tell(event)
+            if self._has_reader or not self._listeners:
+                self._ready.append(event)
+            elif handled and self._acknowledge == "auto" and isinstance(event, FINAL):
+                self.ack(event)
+            self._came.set()
+        if self._core.halted is not None:
+            self._came.set()
+
+    def _tell(self, event: QueueEvent) -> bool:
+        handled = True
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception:  # the user's code must not stop the queue; the event is told again after a restart
+                handled = False
+                _log.exception("a listener of the queue failed on %s", event)
+        return handled
+
+    # ---- admission ----
+
+    def _check_open(self) -> None:
+        if self._closed or self._pump is None:
+            raise ClientClosedError("the queue is closed, or not started: nothing was taken")
+        if self._core.halted is not None:
+            raise self._core.halted
+
+    async def _admit(self, item: Item, timeout_ms: float | None) -> Entry:
+        self._check_open()
+        if self._core.known(item) is None and not self._room.is_free(item):
+            self._core.hurry_writes()
+            self._wake.set()
+            await self._room.wait(item, timeout_ms)
+            self._check_open()
+        entry = self._core.admit(item, time.monotonic_ns())
+        self._wake.set()
+        return entry
+
+    async def _on_disk(self, entry: Entry) -> None:
+        if entry.is_on_its_way_to_disk:
+            await asyncio.shield(self._stored.setdefault(entry.number, _future()))
+
+    # ---- the pump ----
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                self._wake.clear()
+                now_ns = time.monotonic_ns()
+                self._sender.send_what_is_due(now_ns)
+                self._start_commit(now_ns)
+                self._deliver()
+                await self._sleep()
+        except Exception as problem:
+            _log.exception("the queue failed")
+            self._core.halt(ExecutionBridgeError(f"the queue failed, which is a fault of it: {problem!r}"))
+            self._came.set()
+
+    async def _sleep(self) -> None:
+        now_ns = time.monotonic_ns()
+        times = [self._core.next_at_ns(now_ns)]
+        if self._commit is None:
+            times.append(self._core.write_due_ns())
+        at_ns = min((at for at in times if at is not None), default=None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if at_ns is None else max(at_ns - now_ns, 0) / 1e9):
+                await self._wake.wait()
+
+    # ---- the disk ----
+
+    def _start_commit(self, now_ns: int) -> None:
+        if self._commit is None and (writes := self._core.take_writes(now_ns)):
+            self._commit = asyncio.create_task(self._write(writes), name="outbox-commit")
+
+    async def _write(self, writes: Sequence[Write]) -> None:
+        try:
+            await self._store.commit(writes)
+        except Exception as problem:
+            _log.error("%s", problem)
+            known = isinstance(problem, OutboxError)
+            self._not_written(problem if known else OutboxError(f"outbox: {problem!r}", may_be_stored=True))
+        else:
+            for entry in self._core.committed(time.monotonic_ns()):
+                if (waiter := self._stored.pop(entry.number, None)) is not None:
+                    _resolve(waiter, None)
+            self._room.give()
+        finally:
+            self._commit = None
+            self._wake.set()
+
+    def _not_written(self, problem: OutboxError) -> None:
+        for entry in self._core.commit_failed(problem, time.monotonic_ns()):
+            if (waiter := self._stored.pop(entry.number, None)) is not None:
+                _fail(waiter, problem)
+        for waiter in self._withdrawn.values():
+            _fail(waiter, problem)
+        self._withdrawn.clear()
+        self._room.give()
+
+    async def _write_all(self) -> None:
+        while not self._core.is_written:
+            if self._commit is None:
+                self._core.hurry_writes()
+                self._start_commit(time.monotonic_ns())
+            if self._commit is None:
+                return  # the disk has failed, and waits for its next attempt
+            await asyncio.shield(self._commit)
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _resolve(waiter: asyncio.Future[Any], value: object) -> None:
+    if not waiter.done():
+        waiter.set_result(value)
+
+
+def _fail(waiter: asyncio.Future[Any], problem: Exception) -> None:
+    if not waiter.done():
+        waiter.set_exception(problem)
+        waiter.exception()  # nobody may wait any more
