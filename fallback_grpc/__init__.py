@@ -16,6 +16,7 @@ from fallback_grpc.bridge import ExecutionBridgeClient
 from fallback_grpc.bridge_health import BridgeHealth
 from fallback_grpc.bridge_settings import bridge_settings
 from fallback_grpc.failover.events import BridgePathEvent, BridgeStatistics, PathEventKind
+from fallback_grpc.resolution import Resolution
 from transport.contract.config import BridgeConfig
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ExecutionBridgeClient",
     "GrpcClient",
     "PathEventKind",
+    "Resolution",
     "connect",
     "connect_blocking",
     "connect_grpc",

@@ -10,11 +10,12 @@ from contextlib import aclosing
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
-from fallback_grpc.outcome import Done, conclusion_of_batched
+from fallback_grpc.outcome import TOO_LARGE, Done, batch_unknown, conclusion_of_batched
 from fallback_grpc.stream_results import StreamResults
 from transport.contract.conclusions import Refused
 from transport.contract.config import BridgeConfig
 from transport.contract.control import AsyncControl
+from transport.contract.errors import OutcomeUnknownError
 from transport.contract.ids import new_command_id
 from transport.contract.orders import Order, Quote
 from transport.contract.replies import (
@@ -81,19 +82,37 @@ class AsyncCalls(AsyncControl):
         """Executes orders sent as one message; replies by index. Not a transaction: each order stands by itself."""
         if not orders:
             return []
-        done = await self._batch(orders, self._timeout(timeout_ms))
-        replies = [answer.reply for answer in done.reply]
-        if done.was_in_doubt:
-            await self._settle_refused(orders, done.reply, replies, self._timeout(timeout_ms))
-        return replies
+        timeout_ms = self._timeout(timeout_ms)
+        replies: list[OrderReply | None] = [None] * len(orders)
+        try:
+            done = await self._batch(orders, timeout_ms)
+        except OutcomeUnknownError as unknown:
+            # Too large for the path that is left: its orders can be sent again one by one.
+            if len(orders) == 1 or unknown.refusal not in TOO_LARGE:
+                raise
+        else:
+            for index, answer in enumerate(done.reply):
+                # Refused in this copy of the batch, but an earlier one may have executed it: find out.
+                if not done.was_in_doubt or not isinstance(conclusion_of_batched(answer), Refused):
+                    replies[index] = answer.reply
+        return await self._settle_rest(orders, replies, timeout_ms)
 
-    async def _settle_refused(
-        self, orders: Sequence[Order], answers: Sequence[ExecuteReply], replies: list[OrderReply], timeout_ms: float
-    ) -> None:
-        """An order refused in this copy of the batch may have been executed by an earlier one: find out."""
-        for index, answer in enumerate(answers):
-            if isinstance(conclusion_of_batched(answer), Refused):
+    async def _settle_rest(
+        self, orders: Sequence[Order], replies: list[OrderReply | None], timeout_ms: float
+    ) -> list[OrderReply]:
+        """The batch's replies; those that are missing are orders in doubt. Each that stays so is named in the error."""
+        unknown: list[OutcomeUnknownError] = []
+
+        async def settle(index: int) -> None:
+            try:
                 replies[index] = (await self._order(orders[index], timeout_ms, in_doubt=True)).reply
+            except OutcomeUnknownError as problem:
+                unknown.append(problem)
+
+        await asyncio.gather(*(settle(index) for index, reply in enumerate(replies) if reply is None))
+        if unknown:
+            raise batch_unknown(len(orders), unknown)
+        return [reply for reply in replies if reply is not None]
 
     async def execute_batch_orders(self, orders: Iterable[Order] | AsyncIterable[Order]) -> AsyncIterator[OrderReply]:
         """Streams orders one by one, `batch_window` in flight; replies in the order of the orders.

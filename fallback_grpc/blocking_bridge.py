@@ -35,6 +35,8 @@ from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
 from fallback_grpc.outcome import Done, subject_of_command, subject_of_orders
+from fallback_grpc.resolution import Resolution
+from fallback_grpc.resolving import BlockingResolver, refused_and_fenced
 from transport.contract.client import BlockingPath
 from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import Conclusion, NotSent
@@ -44,6 +46,7 @@ from transport.contract.errors import (
     ExecutionBridgeError,
     ForkedProcessError,
     JournalMismatchError,
+    OutcomeUnknownError,
 )
 from transport.contract.orders import Order
 from transport.contract.path import PathEvent, PathListener, PathRefused
@@ -57,7 +60,7 @@ from transport.contract.replies import (
     Path,
     UpdateGap,
 )
-from transport.contract.requests import Command, GetOrder, HealthCheck
+from transport.contract.requests import Command, HealthCheck, command_id_of
 from transport.fastpath.blocking import BlockingFastPathClient
 
 _log = logging.getLogger(__name__)
@@ -90,6 +93,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         self._failover = BlockingFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
         self._streams = BackgroundStreams(self._settings, lambda: self._board.journal_id)
         self._grpc_room = threading.BoundedSemaphore(_MOST_ON_GRPC)
+        self._resolver = BlockingResolver(self._resend, self._command)
         self._process = os.getpid()
         self._connected = self._closed = False
         for name, client in self._paths.items():
@@ -176,6 +180,18 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         done = self._command(HealthCheck(), self._timeout(timeout_ms))
         return bridge_health(cast("Health", done.reply), self.path_states(), done.path)
 
+    def resolve(self, order_id: str, *, timeout_ms: float | None = None) -> Resolution:
+        """Finds out what became of an order whose call ended in `OutcomeUnknownError`, or was interrupted.
+
+        This client remembers such orders (`resolution.MOST_REMEMBERED` of them) and sends the same order again under
+        its id: it executes once, and `expires_at` still holds. An id that it does not remember is asked for with a
+        fence: found, or it never will be executed. Waits for a path where none is alive. Several threads that resolve
+        one id at once share one resolution and its answer. Raises `OutcomeUnknownError` where the time did not
+        suffice: the order stays remembered.
+        """
+        self._check_alive()
+        return self._resolver.resolve(order_id, self._config.account, self._timeout(timeout_ms))
+
     # ---- streams ----
 
     def stream_market_data(self, symbols: Sequence[str] = ()) -> Iterator[MarketDataUpdate]:
@@ -208,6 +224,11 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         return self._board.usable
 
     @property
+    def unresolved_orders(self) -> tuple[str, ...]:
+        """Ids of the orders of unknown outcome that this client remembers, oldest first; `resolve` settles each."""
+        return self._resolver.doubtful.ids()
+
+    @property
     def statistics(self) -> BridgeStatistics:
         """Counters since the client was made."""
         return self._board.statistics()
@@ -230,6 +251,26 @@ class BlockingExecutionBridgeClient(BlockingCalls):
     # ---- the three primitives ----
 
     def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
+        try:
+            return self._send_order(order, timeout_ms, in_doubt=in_doubt)
+        except OutcomeUnknownError as unknown:
+            self._resolver.doubtful.add((order,))
+            resolution = self._resolver.fence_refused(order, unknown, timeout_ms)
+            if resolution.reply is None:
+                raise refused_and_fenced(order, unknown) from unknown
+            return Done(resolution.reply, resolution.path, unknown.copies, True, 0, True)
+        except ExecutionBridgeError:
+            raise
+        except BaseException:  # the caller was interrupted: the order may be on its way
+            self._resolver.doubtful.add((order,))
+            raise
+
+    def _resend(self, order: Order, timeout_ms: float) -> Done[OrderReply]:
+        return self._send_order(order, timeout_ms, in_doubt=True, in_time=True)
+
+    def _send_order(
+        self, order: Order, timeout_ms: float, *, in_doubt: bool = False, in_time: bool = False
+    ) -> Done[OrderReply]:
         def attempt(path: Path, copy_ms: float) -> Conclusion[OrderReply]:
             if path == "grpc":
                 return self._on_grpc(lambda left_ms: self._paths[path].attempt_order(order, left_ms), copy_ms)
@@ -247,6 +288,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             timeout_ms,
             orders=1,
             in_doubt=in_doubt,
+            in_time=in_time,
             begin=begin,
         )
 
@@ -255,9 +297,17 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             return self._paths[path].attempt_batch(orders, copy_ms)
 
         self._check_alive()
-        return self._failover.call(
-            attempt, self._is_connected, lambda: subject_of_orders(orders), timeout_ms, orders=len(orders)
-        )
+        try:
+            return self._failover.call(
+                attempt, self._is_connected, lambda: subject_of_orders(orders), timeout_ms, orders=len(orders)
+            )
+        except ExecutionBridgeError as problem:
+            if isinstance(problem, OutcomeUnknownError):
+                self._resolver.doubtful.add(orders)
+            raise
+        except BaseException:
+            self._resolver.doubtful.add(orders)
+            raise
 
     def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]:
         def attempt(path: Path, copy_ms: float) -> Conclusion[CommandReplies]:
@@ -269,7 +319,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             self._is_connected,
             lambda: subject_of_command(command),
             timeout_ms,
-            is_query=isinstance(command, GetOrder | HealthCheck),
+            in_time=not command_id_of(command),  # a query changes nothing: nothing is left to be found out
         )
 
     # ---- inside ----

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import cast
 
-from fallback_grpc.outcome import Done, conclusion_of_batched
+from fallback_grpc.outcome import TOO_LARGE, Done, batch_unknown, conclusion_of_batched
 from fallback_grpc.stream_results import StreamResults
 from transport.contract.conclusions import Refused
 from transport.contract.config import BridgeConfig
 from transport.contract.control import BlockingControl
-from transport.contract.errors import ExecutionBridgeError
+from transport.contract.errors import ExecutionBridgeError, OutcomeUnknownError
 from transport.contract.ids import new_command_id
 from transport.contract.orders import Order, Quote
 from transport.contract.replies import (
@@ -74,14 +75,41 @@ class BlockingCalls(BlockingControl):
         """Executes orders sent as one message; replies by index. Not a transaction: each order stands by itself."""
         if not orders:
             return []
-        done = self._batch(orders, self._timeout(timeout_ms))
-        replies = [answer.reply for answer in done.reply]
-        if done.was_in_doubt:
+        timeout_ms = self._timeout(timeout_ms)
+        replies: list[OrderReply | None] = [None] * len(orders)
+        try:
+            done = self._batch(orders, timeout_ms)
+        except OutcomeUnknownError as unknown:
+            # Too large for the path that is left: its orders can be sent again one by one.
+            if len(orders) == 1 or unknown.refusal not in TOO_LARGE:
+                raise
+        else:
             for index, answer in enumerate(done.reply):
                 # Refused in this copy of the batch, but an earlier one may have executed it: find out.
-                if isinstance(conclusion_of_batched(answer), Refused):
-                    replies[index] = self._order(orders[index], self._timeout(timeout_ms), in_doubt=True).reply
-        return replies
+                if not done.was_in_doubt or not isinstance(conclusion_of_batched(answer), Refused):
+                    replies[index] = answer.reply
+        return self._settle_rest(orders, replies, timeout_ms)
+
+    def _settle_rest(
+        self, orders: Sequence[Order], replies: list[OrderReply | None], timeout_ms: float
+    ) -> list[OrderReply]:
+        """The batch's replies; those that are missing are orders in doubt. Each that stays so is named in the error.
+
+        They share the time of one call, so that an engine that answers nobody is not waited for once per order.
+        """
+        unknown: list[OutcomeUnknownError] = []
+        ends_ns = time.monotonic_ns() + int(timeout_ms * 1e6)
+        for index, reply in enumerate(replies):
+            if reply is not None:
+                continue
+            try:
+                left_ms = max((ends_ns - time.monotonic_ns()) / 1e6, 1.0)
+                replies[index] = self._order(orders[index], left_ms, in_doubt=True).reply
+            except OutcomeUnknownError as problem:
+                unknown.append(problem)
+        if unknown:
+            raise batch_unknown(len(orders), unknown)
+        return [reply for reply in replies if reply is not None]
 
     def execute_batch_orders(self, orders: Iterable[Order]) -> Iterator[OrderReply]:
         """Executes a stream of orders, up to `batch_window` in flight; replies in the order of the orders.

@@ -37,6 +37,8 @@ from fallback_grpc.failover.streams import AsyncStreams
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
 from fallback_grpc.outcome import Done, subject_of_command, subject_of_orders
+from fallback_grpc.resolution import Resolution
+from fallback_grpc.resolving import AsyncResolver, refused_and_fenced
 from transport.contract.client import AsyncPath
 from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import Conclusion
@@ -46,6 +48,7 @@ from transport.contract.errors import (
     ExecutionBridgeError,
     ForkedProcessError,
     JournalMismatchError,
+    OutcomeUnknownError,
     WrongLoopError,
 )
 from transport.contract.orders import Order
@@ -60,7 +63,7 @@ from transport.contract.replies import (
     Path,
     UpdateGap,
 )
-from transport.contract.requests import Command, GetOrder, HealthCheck
+from transport.contract.requests import Command, HealthCheck, command_id_of
 from transport.fastpath.asynchronous import FastPathClient
 
 _log = logging.getLogger(__name__)
@@ -90,6 +93,7 @@ class ExecutionBridgeClient(AsyncCalls):
         self._failover = AsyncFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
         self._streams = AsyncStreams(self._board, self._failover.gate, self._paths, self._config.connect_timeout_ms)
         self._funnels = {path: OrderFunnel(client) for path, client in self._paths.items() if path == "grpc"}
+        self._resolver = AsyncResolver(self._resend, self._command)
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -186,6 +190,18 @@ class ExecutionBridgeClient(AsyncCalls):
         done = await self._command(HealthCheck(), self._timeout(timeout_ms))
         return bridge_health(cast("Health", done.reply), self.path_states(), done.path)
 
+    async def resolve(self, order_id: str, *, timeout_ms: float | None = None) -> Resolution:
+        """Finds out what became of an order whose call ended in `OutcomeUnknownError`, or was cancelled.
+
+        This client remembers such orders (`resolution.MOST_REMEMBERED` of them) and sends the same order again under
+        its id: it executes once, and `expires_at` still holds. An id that it does not remember is asked for with a
+        fence: found, or it never will be executed. Waits for a path where none is alive. Several tasks that resolve
+        one id at once share one resolution and its answer. Raises `OutcomeUnknownError` where the time did not
+        suffice: the order stays remembered.
+        """
+        self._check_alive()
+        return await self._resolver.resolve(order_id, self._config.account, self._timeout(timeout_ms))
+
     # ---- streams ----
 
     def stream_market_data(self, symbols: Sequence[str] = ()) -> AsyncIterator[MarketDataUpdate]:
@@ -221,6 +237,11 @@ class ExecutionBridgeClient(AsyncCalls):
         return self._board.usable
 
     @property
+    def unresolved_orders(self) -> tuple[str, ...]:
+        """Ids of the orders of unknown outcome that this client remembers, oldest first; `resolve` settles each."""
+        return self._resolver.doubtful.ids()
+
+    @property
     def statistics(self) -> BridgeStatistics:
         """Counters since the client was made."""
         return self._board.statistics()
@@ -243,6 +264,26 @@ class ExecutionBridgeClient(AsyncCalls):
     # ---- the three primitives ----
 
     async def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
+        try:
+            return await self._send_order(order, timeout_ms, in_doubt=in_doubt)
+        except OutcomeUnknownError as unknown:
+            self._resolver.doubtful.add((order,))
+            resolution = await self._resolver.fence_refused(order, unknown, timeout_ms)
+            if resolution.reply is None:
+                raise refused_and_fenced(order, unknown) from unknown
+            return Done(resolution.reply, resolution.path, unknown.copies, True, 0, True)
+        except ExecutionBridgeError:
+            raise
+        except BaseException:  # the caller was cancelled: the order may be on its way
+            self._resolver.doubtful.add((order,))
+            raise
+
+    async def _resend(self, order: Order, timeout_ms: float) -> Done[OrderReply]:
+        return await self._send_order(order, timeout_ms, in_doubt=True, in_time=True)
+
+    async def _send_order(
+        self, order: Order, timeout_ms: float, *, in_doubt: bool = False, in_time: bool = False
+    ) -> Done[OrderReply]:
         def attempt(path: Path, copy_ms: float) -> Any:
             return self._funnels.get(path, self._paths[path]).attempt_order(order, copy_ms)
 
@@ -254,6 +295,7 @@ class ExecutionBridgeClient(AsyncCalls):
             timeout_ms,
             orders=1,
             in_doubt=in_doubt,
+            in_time=in_time,
             hedged=True,
         )
 
@@ -262,9 +304,17 @@ class ExecutionBridgeClient(AsyncCalls):
             return self._paths[path].attempt_batch(orders, copy_ms)
 
         self._check_alive()
-        return await self._failover.call(
-            attempt, self._is_connected, lambda: subject_of_orders(orders), timeout_ms, orders=len(orders)
-        )
+        try:
+            return await self._failover.call(
+                attempt, self._is_connected, lambda: subject_of_orders(orders), timeout_ms, orders=len(orders)
+            )
+        except ExecutionBridgeError as problem:
+            if isinstance(problem, OutcomeUnknownError):
+                self._resolver.doubtful.add(orders)
+            raise
+        except BaseException:
+            self._resolver.doubtful.add(orders)
+            raise
 
     async def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]:
         async def attempt(path: Path, copy_ms: float) -> Conclusion[CommandReplies]:
@@ -276,7 +326,7 @@ class ExecutionBridgeClient(AsyncCalls):
             self._is_connected,
             lambda: subject_of_command(command),
             timeout_ms,
-            is_query=isinstance(command, GetOrder | HealthCheck),
+            in_time=not command_id_of(command),  # a query changes nothing: nothing is left to be found out
         )
 
     # ---- inside ----

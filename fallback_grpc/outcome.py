@@ -17,6 +17,9 @@ from transport.contract.requests import CancelOrder, Command, GetOrder, ReplaceO
 
 ReplyT = TypeVar("ReplyT")
 
+TOO_LARGE = frozenset({ReasonCode.BATCH_TOO_LARGE, ReasonCode.MESSAGE_TOO_LARGE})
+"""What a batch is refused with where its orders, singly, would not be."""
+
 
 class Subject(msgspec.Struct, frozen=True, gc=False):
     """What a call is about, for its errors and statistics."""
@@ -111,6 +114,20 @@ def done_or_raise(
         raise type(stopped)(f"{stopped} ({problem})") from problem
     problem.args = (f"{problem} ({stopped})",)
     raise problem from stopped
+
+
+def batch_unknown(orders: int, unknown: Sequence[OutcomeUnknownError]) -> OutcomeUnknownError:
+    """The error of a batch some of whose orders stay in doubt; it names these."""
+    first = unknown[0]
+    return OutcomeUnknownError(
+        f"batch of {orders} orders: {len(unknown)} of them may have been executed ({first.reason}); the others have "
+        "their replies, which the same batch brings again. Resolve these later (client.resolve)",
+        order_ids=tuple(order_id for each in unknown for order_id in each.order_ids),
+        copies=sum(each.copies for each in unknown),
+        paths=first.paths,
+        reason=first.reason,
+        path_alive=first.path_alive,
+    )
 
 
 def conclusion_of_batched(answer: ExecuteReply) -> Conclusion[OrderReply]:

@@ -174,7 +174,7 @@ class AsyncFailover:
         """`budget`: orders may be hedged as far as it goes, if the policy says after how long; None: never."""
         self._board = board
         self._policy = policy
-        self._query_policy = replace(policy, resolution_ms=0.0)
+        self._policy_in_time = replace(policy, resolution_ms=0.0)
         self._budget = budget if policy.hedge_after_us > 0 else None
         self._gate = ChangeGate()
         self._probers: list[asyncio.Task[None]] = []
@@ -194,13 +194,13 @@ class AsyncFailover:
         *,
         orders: int = 0,
         in_doubt: bool = False,
-        is_query: bool = False,
+        in_time: bool = False,
         hedged: bool = False,
     ) -> Done[ReplyT]:
         """Runs one call to its end. Raises as `transport.contract.client` says.
 
         `orders`: how many the call executes. `subject` is asked for only where something must be said of the call.
-        `is_query`: it changes nothing, so there is nothing to be found out after its time. `hedged`: the call may be
+        `in_time`: it ends at its deadline, even in doubt. `hedged`: the call may be
         hedged, if that is configured.
         """
         board = self._board
@@ -209,7 +209,7 @@ class AsyncFailover:
         began_ns = time.monotonic_ns()
         deadline_ns = began_ns + int(timeout_ms * NS_PER_MS)
         usable = board.usable
-        policy = self._query_policy if is_query else self._policy
+        policy = self._policy_in_time if in_time else self._policy
         budget = self._budget if hedged else None
         if budget is not None:
             budget.earn()

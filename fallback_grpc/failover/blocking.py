@@ -137,7 +137,7 @@ class BlockingFailover:
         """`budget`: orders may be hedged as far as it goes, if the policy says after how long; None: never."""
         self._board = board
         self._policy = policy
-        self._query_policy = replace(policy, resolution_ms=0.0)
+        self._policy_in_time = replace(policy, resolution_ms=0.0)
         self._budget = budget if policy.hedge_after_us > 0 else None
         self._pool = ThreadPoolExecutor(_MOST_HEDGES, "bridge-hedge") if self._budget is not None else None
         self._gate = ThreadGate()
@@ -154,13 +154,13 @@ class BlockingFailover:
         *,
         orders: int = 0,
         in_doubt: bool = False,
-        is_query: bool = False,
+        in_time: bool = False,
         begin: Callable[[Path, float], OwnCopy[ReplyT] | None] | None = None,
     ) -> Done[ReplyT]:
         """Runs one call to its end. Raises as `transport.contract.client` says.
 
         `orders`: how many the call executes. `subject` is asked for only where something must be said of the call.
-        `is_query`: it changes nothing, so there is nothing to be found out after its time. `begin`: the call may be
+        `in_time`: it ends at its deadline, even in doubt. `begin`: the call may be
         hedged, if that is configured; sends a copy for the calling thread to wait for.
         """
         board = self._board
@@ -169,7 +169,7 @@ class BlockingFailover:
         began_ns = time.monotonic_ns()
         deadline_ns = began_ns + int(timeout_ms * NS_PER_MS)
         usable = board.usable
-        policy = self._query_policy if is_query else self._policy
+        policy = self._policy_in_time if in_time else self._policy
         budget, pool = self._budget, self._pool
         if budget is not None and pool is not None and begin is not None:
             budget.earn()

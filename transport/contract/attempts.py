@@ -79,4 +79,6 @@ class Attempts:
             f"outcome of {named} unknown after {self.count} copies: {reason}; {advice}",
             order_ids=order_ids,
             command_id=self._command_id,
+            copies=self.count,
+            reason=reason,
         )

@@ -12,8 +12,8 @@ from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied
 from transport.contract.errors import NotSentError
 from transport.contract.orders import Order
 from transport.contract.path import PathConnected, PathEvent, PathLost, PathRefused
-from transport.contract.replies import ExecuteReply, Health, MarketDataUpdate, OrderReply, OrderUpdate
-from transport.contract.requests import Command, HealthCheck
+from transport.contract.replies import ExecuteReply, GetOrderReply, Health, MarketDataUpdate, OrderReply, OrderUpdate
+from transport.contract.requests import Command, GetOrder, HealthCheck
 
 
 class FakeEngine:
@@ -22,21 +22,33 @@ class FakeEngine:
     def __init__(self) -> None:
         self.replies: dict[str, OrderReply] = {}
         self.arrivals: list[str] = []
+        self.fenced: set[str] = set()
         self.lock = threading.Lock()
 
     def execute(self, order: Order) -> Replied[OrderReply]:
         with self.lock:
             self.arrivals.append(order.order_id)
             duplicate = order.order_id in self.replies
+            if order.order_id in self.fenced:
+                code, status = ReasonCode.FENCED, ExecutionStatus.REJECTED
+                return Replied(OrderReply(order_id=order.order_id, status=status, code=code))
             reply = OrderReply(order_id=order.order_id, status=ExecutionStatus.FILLED, sequence=len(self.replies) + 1)
             return Replied(self.replies.setdefault(order.order_id, reply), duplicate)
+
+    def find(self, query: GetOrder) -> Replied[GetOrderReply]:
+        with self.lock:
+            reply = self.replies.get(query.order_id)
+            if reply is None and query.fence:
+                self.fenced.add(query.order_id)
+            fenced = query.order_id in self.fenced
+            return Replied(GetOrderReply(found=reply is not None, fenced=fenced, order=reply, reply=reply))
 
 
 class FakePath:
     """What both flavours share.
 
-    `mode`: works; loses (executes, and the reply is lost); hangs (executes, and answers only probes); silent (answers
-    nothing); dead (refuses connections).
+    `mode`: works; drops (the order is lost on its way); loses (executes, and the reply is lost); hangs (executes, and
+    answers only probes); silent (answers nothing); dead (refuses connections).
     """
 
     def __init__(self, engine: FakeEngine, journal_id: str = "journal-a") -> None:
@@ -100,6 +112,8 @@ class FakePath:
             self.refused += 1
             return Refused(self.refusal)
         self.orders.append(order.order_id)
+        if self.mode == "drops":
+            return Unknown("the connection went")
         replied = self.engine.execute(order)
         return Unknown("the connection went") if self.mode == "loses" else replied
 
@@ -112,6 +126,8 @@ class FakePath:
     def answer_command(self, command: Command) -> Conclusion[Any]:
         if self.mode != "works":
             return NotSent("connection refused") if self.mode == "dead" else Unknown("no answer")
+        if isinstance(command, GetOrder):
+            return self.engine.find(command)
         assert isinstance(command, HealthCheck)
         return Replied(Health(status=ServingStatus.SERVING, journal_id=self.journal_id))
 

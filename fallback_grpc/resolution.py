@@ -1,0 +1,84 @@
+"""Orders of unknown outcome: what a bridge remembers of them, and what it says when it knows more."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+
+import msgspec
+
+from transport.contract.codes import ExecutionStatus, ReasonCode
+from transport.contract.errors import EngineSystemError, error_for_code
+from transport.contract.orders import Order
+from transport.contract.replies import GetOrderReply, OrderReply, Path
+
+MOST_REMEMBERED = 10_000
+"""Orders of unknown outcome that a client keeps; beyond that it forgets the oldest, and asks with a fence instead."""
+
+_NOT_EXECUTED = (ExecutionStatus.REJECTED, ExecutionStatus.FAILED)
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an order whose outcome was unknown. It is final: nothing of it is in doubt any more."""
+
+    order_id: str
+    reply: OrderReply | None = None
+    """What `execute_order` would have returned: the engine's stored reply, a rejection too. None: fenced."""
+    path: Path
+    """The path that brought the answer."""
+    resent: bool
+    """The order was sent again under its id, so it may have executed only now; else the engine was asked."""
+
+    @property
+    def fenced(self) -> bool:
+        """The order never executed and never will: what may still be on its way is rejected as `FENCED`."""
+        return self.reply is None
+
+    @property
+    def executed(self) -> bool:
+        """Whether the engine took the order: neither fenced nor rejected."""
+        return self.reply is not None and self.reply.status not in _NOT_EXECUTED
+
+
+class DoubtfulOrders:
+    """The orders of unknown outcome of one client, as they were sent. Any thread."""
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        self._most = most
+        self._orders: OrderedDict[str, Order] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, orders: Iterable[Order]) -> None:
+        """Remembers these; the oldest are forgotten where there are too many."""
+        with self._lock:
+            for order in orders:
+                self._orders.setdefault(order.order_id, order)  # the first content stands, as in the engine
+            while len(self._orders) > self._most:
+                self._orders.popitem(last=False)
+
+    def get(self, order_id: str) -> Order | None:
+        """The order under this id, if it is remembered."""
+        with self._lock:
+            return self._orders.get(order_id)
+
+    def discard(self, order_id: str) -> None:
+        """Its outcome is known."""
+        with self._lock:
+            self._orders.pop(order_id, None)
+
+    def ids(self) -> tuple[str, ...]:
+        """Those that are remembered, oldest first."""
+        with self._lock:
+            return tuple(self._orders)
+
+
+def resolution_of_query(order_id: str, answer: GetOrderReply, path: Path) -> Resolution:
+    """What a fencing query came to. Raises the error of its code where the engine neither knows nor fenced the id."""
+    if answer.found:
+        return Resolution(order_id=order_id, reply=answer.reply or answer.order, path=path, resent=False)
+    if answer.fenced:
+        return Resolution(order_id=order_id, path=path, resent=False)
+    if answer.code == ReasonCode.NONE:
+        raise EngineSystemError(f"order {order_id}: the engine neither knows the id nor says that it is fenced")
+    raise error_for_code(answer.code, f"order {order_id}: {answer.message}", answer.field)
