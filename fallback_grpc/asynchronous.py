@@ -82,6 +82,7 @@ class GrpcClient(AsyncCalls):
             left_ms = (deadline_ns - time.monotonic_ns()) / NS_PER_MS
             conclusion = await self.attempt(HealthCheck(), max(left_ms, 1.0))
             if isinstance(conclusion, Replied):
+                await self._set_lease()
                 return
             if isinstance(conclusion, Refused):
                 raise error_for_code(conclusion.code, conclusion.message, conclusion.field)

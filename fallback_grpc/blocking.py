@@ -73,6 +73,7 @@ class BlockingGrpcClient(BlockingCalls):
             left_ms = (deadline_ns - time.monotonic_ns()) / NS_PER_MS
             conclusion = self.attempt(HealthCheck(), max(left_ms, 1.0))
             if isinstance(conclusion, Replied):
+                self._set_lease()
                 return
             if isinstance(conclusion, Refused):
                 raise error_for_code(conclusion.code, conclusion.message, conclusion.field)

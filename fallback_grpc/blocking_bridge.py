@@ -87,11 +87,12 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             "zmq": BlockingFastPathClient, "grpc": BlockingGrpcClient
         }  # fmt: skip
         if paths is None:
-            paths = {name: make[name](self._config) for name in self._settings.paths}
+            inner = self._settings.inner.config
+            paths = {name: make[name](inner) for name in self._settings.paths}
         self._paths: dict[Path, BlockingPath] = dict(paths)
         self._board = Switchboard(in_preference(self._paths, self._config), switchboard_settings(self._config))
         self._failover = BlockingFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
-        self._streams = BackgroundStreams(self._settings, lambda: self._board.journal_id)
+        self._streams = BackgroundStreams(self._settings.inner, lambda: self._board.journal_id)
         self._grpc_room = threading.BoundedSemaphore(_MOST_ON_GRPC)
         self._resolver = BlockingResolver(self._resend, self._command)
         self._process = os.getpid()
@@ -115,6 +116,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             self._connected = True
             self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
             self._command(HealthCheck(), self._config.call_timeout_ms)
+            self._set_lease()
         except BaseException:
             self.close()
             raise

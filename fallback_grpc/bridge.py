@@ -87,7 +87,8 @@ class ExecutionBridgeClient(AsyncCalls):
         self._config = self._settings.config
         make: dict[Path, Callable[[BridgeConfig], AsyncPath]] = {"zmq": FastPathClient, "grpc": GrpcClient}
         if paths is None:
-            paths = {name: make[name](self._config) for name in self._settings.paths}
+            inner = self._settings.inner.config
+            paths = {name: make[name](inner) for name in self._settings.paths}
         self._paths: dict[Path, AsyncPath] = dict(paths)
         self._board = Switchboard(in_preference(self._paths, self._config), switchboard_settings(self._config))
         self._failover = AsyncFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
@@ -117,6 +118,7 @@ class ExecutionBridgeClient(AsyncCalls):
             await self._open_paths()
             self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
             await self._command(HealthCheck(), self._config.call_timeout_ms)
+            await self._set_lease()
         except BaseException:
             await self.close()
             raise

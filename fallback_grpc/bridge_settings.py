@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from fallback_grpc.failover.breaker import BreakerSettings
 from fallback_grpc.failover.plan import PlanPolicy
@@ -29,6 +31,11 @@ class BridgeSettings:
     """The paths to use, best first."""
     one_engine: bool = True
     """Both endpoints are meant: two engines behind them are an error, not a path that is left out."""
+
+    @property
+    def inner(self) -> BridgeSettings:
+        """For the clients that a bridge is made of: what is said to the engine once, the bridge says."""
+        return replace(self, config=msgspec.structs.replace(self.config, cancel_on_disconnect_ms=None))
 
 
 def bridge_settings(

@@ -30,6 +30,11 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     account: str = "default"
     session_id: str = msgspec.field(default_factory=new_session_id)
     """Names this client across both paths."""
+    cancel_on_disconnect_ms: int | None = None
+    """Have the engine cancel this session's open orders once it has had no connection on either path for so long.
+    Said to the engine when the client first connects (`cancel_on_disconnect` of the clients), which journals it: it
+    holds after reconnects, failover and restarts of either engine or client, the latter under the same `session_id`,
+    until it is set anew. None: nothing is said, and what was said before stays."""
     client_name: str = "execution-bridge-python"
     """Free text that the engine logs."""
     call_timeout_ms: float = 2000.0
@@ -91,6 +96,8 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for name in ("spin_us", "hedge_after_us", "unknown_resolution_ms"):
             if not 0 <= getattr(self, name) < _ENDLESS:
                 raise _bad(name, getattr(self, name), "must be 0 or above, and finite")
+        if self.cancel_on_disconnect_ms is not None and not 0 <= self.cancel_on_disconnect_ms <= _UINT32_MAX:
+            raise _bad("cancel_on_disconnect_ms", self.cancel_on_disconnect_ms, f"must be 0 to {_UINT32_MAX}, or None")
         if self.carrier == "native" and self.codec == "portable":
             raise _bad("carrier", self.carrier, "decodes by itself: it does not go with codec = 'portable'")
         for name, largest in _LARGEST.items():
@@ -186,6 +193,7 @@ _POSITIVE: Final = (
 _ENDLESS: Final = 1e12
 """Some thirty years of milliseconds."""
 _INT32_MAX: Final = 2**31 - 1
+_UINT32_MAX: Final = 2**32 - 1
 _LARGEST: Final = {
     # What libzmq's options can hold; its queues are set to twice max_in_flight.
     "connect_timeout_ms": _INT32_MAX,
@@ -254,7 +262,7 @@ def _canonical_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _parse(name: str, text: str) -> object:
     """The environment has only text: numbers and JSON (for `retries`) are read as such where the setting is no text."""
     expected = _TYPES.get(_ALIASES.get(name, name))
-    if name != "sync_timeout" and expected not in (int, float, RetryTable):
+    if name != "sync_timeout" and expected not in (int, float, int | None, RetryTable):
         return text
     try:
         return msgspec.json.decode(text.encode())

@@ -107,6 +107,15 @@ class AsyncControl(ABC):
         command = _commands(self._client_config()).cancel_on_disconnect(grace_ms, command_id)
         return cast(CommandReply, await self._run(command, timeout_ms))
 
+    _lease_is_set = False
+
+    async def _set_lease(self) -> None:
+        """As `BridgeConfig.cancel_on_disconnect_ms` says, once in the client's life: the engine remembers it."""
+        grace_ms = self._client_config().cancel_on_disconnect_ms
+        if grace_ms is not None and not self._lease_is_set:
+            (await self.cancel_on_disconnect(grace_ms)).raise_for_rejection()
+            self._lease_is_set = True
+
     async def open_orders(self, *, timeout_ms: float | None = None) -> OpenOrders:
         """Ask for the account's open orders and legs, oldest first.
 
@@ -161,6 +170,14 @@ class BlockingControl(ABC):
         """Have this session's open orders cancelled once it has had no connection for `grace_ms`; None: no more."""
         command = _commands(self._client_config()).cancel_on_disconnect(grace_ms, command_id)
         return cast(CommandReply, self._run(command, timeout_ms))
+
+    _lease_is_set = False
+
+    def _set_lease(self) -> None:
+        grace_ms = self._client_config().cancel_on_disconnect_ms
+        if grace_ms is not None and not self._lease_is_set:
+            self.cancel_on_disconnect(grace_ms).raise_for_rejection()
+            self._lease_is_set = True
 
     def open_orders(self, *, timeout_ms: float | None = None) -> OpenOrders:
         """Ask for the account's open orders and legs, oldest first."""

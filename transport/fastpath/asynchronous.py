@@ -46,6 +46,15 @@ ReplyT = TypeVar("ReplyT")
 class FastPathClient(AsyncFastPath, AsyncControl):
     """Orders to one engine over ZeroMQ and FlatBuffers. See `transport.contract.client.AsyncPath`."""
 
+    async def connect(self) -> None:
+        """Connect, within `connect_timeout_ms`, or raise what kept it from: `NotSentError`, or the engine's refusal.
+
+        After a `NotSentError` the client goes on trying in the background. The first time, the engine is told what
+        `cancel_on_disconnect_ms` says.
+        """
+        await super().connect()
+        await self._set_lease()
+
     # ---- whole calls, with retries ----
 
     async def execute_order(self, order: Order, *, timeout_ms: float | None = None) -> OrderReply:

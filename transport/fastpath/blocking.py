@@ -46,6 +46,15 @@ ReplyT = TypeVar("ReplyT")
 class BlockingFastPathClient(BlockingFastPath, BlockingControl):
     """Orders to one engine over ZeroMQ and FlatBuffers. See `transport.contract.client.BlockingPath`."""
 
+    def connect(self) -> None:
+        """Connect, within `connect_timeout_ms`, or raise what kept it from: `NotSentError`, or the engine's refusal.
+
+        The client may be used after a `NotSentError`: each call tries again, with the back-off's pauses. The first
+        time, the engine is told what `cancel_on_disconnect_ms` says.
+        """
+        super().connect()
+        self._set_lease()
+
     # ---- whole calls, with retries ----
 
     def execute_order(self, order: Order, *, timeout_ms: float | None = None) -> OrderReply:

@@ -86,6 +86,9 @@ def test_retries_come_from_the_environment_as_json() -> None:
         ({"connect_timeout_ms": 2**31}, "connect_timeout_ms"),
         ({"max_in_flight": 2**30}, "max_in_flight"),
         ({"grpc_endpoint": ""}, "grpc_endpoint"),
+        ({"cancel_on_disconnect_ms": -1}, "cancel_on_disconnect_ms"),
+        ({"cancel_on_disconnect_ms": 2**32}, "cancel_on_disconnect_ms"),
+        ({"cancel_on_disconnect_ms": 1.5}, "cancel_on_disconnect_ms"),
     ],
     ids=str,
 )
@@ -101,6 +104,14 @@ def test_carrier_and_spinning_come_from_the_environment() -> None:
     assert (config.carrier, config.spin_us) == ("pyzmq", 50)
     with pytest.raises(ValidationError, match="EXECUTION_BRIDGE_SPIN_US"):
         BridgeConfig.load(environment={"EXECUTION_BRIDGE_SPIN_US": "long"})
+
+
+def test_a_number_that_may_be_absent_comes_from_the_environment_too() -> None:
+    def read(text: str) -> int | None:
+        return BridgeConfig.load(environment={"EXECUTION_BRIDGE_CANCEL_ON_DISCONNECT_MS": text}).cancel_on_disconnect_ms
+
+    assert (read("1500"), read("0"), read("null")) == (1500, 0, None)
+    assert BridgeConfig().cancel_on_disconnect_ms is None
 
 
 def test_a_number_that_is_none_is_named_with_its_variable() -> None:
