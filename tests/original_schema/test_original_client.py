@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
 
-def _compile(source: Path, into: Path) -> None:
+def compile_proto(source: Path, into: Path) -> None:
+    """Generates a schema's code, and its descriptor set as `set.bin`."""
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{source.parent}", f"--python_out={into}"]
     command += [f"--grpc_python_out={into}", f"--descriptor_set_out={into / 'set.bin'}", str(source)]
     subprocess.run(command, check=True, timeout=60)
@@ -30,7 +31,7 @@ def original_stubs(tmp_path: Path) -> Path:
     source.write_text(text)
     stubs = tmp_path / "stubs"
     stubs.mkdir()
-    _compile(source, stubs)
+    compile_proto(source, stubs)
     return stubs
 
 
@@ -49,27 +50,27 @@ def test_a_client_of_the_original_schema_executes_a_buy_market_order(original_st
         assert engine.stop() == 0
 
 
-def _declared(descriptor_set: Path) -> dict[str, object]:
+def declared(descriptor_set: Path) -> dict[str, object]:
     """Every field, enum value and method of a compiled schema, by full name."""
     parsed = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set.read_bytes())
-    declared: dict[str, object] = {}
+    found: dict[str, object] = {}
     for file in parsed.file:
         for message in file.message_type:
             for field in message.field:
-                declared[f"{message.name}.{field.name}"] = (field.number, field.type, field.label, field.type_name)
+                found[f"{message.name}.{field.name}"] = (field.number, field.type, field.label, field.type_name)
         for enum in file.enum_type:
-            declared |= {f"{enum.name}.{value.name}": value.number for value in enum.value}
+            found |= {f"{enum.name}.{value.name}": value.number for value in enum.value}
         for service in file.service:
             for method in service.method:
                 shape = (method.input_type, method.output_type, method.client_streaming, method.server_streaming)
-                declared[f"{service.name}.{method.name}"] = shape
-    return declared
+                found[f"{service.name}.{method.name}"] = shape
+    return found
 
 
 def test_the_full_schema_changes_nothing_that_the_original_declares(original_stubs: Path, tmp_path: Path) -> None:
     ours = tmp_path / "ours"
     ours.mkdir()
-    _compile(ROOT / "schemas" / "execution.proto", ours)
-    original, full = _declared(original_stubs / "set.bin"), _declared(ours / "set.bin")
+    compile_proto(ROOT / "schemas" / "execution.proto", ours)
+    original, full = declared(original_stubs / "set.bin"), declared(ours / "set.bin")
     assert len(original) == 40
     assert {name: full.get(name) for name in original} == original
