@@ -35,6 +35,8 @@ from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
 from fallback_grpc.outcome import Done, subject_of_command, subject_of_orders
+from fallback_grpc.reconciliation.blocking import BlockingReconciler
+from fallback_grpc.reconciliation.report import ReconciliationListener
 from fallback_grpc.resolution import Resolution
 from fallback_grpc.resolving import BlockingResolver, refused_and_fenced
 from transport.contract.client import BlockingPath
@@ -93,6 +95,12 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         self._board = Switchboard(in_preference(self._paths, self._config), switchboard_settings(self._config))
         self._failover = BlockingFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
         self._streams = BackgroundStreams(self._settings.inner, lambda: self._board.journal_id)
+        self._reconciler = BlockingReconciler(
+            self.open_orders,
+            self.get_order,
+            lambda after: self._streams.open(lambda client: client.subscribe_order_updates(resume_from=after)),
+        )
+        self._board.add_listener(self._reconciler.path_changed)
         self._grpc_room = threading.BoundedSemaphore(_MOST_ON_GRPC)
         self._resolver = BlockingResolver(self._resend, self._command)
         self._process = os.getpid()
@@ -117,6 +125,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
             self._command(HealthCheck(), self._config.call_timeout_ms)
             self._set_lease()
+            self._reconciler.start()
         except BaseException:
             self.close()
             raise
@@ -149,6 +158,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         self._failover.stop(probe_timeout_ms(self._config) / 1_000)
         for client in self._paths.values():
             client.close()
+        self._reconciler.stop()
 
     def __enter__(self) -> Self:
         if not self._connected:
@@ -250,6 +260,12 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         """Calls `listener` for every path event, in the thread that noticed; it must not block."""
         self._board.add_listener(listener)
 
+    def on_reconciled(self, listener: ReconciliationListener, *, since: int | None = None) -> None:
+        """As for `ExecutionBridgeClient`; called in a thread of its own. What a subscription brings is reported too."""
+        self._reconciler.listen(listener, since)
+        if self._connected and not self._closed:
+            self._reconciler.start()
+
     # ---- the three primitives ----
 
     def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
@@ -283,7 +299,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             return client.begin_order(order, copy_ms) if isinstance(client, BlockingFastPathClient) else None
 
         self._check_alive()
-        return self._failover.call(
+        done = self._failover.call(
             attempt,
             self._is_connected,
             lambda: subject_of_orders((order,)),
@@ -293,6 +309,8 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             in_time=in_time,
             begin=begin,
         )
+        self._reconciler.replied(done.reply)
+        return done
 
     def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]:
         def attempt(path: Path, copy_ms: float) -> Conclusion[list[ExecuteReply]]:
@@ -300,7 +318,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
 
         self._check_alive()
         try:
-            return self._failover.call(
+            done = self._failover.call(
                 attempt, self._is_connected, lambda: subject_of_orders(orders), timeout_ms, orders=len(orders)
             )
         except ExecutionBridgeError as problem:
@@ -310,19 +328,24 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         except BaseException:
             self._resolver.doubtful.add(orders)
             raise
+        for answer in done.reply:
+            self._reconciler.replied(answer.reply)
+        return done
 
     def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]:
         def attempt(path: Path, copy_ms: float) -> Conclusion[CommandReplies]:
             return self._paths[path].attempt(command, copy_ms)
 
         self._check_alive()
-        return self._failover.call(
+        done = self._failover.call(
             attempt,
             self._is_connected,
             lambda: subject_of_command(command),
             timeout_ms,
             in_time=not command_id_of(command),  # a query changes nothing: nothing is left to be found out
         )
+        self._reconciler.replied_to_command(done.reply)
+        return done
 
     # ---- inside ----
 

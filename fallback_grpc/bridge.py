@@ -37,6 +37,8 @@ from fallback_grpc.failover.streams import AsyncStreams
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
 from fallback_grpc.outcome import Done, subject_of_command, subject_of_orders
+from fallback_grpc.reconciliation.asynchronous import AsyncReconciler
+from fallback_grpc.reconciliation.report import ReconciliationListener
 from fallback_grpc.resolution import Resolution
 from fallback_grpc.resolving import AsyncResolver, refused_and_fenced
 from transport.contract.client import AsyncPath
@@ -93,6 +95,8 @@ class ExecutionBridgeClient(AsyncCalls):
         self._board = Switchboard(in_preference(self._paths, self._config), switchboard_settings(self._config))
         self._failover = AsyncFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
         self._streams = AsyncStreams(self._board, self._failover.gate, self._paths, self._config.connect_timeout_ms)
+        self._reconciler = AsyncReconciler(self, lambda after: self._streams.updates(after, True))
+        self._board.add_listener(self._reconciler.path_changed)
         self._funnels = {path: OrderFunnel(client) for path, client in self._paths.items() if path == "grpc"}
         self._resolver = AsyncResolver(self._resend, self._command)
         self._process = os.getpid()
@@ -119,6 +123,7 @@ class ExecutionBridgeClient(AsyncCalls):
             self._failover.start_probing(self._paths, probe_timeout_ms(self._config))
             await self._command(HealthCheck(), self._config.call_timeout_ms)
             await self._set_lease()
+            self._reconciler.start()
         except BaseException:
             await self.close()
             raise
@@ -150,6 +155,7 @@ class ExecutionBridgeClient(AsyncCalls):
             raise WrongLoopError("this client belongs to another event loop: close it there")
         self._closed = True
         self._board.stop(ClientClosedError("the client is closed"), time.monotonic_ns())
+        await self._reconciler.stop()
         await self._failover.stop()
         await asyncio.gather(*(client.close() for client in self._paths.values()), return_exceptions=True)
 
@@ -219,7 +225,7 @@ class ExecutionBridgeClient(AsyncCalls):
         The subscription begins when the first item is awaited; give `resume_from` to miss nothing before that.
         """
         self._check_alive()
-        return self._streams.updates(resume_from, accept_gaps)
+        return self._reconciler.following(self._streams.updates(resume_from, accept_gaps))
 
     # ---- what is known ----
 
@@ -263,6 +269,23 @@ class ExecutionBridgeClient(AsyncCalls):
         """Calls `listener` at every transition of a path and of its breaker (`PathEventKind`), in the loop."""
         self._board.add_listener(listener)
 
+    def on_reconciled(self, listener: ReconciliationListener, *, since: int | None = None) -> None:
+        """Compares open orders and missed updates with the engine's at every (re)connection, and tells `listener`.
+
+        `since`: the account's last update that your program has dealt with (of an earlier run); what came after it is
+        reported. What a subscription of this client brings is not reported, and what a call under way is about to say
+        may be. Begins at once; before that it costs nothing.
+        """
+        self._reconciler.listen(listener, since)
+        if self._loop is not None and not self._closed:
+            self._reconciler.start()
+
+    @property
+    def last_sequence(self) -> int | None:
+        """The account's last update up to which all has been heard of or reconciled; None before `on_reconciled`."""
+        beliefs = self._reconciler.beliefs
+        return None if beliefs is None else beliefs.position
+
     # ---- the three primitives ----
 
     async def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
@@ -290,7 +313,7 @@ class ExecutionBridgeClient(AsyncCalls):
             return self._funnels.get(path, self._paths[path]).attempt_order(order, copy_ms)
 
         self._check_alive()
-        return await self._failover.call(
+        done = await self._failover.call(
             attempt,
             self._is_connected,
             lambda: subject_of_orders((order,)),
@@ -300,6 +323,9 @@ class ExecutionBridgeClient(AsyncCalls):
             in_time=in_time,
             hedged=True,
         )
+        if (beliefs := self._reconciler.beliefs) is not None:
+            beliefs.replied(done.reply)
+        return done
 
     async def _batch(self, orders: Sequence[Order], timeout_ms: float) -> Done[list[ExecuteReply]]:
         def attempt(path: Path, copy_ms: float) -> Any:
@@ -307,7 +333,7 @@ class ExecutionBridgeClient(AsyncCalls):
 
         self._check_alive()
         try:
-            return await self._failover.call(
+            done = await self._failover.call(
                 attempt, self._is_connected, lambda: subject_of_orders(orders), timeout_ms, orders=len(orders)
             )
         except ExecutionBridgeError as problem:
@@ -317,19 +343,24 @@ class ExecutionBridgeClient(AsyncCalls):
         except BaseException:
             self._resolver.doubtful.add(orders)
             raise
+        for answer in done.reply:
+            self._reconciler.replied(answer.reply)
+        return done
 
     async def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]:
         async def attempt(path: Path, copy_ms: float) -> Conclusion[CommandReplies]:
             return await self._paths[path].attempt(command, copy_ms)
 
         self._check_alive()
-        return await self._failover.call(
+        done = await self._failover.call(
             attempt,
             self._is_connected,
             lambda: subject_of_command(command),
             timeout_ms,
             in_time=not command_id_of(command),  # a query changes nothing: nothing is left to be found out
         )
+        self._reconciler.replied_to_command(done.reply)
+        return done
 
     # ---- inside ----
 

@@ -1,0 +1,70 @@
+"""What a client has last heard of its account's orders, from replies and updates, in bounded memory. Pure.
+
+On the way of every order, so it is short: a look at the status and one or two accesses of dictionaries.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from transport.contract.codes import ExecutionStatus
+from transport.contract.replies import OrderReply, OrderUpdate, UpdateGap
+
+MOST_CLOSED: Final = 16_384
+"""Ended orders that are remembered until the next reconciliation, so that their updates are no news."""
+
+_OPEN: Final = frozenset({ExecutionStatus.PENDING, ExecutionStatus.PARTIALLY_FILLED})
+
+
+class Beliefs:
+    """Open orders as last heard of; ended ones by the number of their last update. One writer at a time."""
+
+    def __init__(self, position: int | None = None, most_closed: int = MOST_CLOSED) -> None:
+        """`position`: the account's last update that has been dealt with, if known."""
+        self.open: dict[str, OrderReply] = {}
+        self.closed: dict[str, int] = {}
+        self.position = position
+        """Every update up to this one has been heard of, or is part of what was reconciled."""
+        self.floor = 0
+        """Below it, ended orders were forgotten: an update of one can not be told from news."""
+        self._most_closed = most_closed
+
+    def replied(self, reply: OrderReply) -> None:
+        """A reply told the state of an order: perhaps an old one, if it was stored."""
+        order_id = reply.order_id
+        if reply.status in _OPEN:
+            known = self.open.get(order_id)
+            if (known is None or known.sequence <= reply.sequence) and order_id not in self.closed:
+                self.open[order_id] = reply
+            return
+        if reply.sequence == 0:
+            return  # refused, or rejected without a trace: nothing that a reconciliation could find
+        self.open.pop(order_id, None)
+        closed = self.closed
+        closed[order_id] = reply.sequence
+        if len(closed) > self._most_closed:
+            self.floor = max(self.floor, closed.pop(next(iter(closed))))
+
+    def heard(self, item: OrderUpdate | UpdateGap) -> None:
+        """A subscription told an update, or a gap."""
+        if isinstance(item, UpdateGap):
+            if self.position is not None and item.first_sequence <= self.position + 1:
+                self.position = max(self.position, item.last_sequence)
+            return
+        self.replied(item.order)
+        if not item.snapshot and (self.position is None or item.sequence == self.position + 1):
+            self.position = item.sequence
+
+    def last_heard(self, order_id: str) -> int:
+        """The update that the latest news of an order included; -1: never heard of it."""
+        known = self.open.get(order_id)
+        return known.sequence if known is not None else self.closed.get(order_id, -1)
+
+    def settle(self, orders: list[OrderReply], sequence: int) -> None:
+        """The engine's open orders as of `sequence` are believed now, but for what was heard since."""
+        for order in orders:
+            if order.order_id not in self.closed:
+                self.replied(order)
+        self.closed = {order_id: at for order_id, at in self.closed.items() if at > sequence}
+        self.position = max(self.position or 0, sequence)
+        self.floor = 0
