@@ -16,7 +16,7 @@ SPIN_US = 200
 """The spin budget of both ends, where a row spins: the engine's default."""
 HEARTBEATS = {"heartbeat_interval_ms": 1_000, "heartbeat_timeout_ms": 5_000}
 """Of every fast-path client. Liveness is not what is measured: PINGs of the rows whose turn it is not would run into
-the turns of others, and a machine that stalls for longer than the default 150 ms would end a row."""
+the turns of others, and a machine that stalls for longer than the default allows would end a row."""
 BOOK_SIZE = Decimal(1_000_000_000)
 """The feed's size: more than a run can trade, so that every order of it is filled at one price."""
 BID, ASK = Decimal(100), Decimal("100.01")

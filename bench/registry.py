@@ -20,7 +20,7 @@ ROW_MODULES = (
     "bench.peers",
 )
 """Each exports `GROUPS: list[Group]` and `ROWS: list[Row]`; rows may belong to another module's group."""
-SECTION_MODULES = ("bench.load.section", "bench.stages.section", "bench.growth.section")
+SECTION_MODULES = ("bench.load.section", "bench.stages.section", "bench.recovery.section", "bench.growth.section")
 """Each exports `SECTION: Section`."""
 
 

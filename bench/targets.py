@@ -178,5 +178,13 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("growth: p50 with 10^6 remembered orders against 10^3", ("growth.remembered.ratio",), at_most=1.2),
     Target("growth: p50 with 1,000 idle connections against one", ("growth.connections.ratio",), at_most=1.3),
+    Target(
+        "recovery: from a reset connection to the next completed order, p99",
+        ("recovery.reset.p99_ms",), at_most=5, unit="ms",
+    ),
+    Target(
+        "recovery: from a silent blackhole to the next completed order, p99",
+        ("recovery.blackhole.p99_ms",), at_most=150, unit="ms",
+    ),
     Target("idle engine, spin 0", ("growth.idle_spin_0.cpu_percent",), at_most=0.5, unit="% of a core"),
 )  # fmt: skip
