@@ -16,6 +16,7 @@ import uvloop
 
 from tests.conformance.drivers import LoopThread
 from tests.unit.transport.fake_engine import FakeEngine
+from tests.unit.transport.test_asyncio_dealer import turns
 from tests.unit.transport.test_codec import order
 from tests.waiting import eventually
 from transport import (
