@@ -45,6 +45,7 @@ impl Core {
     /// BUSY: too many ids are remembered. ID_QUOTA_EXCEEDED: too many of the account's are no UUIDv7.
     pub fn admit<'a>(&self, command: impl Into<CommandRef<'a>>) -> Result<(), Rejection> {
         let command = command.into();
+        self.check_room_for_lease(command)?;
         let ids = Ids::of(command);
         if check_account(ids.account).is_err() {
             return Ok(()); // nothing is remembered for it
@@ -98,6 +99,18 @@ impl Core {
              nothing was done: raise max_remembered_ids and restart the engine, or start one with a new journal"
         );
         Err(Rejection::new(ReasonCode::Busy, "", message))
+    }
+
+    /// A session that is there has a lease, or gets the place of one that is long gone.
+    fn check_room_for_lease(&self, command: CommandRef<'_>) -> Result<(), Rejection> {
+        let CommandRef::SetCancelOnDisconnect(set) = command else { return Ok(()) };
+        let brings_one = set.grace_ms.is_some() && self.grace_ms(&set.session_id).is_none() && !self.knows(command);
+        if !brings_one || !self.leases_are_full() || self.leases.oldest_expired().is_some() {
+            return Ok(());
+        }
+        let most = self.limits().max_leases;
+        let message = format!("{most} sessions have cancel on disconnect, and max_leases is no more; end some of them");
+        Err(Rejection::new(ReasonCode::Busy, "session_id", message))
     }
 
     fn check_quota(&self, account: &str, field: &str) -> Result<(), Rejection> {

@@ -1,7 +1,7 @@
 //! Configuration of the core: it enters as a journaled input, never from the outside (invariant 3).
 
 use crate::quotes::check_quote;
-use crate::{Decimal, Quote, RiskConfiguration, RiskLimits};
+use crate::{Decimal, Quote, RiskConfiguration};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -65,6 +65,8 @@ const MAX_MS: u64 = 100 * 365 * 24 * 3_600 * 1_000;
 const MAX_UPDATE_HISTORY: u32 = 10_000_000;
 /// Most entries of metadata, and most bytes of a key or value: an order is stored, and must stay small.
 const MAX_METADATA: u32 = 65_536;
+/// Most sessions that may have a lease.
+const MAX_LEASES: u32 = 1_000_000;
 
 impl ConfigurationError {
     pub(crate) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
@@ -83,7 +85,7 @@ impl Configuration {
         update_history: 0,
         max_metadata_entries: 0,
         max_metadata_bytes: 0,
-        risk: RiskConfiguration { limits: RiskLimits::NONE, symbols: Vec::new(), accounts: Vec::new() },
+        risk: RiskConfiguration::NONE,
         max_leases: 0,
     };
 
@@ -104,6 +106,8 @@ impl Configuration {
                 return Err(ConfigurationError::new(format!("{at}.symbol"), problem));
             }
         }
+        let is_symbol = |symbol: &str| self.instruments.iter().any(|one| one.symbol == symbol);
+        self.risk.validate(&is_symbol)?;
         self.validate_limits()
     }
 
@@ -116,6 +120,7 @@ impl Configuration {
             ("update_history", u64::from(self.update_history), 0, u64::from(MAX_UPDATE_HISTORY)),
             ("max_metadata_entries", u64::from(self.max_metadata_entries), 0, u64::from(MAX_METADATA)),
             ("max_metadata_bytes", u64::from(self.max_metadata_bytes), 0, u64::from(MAX_METADATA)),
+            ("max_leases", u64::from(self.max_leases), 0, u64::from(MAX_LEASES)),
         ];
         for (field, value, least, most) in limits {
             if value < least || value > most {

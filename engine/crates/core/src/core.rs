@@ -3,8 +3,10 @@
 use crate::account::Account;
 use crate::command_state::CommandState;
 use crate::instruments::Instruments;
+use crate::lease::Leases;
 use crate::order_state::OrderState;
 use crate::recent_set::RecentSet;
+use crate::risk::RiskState;
 use crate::state_hash::StateHash;
 use crate::{
     Call, CommandNo, CommandOutcome, Configuration, ConfigurationError, Event, OrderNo, Text, UpdateRange, VenueKey,
@@ -25,6 +27,10 @@ pub struct Core {
     pub(crate) commands: Vec<CommandState>,
     /// Commands that wait for the venue's word on an order or leg, oldest first.
     pub(crate) waiting: BTreeMap<VenueKey, Vec<CommandNo>>,
+    /// What risk checks remember.
+    pub(crate) risk: RiskState,
+    /// Sessions whose orders are cancelled when they are gone.
+    pub(crate) leases: Leases,
     /// Orders that the venue has not reported on, in no order.
     pub(crate) unreported: RecentSet<OrderNo>,
     pub(crate) hash: StateHash,
@@ -129,6 +135,12 @@ impl Core {
 
     pub(crate) fn account(&self, name: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| *account.name == *name)
+    }
+
+    /// The account's index, where something happened in it.
+    pub(crate) fn account_place(&self, name: &str) -> Option<u32> {
+        let at = self.accounts.iter().position(|account| *account.name == *name)?;
+        u32::try_from(at).ok()
     }
 
     pub(crate) fn order(&self, no: OrderNo) -> Option<&OrderState> {

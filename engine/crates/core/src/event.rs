@@ -1,8 +1,8 @@
 //! What happened: all that [`crate::Core::fold`] needs to rebuild the state, without the inputs.
 
 use crate::{
-    CommandNo, CommandOutcome, Configuration, Decimal, NewOrder, OrderNo, OrderType, ReasonCode, Side, Text,
-    TradingState, UtcNanos, VenueKey,
+    CommandNo, CommandOutcome, Configuration, Decimal, NewOrder, OrderNo, OrderType, ReasonCode, RiskLimits, Side,
+    Text, TradingState, UtcNanos, VenueKey,
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,21 @@ pub enum Event {
     CommandConcluded { command: CommandNo, reply: Box<CommandOutcome> },
     /// What the account may do from now on.
     TradingStateSet { account: Text, state: TradingState },
+    /// What every account may do from now on, beside its own state.
+    TradingStateForAllSet { state: TradingState },
+    /// What an account's orders may be from now on.
+    RiskLimitsSet(Box<RiskLimitsSet>),
+    /// The price that collars are judged by, in half ticks; `None`: there is none any more. That of an execution is in
+    /// [`Event::Filled`].
+    LastPriceSet { symbol: u32, half_ticks: Option<i64> },
+    /// An order, or a replace, was counted: what is left in the account's bucket, in tokens times 10^9.
+    RateCharged { account: Text, level: u64, at_ns: UtcNanos },
+    /// A session has a lease from now on, or another one.
+    LeaseSet(Box<LeaseSet>),
+    /// A lease is no more.
+    LeaseEnded { lease: u32 },
+    /// A session had no connection for the grace of its lease.
+    LeaseExpired { lease: u32 },
 }
 
 /// Of [`Event::OrderOpened`].
@@ -76,6 +91,8 @@ pub struct OrderOpened {
     /// As the client gave it.
     pub price: Option<Decimal>,
     pub at_ns: UtcNanos,
+    /// The lease of the session that entered it; 0: it had none.
+    pub lease: u32,
 }
 
 /// Of [`Event::OrderRejected`].
@@ -96,6 +113,28 @@ pub struct OrderRejected {
     pub quantity: Option<Decimal>,
     pub price: Option<Decimal>,
     pub at_ns: UtcNanos,
+}
+
+/// Of [`Event::RiskLimitsSet`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct RiskLimitsSet {
+    pub account: Text,
+    /// Index of the instrument; `None`: all that have no limits of their own.
+    pub symbol: Option<u32>,
+    /// Without any: the configuration's hold.
+    pub limits: RiskLimits,
+}
+
+/// Of [`Event::LeaseSet`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct LeaseSet {
+    /// From 1; never used again.
+    pub lease: u32,
+    pub account: Text,
+    pub session_id: Text,
+    pub grace_ms: u64,
 }
 
 /// Of [`Event::CommandRecorded`].
@@ -130,4 +169,6 @@ pub enum Intent {
     },
     /// Cancel all of `waits_for`.
     CancelAll,
+    /// The same, because their session is gone: nobody sent this command.
+    CancelOnDisconnect,
 }

@@ -24,6 +24,7 @@ mod hash_bytes;
 pub mod identity;
 pub mod input;
 mod instruments;
+mod lease;
 mod open_orders;
 pub mod order;
 mod order_state;
@@ -50,7 +51,7 @@ pub use command::{
 pub use configuration::{Configuration, ConfigurationError, Instrument};
 pub use decimal::{Decimal, DecimalError, StepError};
 pub use effect::{Effect, MarketData};
-pub use event::{CommandRecorded, ContentHash, Event, Intent, OrderOpened, OrderRejected};
+pub use event::{CommandRecorded, ContentHash, Event, Intent, LeaseSet, OrderOpened, OrderRejected, RiskLimitsSet};
 pub use input::{Call, CommandNo, CommandOutcome, Input, InputRef, Outcome};
 pub use open_orders::OpenOrders;
 pub use order::{ExecutionStatus, Order, OrderType, Side, TimeInForce, TradingState};

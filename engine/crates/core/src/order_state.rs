@@ -4,6 +4,7 @@ use crate::decimal::divide_half_even;
 use crate::hash_bytes::{put_optional, put_text};
 use crate::identity::leg_id;
 use crate::instruments::Instruments;
+use crate::lease::LeaseNo;
 use crate::progress::{Progress, Work};
 use crate::state_hash::{Kind, hash_of};
 use crate::{
@@ -56,6 +57,8 @@ pub(crate) struct OrderState {
     pub content_hash: ContentHash,
     /// Index of its account.
     pub account: u32,
+    /// The lease of the session that entered it; 0: it had none.
+    pub lease: LeaseNo,
     pub order_type: Option<OrderType>,
     pub side: Option<Side>,
     pub time_in_force: TimeInForce,
@@ -91,6 +94,7 @@ impl OrderState {
             order_id: identity.order_id.clone(),
             content_hash: identity.content_hash,
             account: identity.account,
+            lease: 0,
             order_type: identity.order_type,
             side: identity.side,
             time_in_force: TimeInForce::Gtc,
@@ -167,6 +171,7 @@ impl OrderState {
             order_id,
             content_hash,
             account,
+            lease,
             order_type,
             side,
             time_in_force,
@@ -183,6 +188,7 @@ impl OrderState {
         put_text(bytes, order_id);
         bytes.extend_from_slice(content_hash);
         bytes.extend_from_slice(&account.to_le_bytes());
+        bytes.extend_from_slice(&lease.to_le_bytes());
         const ABSENT: u8 = u8::MAX;
         bytes.push(order_type.map_or(ABSENT, |order_type| order_type as u8));
         bytes.push(side.map_or(ABSENT, |side| side as u8));

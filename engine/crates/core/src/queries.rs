@@ -132,7 +132,9 @@ impl Core {
             for command in commands.iter().filter_map(|no| self.command(*no)) {
                 intents.extend(match command.intent {
                     Intent::None => None,
-                    Intent::Cancel { .. } | Intent::CancelAll => Some(VenueCommand::Cancel { key: *key }),
+                    Intent::Cancel { .. } | Intent::CancelAll | Intent::CancelOnDisconnect => {
+                        Some(VenueCommand::Cancel { key: *key })
+                    }
                     Intent::Replace { key, quantity_steps, price_ticks } => {
                         Some(VenueCommand::Replace { key, quantity_steps, price_ticks })
                     }

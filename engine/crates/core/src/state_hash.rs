@@ -5,6 +5,7 @@
 
 use crate::account::Account;
 use crate::core::index_of;
+use crate::lease::lease_hash;
 use crate::{CommandNo, Core, OrderNo};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
@@ -21,6 +22,11 @@ pub(crate) enum Kind {
     Account = 3,
     Position = 4,
     Command = 5,
+    StateForAll = 6,
+    Limits = 7,
+    LastPrice = 8,
+    Bucket = 9,
+    Lease = 10,
 }
 
 /// Hash of an entity's bytes.
@@ -54,6 +60,11 @@ impl StateHash {
         self.sum = self.sum.wrapping_add(hash);
     }
 
+    /// An entity with this hash went.
+    pub fn remove(&mut self, hash: u128) {
+        self.sum = self.sum.wrapping_sub(hash);
+    }
+
     /// An entity has another hash now than the sum was made with.
     pub fn replace(&mut self, known: &mut u128, hash: u128) {
         self.sum = self.sum.wrapping_sub(*known).wrapping_add(hash);
@@ -62,7 +73,8 @@ impl StateHash {
 }
 
 impl Core {
-    /// Hash of orders, tombstones, accounts, positions and commands; not of configuration and epoch. Costs the hashes
+    /// Hash of orders, tombstones, accounts, positions, commands, leases and what risk checks remember; not of
+    /// configuration and epoch. Costs the hashes
     /// of what changed since it was last asked for.
     pub fn state_hash(&mut self) -> u128 {
         self.hash_changes();
@@ -77,6 +89,8 @@ impl Core {
         self.orders.iter().for_each(|order| add(order.hash_in(bytes)));
         self.commands.iter().for_each(|command| add(entity_hash(Kind::Command, command, bytes)));
         self.accounts.iter().for_each(|account| account.each_hash(bytes, &mut add));
+        self.risk.each_hash(bytes, &mut add);
+        self.leases.iter().for_each(|(no, lease)| add(lease_hash(no, lease)));
         sum
     }
 
@@ -125,6 +139,7 @@ impl Core {
             }
         }
         self.accounts.iter_mut().for_each(|account: &mut Account| account.hash_changes(&mut self.hash, &mut bytes));
+        self.risk.hash_changes(&mut self.hash, &mut bytes);
         (self.hash.orders, self.hash.commands, self.hash.bytes) = (orders, commands, bytes);
     }
 }

@@ -1,6 +1,7 @@
 //! What the account's trading state lets through (WIRE.md, section 1.4).
 
 use crate::account::Account;
+use crate::risk::Exposure;
 use crate::validate::Terms;
 use crate::{Core, OrderNo, Part, ReasonCode, Rejection, Side, TradingState};
 
@@ -11,9 +12,9 @@ impl Core {
     /// TRADING_HALTED, REDUCE_ONLY.
     pub(crate) fn check_trading_state(&self, account: &str, terms: &Terms) -> Result<(), Rejection> {
         let account = self.account(account);
-        match account.map_or(TradingState::Active, |account| account.state) {
+        match self.state_that_holds(account) {
             TradingState::Active => Ok(()),
-            TradingState::Halted => Err(halted()),
+            TradingState::Halted => Err(self.halted()),
             TradingState::Reducing => {
                 let new = &terms.new;
                 if new.stop_loss_ticks.is_some() || new.take_profit_ticks.is_some() {
@@ -38,13 +39,13 @@ impl Core {
         new_price: bool,
     ) -> Result<(), Rejection> {
         let account = self.account(account);
-        let state = account.map_or(TradingState::Active, |account| account.state);
+        let state = self.state_that_holds(account);
         let Some((order, work)) = self.order(no).and_then(|order| Some((order, order.work(part)?))) else {
             return Ok(());
         };
         let grows = quantity_steps > work.now.quantity_steps;
         match (state, order.symbol_index(), order.side_of(part)) {
-            (TradingState::Halted, _, _) if grows || new_price => Err(halted()),
+            (TradingState::Halted, _, _) if grows || new_price => Err(self.halted()),
             (TradingState::Reducing, Some(symbol), Some(side)) if grows => {
                 let remaining = quantity_steps.saturating_sub(work.now.executed_steps);
                 self.check_reduces(account, symbol, side, remaining, Some(no))
@@ -58,6 +59,19 @@ impl Core {
         }
     }
 
+    /// The account's own state, or that for all: the stricter.
+    fn state_that_holds(&self, account: Option<&Account>) -> TradingState {
+        let own = account.map_or(TradingState::Active, |account| account.state);
+        let for_all = self.risk.state_for_all();
+        if for_all as u8 > own as u8 { for_all } else { own }
+    }
+
+    fn halted(&self) -> Rejection {
+        let whom = if self.risk.state_for_all() == TradingState::Halted { "every account" } else { "the account" };
+        let message = format!("trading is HALTED for {whom}; cancels work, new orders do not");
+        Rejection::new(ReasonCode::TradingHalted, "", message)
+    }
+
     /// Whether so many more on this side still only reduce the position, with all that reduces it already.
     fn check_reduces(
         &self,
@@ -67,36 +81,14 @@ impl Core {
         quantity_steps: i64,
         leave_out: Option<OrderNo>,
     ) -> Result<(), Rejection> {
-        let working = account.map_or(0, |account| self.working(account, symbol, side, leave_out));
+        let open = account.and_then(|account| self.account_place(&account.name));
+        let open = open.map_or_else(Exposure::default, |account| self.exposure(account, symbol));
+        let left_out = leave_out.map_or_else(Exposure::default, |no| self.exposure_of(no));
+        let working = (open - left_out).of(side);
         if i128::from(quantity_steps) + working <= reducible(account, symbol, side) {
             return Ok(());
         }
         Err(reduce_only("the order, with those that are open, would not reduce the position"))
-    }
-
-    /// What open orders of this side may still execute. Of two legs only one does.
-    fn working(&self, account: &Account, symbol: u32, side: Side, leave_out: Option<OrderNo>) -> i128 {
-        let mut total = 0i128;
-        for key in account.open.iter() {
-            let Some((order, part)) = self.order(key.order()).zip(key.part()) else { continue };
-            let counts = order.symbol_index() == Some(symbol)
-                && order.side_of(part) == Some(side)
-                && Some(order.no) != leave_out;
-            // Of two open legs the first stands for both.
-            let is_second_leg = part == Part::Target && account.open.contains(&order.key(Part::Stop));
-            if !counts || is_second_leg {
-                continue;
-            }
-            let remaining = |part| {
-                let open = order.work(part).filter(|work| work.now.is_open());
-                open.map_or(0, |work| work.now.remaining_steps())
-            };
-            total += i128::from(match part.sibling() {
-                None => remaining(part),
-                Some(sibling) => remaining(part).max(remaining(sibling)),
-            });
-        }
-        total
     }
 }
 
@@ -107,11 +99,6 @@ fn reducible(account: Option<&Account>, symbol: u32, side: Side) -> i128 {
         Side::Sell => position,
         Side::Buy => -position,
     }
-}
-
-fn halted() -> Rejection {
-    let message = "trading is HALTED for the account; cancels work, new orders do not";
-    Rejection::new(ReasonCode::TradingHalted, "", message)
 }
 
 fn reduce_only(why: &str) -> Rejection {

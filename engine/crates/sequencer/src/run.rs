@@ -17,7 +17,7 @@ impl<D: Disk> Sequencer<D> {
     /// data, sends. An input that changed nothing (a duplicate, a late timer) leaves no record; its reply is parked
     /// at the tail, because it may tell of records that are not durable yet.
     pub(crate) fn run(&mut self, input: InputRef<'_>, origin: &Origin, asker: Option<Slot>) {
-        let outcome = self.state.execute(input, self.now);
+        let outcome = self.state.execute(&origin.session_id, input, self.now);
         let mut concluded = std::mem::take(&mut self.concluded);
         self.state.core.take_concluded_into(&mut concluded);
         let appended = if self.state.has_changed() { self.append(input, origin, &outcome, &concluded) } else { Ok(()) };

@@ -38,13 +38,18 @@ impl State {
         self.exchange.is_some()
     }
 
-    /// Executes one input to its end: the embedded exchange carries out each effect, and its reports go back into
+    /// Executes one input of a session to its end: the embedded exchange carries out each effect, and its reports go back into
     /// the core, until nothing is left; then calls that got their answer are concluded.
-    pub(crate) fn execute<'a>(&mut self, input: impl Into<InputRef<'a>>, now: UtcNanos) -> Outcome {
+    pub(crate) fn execute<'a>(
+        &mut self,
+        session_id: &str,
+        input: impl Into<InputRef<'a>>,
+        now: UtcNanos,
+    ) -> Outcome {
         self.events.clear();
         self.venue_events.clear();
         self.effects.clear();
-        let outcome = self.core.apply(input, now, &mut self.events, &mut self.effects);
+        let outcome = self.core.apply_for(session_id, input, now, &mut self.events, &mut self.effects);
         let mut next = 0;
         while let Some(effect) = self.effects.get(next) {
             next += 1;

@@ -106,7 +106,7 @@ impl Twins {
         if record.embedded != self.executed.is_embedded() {
             return Some("kind of venue");
         }
-        let outcome = self.executed.execute(&record.input, record.time_ns);
+        let outcome = self.executed.execute(&record.session_id, &record.input, record.time_ns);
         let concluded = self.executed.core.take_concluded();
         self.executed.forget_updates();
         self.folded.fold(&record.events, &record.venue_events);

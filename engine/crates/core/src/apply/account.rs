@@ -81,9 +81,16 @@ impl Core {
                 return self.answer(&identity, reply, decision);
             }
         };
-        let account = Text::from(account_name(&set.account));
-        self.commit(Event::TradingStateSet { account, state }, decision.events);
-        let keys = if set.cancel_open_orders { self.open_keys(&set.account) } else { Vec::new() };
+        let event = match set.all_accounts {
+            true => Event::TradingStateForAllSet { state },
+            false => Event::TradingStateSet { account: Text::from(account_name(&set.account)), state },
+        };
+        self.commit(event, decision.events);
+        let keys = match (set.cancel_open_orders, set.all_accounts) {
+            (false, _) => Vec::new(),
+            (true, false) => self.open_keys(&set.account),
+            (true, true) => self.accounts.iter().flat_map(|account| account.open.sorted()).collect(),
+        };
         self.cancel_these(&identity, keys, decision)
     }
 }

@@ -1,7 +1,7 @@
 //! A configuration: instruments that are new open with their quote, those withdrawn lose theirs.
 
 use super::Decision;
-use super::quotes::quote_effects;
+use super::quotes::quoted;
 use crate::instruments::Change;
 use crate::{Configuration, Core, Effect, Event, VenueCommand};
 
@@ -30,13 +30,15 @@ impl Core {
         }
     }
 
-    fn open_instrument(&self, symbol: u32, decision: &mut Decision<'_>) {
+    /// A last price that was there counted in other ticks, or is of long ago.
+    fn open_instrument(&mut self, symbol: u32, decision: &mut Decision<'_>) {
         let Some(instrument) = self.instrument(symbol) else { return };
-        let Some(quote) = &instrument.opening_quote else { return };
+        let quote = instrument.opening_quote.as_ref();
         // Judged with the configuration.
-        if let Ok(effects) = quote_effects("opening_quote", symbol, quote, instrument, decision.now) {
-            decision.effects.extend(effects);
-        }
+        let quoted = quote.and_then(|quote| quoted("opening_quote", symbol, quote, instrument, decision.now).ok());
+        let last_price = quoted.as_ref().and_then(|quoted| quoted.last_price);
+        decision.effects.extend(quoted.into_iter().flat_map(|quoted| quoted.effects));
+        self.set_last_price(symbol, last_price, decision);
     }
 }
 

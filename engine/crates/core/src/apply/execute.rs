@@ -4,6 +4,7 @@ use super::Decision;
 use crate::account::Slot;
 use crate::identity::{check_id, uuid7_ms};
 use crate::queries::{account_name, check_account};
+use crate::risk::Bucket;
 use crate::validate::{Terms, validate};
 use crate::{
     Call, CommandOutcome, ContentHash, Core, Decimal, Effect, Event, ExecutionStatus, Instrument, NewOrder, Order,
@@ -30,7 +31,7 @@ impl Core {
             return answered(unstored(order, rejection));
         }
         match self.judge(order, decision.now) {
-            Ok(terms) => self.open(order, content_hash, terms, decision),
+            Ok((terms, bucket)) => self.open(order, content_hash, terms, bucket, decision),
             Err(rejection) => self.reject(order, content_hash, rejection, decision),
         }
     }
@@ -65,8 +66,8 @@ impl Core {
         Err(Rejection::new(ReasonCode::IdTooOld, "order_id", message))
     }
 
-    /// All that can be wrong with an order under an id that is to be spent.
-    fn judge(&self, order: &Order, now: UtcNanos) -> Result<Terms, Rejection> {
+    /// All that can be wrong with an order under an id that is to be spent. With the account's bucket after it.
+    fn judge(&self, order: &Order, now: UtcNanos) -> Result<(Terms, Option<Bucket>), Rejection> {
         let max_skew_ms = self.limits().max_skew_ms;
         let id_ms = uuid7_ms(&order.order_id).unwrap_or(0);
         if id_ms > milliseconds(now).saturating_add(max_skew_ms) {
@@ -75,23 +76,35 @@ impl Core {
             return Err(Rejection::new(ReasonCode::IdFromFuture, "order_id", message));
         }
         let terms = validate(order, &self.instruments, self.limits(), now)?;
-        self.check_trading_state(account_name(&order.account), &terms)?;
-        Ok(terms)
+        let account = account_name(&order.account);
+        self.check_trading_state(account, &terms)?;
+        let bucket = self.check_risk(account, &terms.new, now)?;
+        Ok((terms, bucket))
     }
 
-    fn open(&mut self, order: &Order, content_hash: ContentHash, terms: Terms, decision: &mut Decision<'_>) -> Outcome {
+    fn open(
+        &mut self,
+        order: &Order,
+        content_hash: ContentHash,
+        terms: Terms,
+        bucket: Option<Bucket>,
+        decision: &mut Decision<'_>,
+    ) -> Outcome {
+        let account = account_name(&order.account);
         let no = self.next_order();
         let new = NewOrder { key: VenueKey::entry(no), ..terms.new };
         let opened = OrderOpened {
-            account: account_name(&order.account).into(),
+            account: account.into(),
             order_id: order.order_id.as_str().into(),
             content_hash,
             new,
             quantity: order.quantity.unwrap_or(Decimal::ZERO),
             price: order.price,
             at_ns: decision.now,
+            lease: self.leases.of(decision.session_id, self.account_place(account)),
         };
         self.commit(Event::OrderOpened(opened), decision.events);
+        self.charge(account, bucket, decision);
         decision.effects.push(Effect::Venue(VenueCommand::New(new)));
         Outcome { reply: None, waits_for: Some(Call::Execute(no)), duplicate: false }
     }

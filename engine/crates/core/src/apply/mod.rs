@@ -5,15 +5,19 @@ mod cancel;
 mod command;
 mod configure;
 mod execute;
+mod lease;
 mod quotes;
 mod replace;
 mod report;
+mod risk;
 mod settle;
 
 use crate::{CommandRef, Core, Effect, Event, InputRef, Outcome, UtcNanos};
 
-/// Where decisions go: the time, and what comes of them.
+/// Whose input it is, the time, and where what comes of it goes.
 pub(crate) struct Decision<'a> {
+    /// The session of the client that sent it; empty where none did, or named none.
+    pub session_id: &'a str,
     pub now: UtcNanos,
     pub events: &'a mut Vec<Event>,
     pub effects: &'a mut Vec<Effect>,
@@ -32,7 +36,19 @@ impl Core {
         events: &mut Vec<Event>,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        let mut decision = Decision { now, events, effects };
+        self.apply_for("", input, now, events, effects)
+    }
+
+    /// The same for an input of a client's session: what it opens belongs to that session's lease, if it has one.
+    pub fn apply_for<'a>(
+        &mut self,
+        session_id: &str,
+        input: impl Into<InputRef<'a>>,
+        now: UtcNanos,
+        events: &mut Vec<Event>,
+        effects: &mut Vec<Effect>,
+    ) -> Outcome {
+        let mut decision = Decision { session_id, now, events, effects };
         match input.into() {
             InputRef::Started { epoch } => {
                 self.commit(Event::Started { epoch }, decision.events);
@@ -54,7 +70,10 @@ impl Core {
                 }
                 Outcome::default()
             }
-            InputRef::LeaseExpired { .. } => Outcome::default(),
+            InputRef::LeaseExpired { session_id } => {
+                self.decide_lease_expired(session_id, &mut decision);
+                Outcome::default()
+            }
         }
     }
 
@@ -67,13 +86,8 @@ impl Core {
             CommandRef::CancelAll(cancel) => self.decide_cancel_all(cancel, decision),
             CommandRef::SetTradingState(set) => self.decide_trading_state(set, decision),
             CommandRef::PublishQuotes(publish) => self.decide_quotes(publish, decision),
-            CommandRef::SetRiskLimits(set) => not_yet(&set.command_id),
-            CommandRef::SetCancelOnDisconnect(set) => not_yet(&set.command_id),
+            CommandRef::SetRiskLimits(set) => self.decide_risk_limits(set, decision),
+            CommandRef::SetCancelOnDisconnect(set) => self.decide_cancel_on_disconnect(set, decision),
         }
     }
-}
-
-fn not_yet(command_id: &str) -> Outcome {
-    let rejection = crate::Rejection::new(crate::ReasonCode::NotImplemented, "", "not yet");
-    command::unremembered(command::command_reply(command_id, rejection, 0))
 }

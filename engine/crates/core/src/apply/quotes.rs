@@ -3,6 +3,7 @@
 use super::Decision;
 use super::command::{Identity, Known, command_reply, done, unremembered};
 use crate::quotes::{check_quote, market_data};
+use crate::risk::price_of_quote;
 use crate::validate::unknown_symbol;
 use crate::{
     Core, Effect, Instrument, Outcome, PublishQuotes, Quote, ReasonCode, Rejection, UtcNanos, VenueCommand, canonical,
@@ -27,7 +28,12 @@ impl Core {
         let reply = match self.judge_quotes(publish, decision.now) {
             Ok(last_ones) => {
                 let affected = last_ones.len() as u64;
-                decision.effects.extend(last_ones.into_values().flatten());
+                for (symbol, quoted) in last_ones {
+                    if quoted.last_price.is_some() {
+                        self.set_last_price(symbol, quoted.last_price, decision);
+                    }
+                    decision.effects.extend(quoted.effects);
+                }
                 command_reply(&publish.command_id, done(), affected)
             }
             Err(rejection) => command_reply(&publish.command_id, rejection, 0),
@@ -35,8 +41,8 @@ impl Core {
         self.answer(&identity, reply, decision)
     }
 
-    /// The effects of the last quote of each symbol, by its index; or the first quote's fault, and none is applied.
-    fn judge_quotes(&self, publish: &PublishQuotes, now: UtcNanos) -> Result<BTreeMap<u32, [Effect; 2]>, Rejection> {
+    /// What comes of the last quote of each symbol, by its index; or the first quote's fault, and none is applied.
+    fn judge_quotes(&self, publish: &PublishQuotes, now: UtcNanos) -> Result<BTreeMap<u32, Quoted>, Rejection> {
         publish.defect.clone().map_or(Ok(()), Err)?;
         if publish.quotes.is_empty() {
             let message = "quotes must be given: at least one";
@@ -49,20 +55,32 @@ impl Core {
                 .instruments
                 .find(&quote.symbol)
                 .ok_or_else(|| unknown_symbol(&format!("{field}.symbol"), &quote.symbol))?;
-            last_ones.insert(symbol, quote_effects(&field, symbol, quote, instrument, now)?);
+            last_ones.insert(symbol, quoted(&field, symbol, quote, instrument, now)?);
         }
         Ok(last_ones)
     }
 }
 
-/// A quote for the venue, and for those who watch the market.
-pub(super) fn quote_effects(
+/// What comes of a quote.
+pub(super) struct Quoted {
+    /// For the venue, and for those who watch the market.
+    pub effects: [Effect; 2],
+    /// In half ticks, where the quote says it.
+    pub last_price: Option<i64>,
+}
+
+/// Judges a quote.
+pub(super) fn quoted(
     field: &str,
     symbol: u32,
     quote: &Quote,
     instrument: &Instrument,
     now: UtcNanos,
-) -> Result<[Effect; 2], Rejection> {
+) -> Result<Quoted, Rejection> {
     let (bid, ask) = check_quote(field, quote, instrument)?;
-    Ok([Effect::Venue(VenueCommand::Quote { symbol, bid, ask }), Effect::Market(market_data(quote, instrument, now))])
+    let market_data = market_data(quote, instrument, now);
+    Ok(Quoted {
+        effects: [Effect::Venue(VenueCommand::Quote { symbol, bid, ask }), Effect::Market(market_data)],
+        last_price: price_of_quote(quote, instrument, bid, ask),
+    })
 }

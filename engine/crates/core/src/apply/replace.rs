@@ -5,10 +5,11 @@ use super::cancel::check_order_id;
 use super::command::{Identity, Known, order_command_reply, unremembered};
 use crate::order_state::OrderState;
 use crate::queries::{Found, account_name, unknown_order};
+use crate::risk::Bucket;
 use crate::validate::{check_legs, price_ticks, quantity_steps};
 use crate::{
     CommandOutcome, Core, Effect, Intent, OrderCommandReply, OrderType, Outcome, Part, ReasonCode, Rejection,
-    ReplaceOrder, Text, VenueCommand, VenueKey, canonical,
+    ReplaceOrder, Text, UtcNanos, VenueCommand, VenueKey, canonical,
 };
 
 /// What a replace asks of the venue: only what changes.
@@ -43,8 +44,9 @@ impl Core {
             let unknown = OrderCommandReply { fenced: found == Found::Fenced, ..unknown };
             return self.answer(&identity, CommandOutcome::OrderCommand(unknown), decision);
         };
-        match self.judge_replace(replace, key) {
-            Ok(Change { quantity_steps, price_ticks }) => {
+        match self.judge_replace(replace, key, decision.now) {
+            Ok((Change { quantity_steps, price_ticks }, bucket)) => {
+                self.charge(account_name(&replace.account), bucket, decision);
                 let command = VenueCommand::Replace { key, quantity_steps, price_ticks };
                 decision.effects.push(Effect::Venue(command));
                 let intent = Intent::Replace { key, quantity_steps, price_ticks };
@@ -57,18 +59,25 @@ impl Core {
         }
     }
 
-    fn judge_replace(&self, replace: &ReplaceOrder, key: VenueKey) -> Result<Change, Rejection> {
+    /// What changes; with the account's bucket after it, where that is counted.
+    fn judge_replace(
+        &self,
+        replace: &ReplaceOrder,
+        key: VenueKey,
+        now: UtcNanos,
+    ) -> Result<(Change, Option<Bucket>), Rejection> {
         self.check_open(key, replace.expected_version)?;
         let (Some(order), Some(part)) = (self.order(key.order()), key.part()) else {
             return Err(unknown_order(&replace.order_id));
         };
         let quantity = self.new_quantity(replace, order, part)?;
         let price = self.new_price(replace, order, part)?;
-        let now = order.work(part).map(|work| &work.now);
-        let total = quantity.or(now.map(|now| now.quantity_steps)).unwrap_or(0);
+        let progress = order.work(part).map(|work| &work.now);
+        let total = quantity.or(progress.map(|progress| progress.quantity_steps)).unwrap_or(0);
         let account = account_name(&replace.account);
         self.check_replace_allowed(account, order.no, part, total, price.is_some())?;
-        Ok(Change { quantity_steps: quantity, price_ticks: price })
+        let bucket = self.check_risk_of_replace(order, part, total, price, now)?;
+        Ok((Change { quantity_steps: quantity, price_ticks: price }, bucket))
     }
 
     fn new_quantity(&self, replace: &ReplaceOrder, order: &OrderState, part: Part) -> Result<Option<i64>, Rejection> {

@@ -3,7 +3,7 @@
 use super::Decision;
 use crate::order_state::OrderState;
 use crate::progress::Work;
-use crate::{CommandNo, Core, Event, Intent, Part, VenueKey, VenueReport};
+use crate::{CommandNo, Core, Event, Intent, Part, ReasonCode, VenueKey, VenueReport};
 
 impl Core {
     pub(super) fn decide_report(&mut self, report: &VenueReport, decision: &mut Decision<'_>) {
@@ -38,7 +38,7 @@ impl Core {
             }
             VenueReport::Closed { key, code } => {
                 self.open_at_venue(*key)?;
-                Some(Event::Closed { key: *key, code: *code, at_ns })
+                Some(Event::Closed { key: *key, code: self.whose_cancel(*key, *code), at_ns })
             }
             VenueReport::Triggered { key } => {
                 let (_, work) = self.open_at_venue(*key)?;
@@ -84,6 +84,20 @@ impl Core {
                 is_news.then_some(Event::LegResized { key: *key, quantity_steps, at_ns })
             }
             _ => None,
+        }
+    }
+
+    /// A venue knows no sessions: it is told to cancel, whoever wants it.
+    fn whose_cancel(&self, key: VenueKey, code: ReasonCode) -> ReasonCode {
+        if code != ReasonCode::CancelledByClient {
+            return code;
+        }
+        let is_cancel = |intent: &Intent| !matches!(intent, Intent::None | Intent::Replace { .. });
+        let waiting = self.waiting.get(&key).into_iter().flatten();
+        let first = waiting.filter_map(|no| self.command(*no)).find(|command| is_cancel(&command.intent));
+        match first.map(|command| command.intent) {
+            Some(Intent::CancelOnDisconnect) => ReasonCode::CancelledOnDisconnect,
+            _ => code,
         }
     }
 

@@ -37,7 +37,9 @@ impl Core {
         let command = self.command(no).filter(|command| command.reply.is_none())?;
         match command.intent {
             Intent::None => None,
-            Intent::CancelAll => Some(command_reply(&command.command_id, done(), command.cancelled)),
+            Intent::CancelAll | Intent::CancelOnDisconnect => {
+                Some(command_reply(&command.command_id, done(), command.cancelled))
+            }
             Intent::Cancel { key } | Intent::Replace { key, .. } => {
                 let is_done = command.cancelled > 0 && matches!(command.intent, Intent::Cancel { .. });
                 let verdict = match (&command.refused, is_done || command.replaced) {

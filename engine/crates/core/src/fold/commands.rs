@@ -52,8 +52,9 @@ impl Core {
     pub(super) fn finish_waiting(&mut self, key: VenueKey) {
         let ended = self.order(key.order()).zip(key.part());
         let progress = ended.and_then(|(order, part)| Some(&order.work(part)?.now));
-        let cancelled = progress
-            .is_some_and(|now| now.status == ExecutionStatus::Cancelled && now.code == ReasonCode::CancelledByClient);
+        let asked_for = [ReasonCode::CancelledByClient, ReasonCode::CancelledOnDisconnect];
+        let cancelled =
+            progress.is_some_and(|now| now.status == ExecutionStatus::Cancelled && asked_for.contains(&now.code));
         for no in self.waiting.get(&key).cloned().unwrap_or_default() {
             self.change_command(no, |command| command.cancelled += u64::from(cancelled));
             self.stop_waiting(key, no);

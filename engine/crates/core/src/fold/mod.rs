@@ -1,6 +1,7 @@
 //! How events change the state. Recovery and the live engine both come through here, and nowhere else.
 
 mod commands;
+mod control;
 mod orders;
 mod venue;
 
@@ -8,16 +9,26 @@ use crate::account::Account;
 use crate::change::{Change, Execution};
 use crate::core::index_of;
 use crate::order_state::OrderState;
+use crate::risk::order_moved_by;
 use crate::{Core, Event, OrderNo, Part, UpdateKind, UtcNanos, VenueKey};
 
 impl Core {
     /// Applies one event. One that does not fit the state (none of the core's own) changes nothing.
     pub(crate) fn absorb(&mut self, event: &Event) {
+        let moved = order_moved_by(event).map(|no| (no, self.exposure_of(no)));
+        self.change_by(event);
+        if let Some((no, before)) = moved {
+            self.exposure_changed(no, before);
+        }
+    }
+
+    fn change_by(&mut self, event: &Event) {
         match event {
             Event::Started { epoch } => self.epoch = *epoch,
             Event::Configured(configuration) => {
                 self.instruments.configure(configuration);
                 self.configuration = Some((**configuration).clone());
+                self.rebuild_bounds();
             }
             Event::OrderOpened(opened) => self.absorb_opened(opened),
             Event::OrderRejected(rejected) => self.absorb_rejected(rejected),
@@ -34,6 +45,13 @@ impl Core {
             Event::CommandRefused { key, command, code, message } => {
                 self.absorb_command_refused(*key, *command, *code, message);
             }
+            Event::TradingStateForAllSet { .. }
+            | Event::RiskLimitsSet(_)
+            | Event::LastPriceSet { .. }
+            | Event::RateCharged { .. }
+            | Event::LeaseSet(_)
+            | Event::LeaseEnded { .. }
+            | Event::LeaseExpired { .. } => self.absorb_control(event),
             venue => {
                 let _known = self.absorb_venue(venue);
             }
@@ -45,6 +63,7 @@ impl Core {
         let at = self.accounts.iter().position(|account| *account.name == *name);
         let at = at.unwrap_or_else(|| {
             self.accounts.push(Account::new(name));
+            self.rebuild_bounds();
             self.accounts.len() - 1
         });
         u32::try_from(at).unwrap_or(u32::MAX)

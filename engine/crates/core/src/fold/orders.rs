@@ -26,6 +26,11 @@ impl Core {
         };
         let mut order = OrderState::new(identity, now);
         order.time_in_force = new.time_in_force;
+        order.lease = event.lease;
+        if event.lease != 0 {
+            // The session is back at work.
+            self.leases.set_expired(event.lease, false, &mut self.hash);
+        }
         order.stop_loss_ticks = new.stop_loss_ticks;
         order.take_profit_ticks = new.take_profit_ticks;
         self.instruments.count_order(new.symbol);

@@ -2,6 +2,7 @@
 
 use crate::order_state::Leg;
 use crate::progress::Progress;
+use crate::risk::half_ticks;
 use crate::{Core, Event, ExecutionStatus, Part, ReasonCode, Side, Text, UpdateKind, UtcNanos, VenueKey};
 
 impl Core {
@@ -136,6 +137,9 @@ impl Core {
         };
         let account = self.accounts.get_mut(usize::try_from(account).ok()?)?;
         account.move_position(symbol, signed);
+        if let Some(price) = half_ticks(price_ticks) {
+            self.risk.set_last_price(symbol, Some(price));
+        }
         self.update(key, UpdateKind::Fill, Some(execution), at_ns)?;
         self.reported(key);
         if is_done { self.end(key) } else { Some(()) }
@@ -183,6 +187,7 @@ fn closing_words(code: ReasonCode) -> &'static str {
         ReasonCode::NoLiquidity => "what was left found no counterparty",
         ReasonCode::IocRemainder => "IOC: what was not executed at once was cancelled",
         ReasonCode::FokUnfillable => "FOK: not all could be executed at once, so nothing was",
+        ReasonCode::CancelledOnDisconnect => "its session had no connection for the grace of its lease",
         ReasonCode::CancelledByClient => "cancelled by the client",
         ReasonCode::LegDone => "the other leg has closed the position",
         ReasonCode::VenueRejected => "cancelled by the venue",
