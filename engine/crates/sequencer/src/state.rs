@@ -40,12 +40,7 @@ impl State {
 
     /// Executes one input of a session to its end: the embedded exchange carries out each effect, and its reports go back into
     /// the core, until nothing is left; then calls that got their answer are concluded.
-    pub(crate) fn execute<'a>(
-        &mut self,
-        session_id: &str,
-        input: impl Into<InputRef<'a>>,
-        now: UtcNanos,
-    ) -> Outcome {
+    pub(crate) fn execute<'a>(&mut self, session_id: &str, input: impl Into<InputRef<'a>>, now: UtcNanos) -> Outcome {
         self.events.clear();
         self.venue_events.clear();
         self.effects.clear();

@@ -180,6 +180,10 @@ fn a_report_and_a_timer_that_find_no_room_are_not_lost() {
         number += 1;
         assert!(number < 10_000, "the disk fills up");
     }
+    // And nothing smaller finds room either.
+    for small in b'!'..=b'~' {
+        rig.ask_or_wait(cancel(&char::from(small).to_string(), "?"));
+    }
     let reports = venue.receive(&sends(&sent)[0]);
     let refused = rig.sequencer.venue_report(reports[0].clone(), rig.now).unwrap_err();
     assert_eq!(refused.code, ReasonCode::Busy);

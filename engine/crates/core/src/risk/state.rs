@@ -221,6 +221,14 @@ impl Core {
         (bounds, rate_of(name, &RiskLimits::NONE, configured))
     }
 
+    /// Whether what is derived is what it would be from scratch, for tests and checks.
+    pub fn derived_state_is_true(&self) -> bool {
+        let mut again = self.clone();
+        again.rebuild_risk();
+        let (kept, made) = (&self.risk.derived, &again.risk.derived);
+        (&kept.bounds, &kept.rates) == (&made.bounds, &made.rates) && exposures_in(kept) == exposures_in(made)
+    }
+
     /// All that is derived, from scratch: for a state that was not built from events.
     pub(crate) fn rebuild_risk(&mut self) {
         self.rebuild_bounds();
@@ -230,6 +238,16 @@ impl Core {
             self.risk.shift_exposure(account, symbol, exposure);
         }
     }
+}
+
+/// Those that there are: account, instrument, exposure.
+fn exposures_in(derived: &Derived) -> Vec<(usize, usize, Exposure)> {
+    let mut exposures = Vec::new();
+    for (account, of_account) in derived.exposures.iter().enumerate() {
+        let there = of_account.iter().enumerate().filter(|(_, exposure)| **exposure != Exposure::default());
+        exposures.extend(there.map(|(symbol, exposure)| (account, symbol, *exposure)));
+    }
+    exposures
 }
 
 fn bounds_of(
