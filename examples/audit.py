@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from examples.cuts import Cut
 from examples.ledger import Fill, Ledger
@@ -34,18 +34,22 @@ class Journal:
     triggered: set[str] = field(default_factory=set[str])
 
     @classmethod
-    def read(cls, records: Iterable[dict[str, Any]]) -> Journal:
+    def read(cls, records: Iterable[dict[str, Any]]) -> Self:
         """From the lines of `execution-engine dump`."""
         journal = cls()
         for record in records:
-            for event in record["events"]:
-                journal._take_event(event)
-            for event in record["venue_events"]:
-                journal._take_venue_event(event)
-            reply = record.get("reply")
-            if record["kind"] == "ExecuteOrder" and reply:
-                journal.replies[reply["order_id"]] = reply
+            journal.take(record)
         return journal
+
+    def take(self, record: dict[str, Any]) -> None:
+        """The next record."""
+        for event in record["events"]:
+            self._take_event(event)
+        for event in record["venue_events"]:
+            self._take_venue_event(event)
+        reply = record.get("reply")
+        if record["kind"] == "ExecuteOrder" and reply:
+            self.replies[reply["order_id"]] = reply
 
     def _take_event(self, event: dict[str, Any]) -> None:
         match event["event"]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import selectors
 import signal
 import subprocess
 import sysconfig
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ from typing import IO, Any
 
 READY_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 15.0
+VERIFY_DEADLINE_S = 600.0
+"""Executing again what a long run did takes a while."""
 
 
 class EngineFailedError(RuntimeError):
@@ -66,7 +70,8 @@ class EngineProcess:
         command += ["--data-dir", str(self.data_dir), "--durability", self.durability, *self.arguments]
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+            # Python ignores SIGXFSZ, and so does this child then: a file-size limit is a full disk, and not a death.
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, restore_signals=False)
         self.ready = json.loads(self._ready_line())
         self.zmq, self.pub, self.grpc = self.ready["zmq"][0], self.ready["pub"], self.ready["grpc"]
         return self
@@ -81,6 +86,16 @@ class EngineProcess:
         """Process id of the running engine."""
         assert self._process is not None, "the engine was not started"
         return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the engine ended by itself (negative: the signal); None while it runs, and when it was stopped."""
+        return None if self._process is None else self._process.poll()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process that has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def stop(self) -> int:
         """SIGTERM, and the exit code once it has drained.
@@ -114,6 +129,12 @@ class EngineProcess:
         """SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def limit_file_bytes(self, most_bytes: int | None) -> None:
+        """No file of the running engine may grow beyond this: a disk that is full, or fails. None: no limit."""
+        _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        soft = resource.RLIM_INFINITY if most_bytes is None else most_bytes
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (soft, hard))
+
     def verify(self) -> dict[str, Any]:
         """What `execution-engine verify` says of the data directory, from another process.
 
@@ -124,7 +145,7 @@ class EngineProcess:
             [str(engine_binary()), "verify", str(self.data_dir)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=VERIFY_DEADLINE_S,
             check=False,
         )
         if done.returncode != 0:
@@ -132,11 +153,19 @@ class EngineProcess:
         return json.loads(done.stdout)
 
     def dump(self) -> Iterator[dict[str, Any]]:
-        """Every record of the journal, as `execution-engine dump` prints it."""
-        done = subprocess.run(
-            [str(engine_binary()), "dump", str(self.data_dir)], capture_output=True, text=True, timeout=60, check=True
-        )
-        return map(json.loads, done.stdout.splitlines())
+        """Every record of the journal, as `execution-engine dump` prints it, while it prints.
+
+        Raises:
+            EngineFailedError: it found damage.
+        """
+        command = [str(engine_binary()), "dump", str(self.data_dir)]
+        with tempfile.TemporaryFile() as problems:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=problems) as process:
+                assert process.stdout is not None
+                yield from map(json.loads, process.stdout)
+            if process.returncode != 0:
+                problems.seek(0)
+                raise EngineFailedError(f"dump exits {process.returncode}: {problems.read().decode(errors='replace')}")
 
     def last_log_lines(self, count: int = 15) -> str:
         """The end of the engine's log, for a person."""

@@ -1,0 +1,37 @@
+"""The way out of an unknown: the same id again, or a query with a fence; until the ledger knows of no doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.chaos.actors.books import ClientBook
+from tests.chaos.actors.calling import Caller
+from tests.chaos.actors.ledger_file import order_of_words, read_ledger
+from tests.chaos.actors.trading import call_of_words
+
+_PAUSE_S = 0.05
+
+
+async def resolve_all(name: str, path: Path, caller: Caller, go_on: Callable[[], bool]) -> int:
+    """Resolves what this client's own ledger leaves open; how much is left when `go_on` says that it is enough.
+
+    Half of the orders, by their ids, are sent again and half are fenced.
+    """
+    while True:
+        book = ClientBook.read(name, read_ledger(path))
+        orders, commands = book.orders_in_doubt(), book.commands_in_doubt()
+        if not orders and not commands:
+            return 0
+        if not go_on():
+            return len(orders) + len(commands)
+        for order_id, words in orders.items():
+            if zlib.crc32(order_id.encode()) % 2:
+                await caller.order(order_of_words(words), "resolve")
+            else:
+                await caller.fence(order_id)
+        for call in commands.values():
+            await caller.command(call.kind, call.command, call_of_words(call.command))
+        await asyncio.sleep(_PAUSE_S)
