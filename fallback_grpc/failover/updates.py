@@ -22,6 +22,8 @@ _RESUMABLE = frozenset(
         ReasonCode.BUSY,
         ReasonCode.TOO_MANY_CONNECTIONS,
         ReasonCode.HELLO_REQUIRED,
+        # Somebody will start the engine again; the numbers go on then.
+        ReasonCode.JOURNAL_FAILED,
     }
 )
 
@@ -90,4 +92,4 @@ def last_sequence_of(headers: Iterable[tuple[str, str | bytes]] | None) -> int |
 
 def is_final(problem: ExecutionBridgeError) -> bool:
     """Whether a subscription that ended with this must not simply be resumed."""
-    return not (isinstance(problem, ExecutionError) and problem.code in _RESUMABLE)
+    return not (isinstance(problem, ExecutionError | EngineSystemError) and problem.code in _RESUMABLE)

@@ -14,6 +14,17 @@ from transport.contract.replies import OrderUpdate, UpdateGap
 from transport.contract.requests import SubscribeOrderUpdates
 from transport.wire.messages import EngineMessage, Refusal, SubscribeReply, SubscriptionEnded
 
+# A subscription that the engine ended so is begun again. (After JOURNAL_FAILED: once somebody has restarted it.)
+_RESUMABLE = frozenset(
+    {
+        ReasonCode.NONE,
+        ReasonCode.SLOW_CONSUMER,
+        ReasonCode.SHUTTING_DOWN,
+        ReasonCode.BUSY,
+        ReasonCode.JOURNAL_FAILED,
+    }
+)
+
 
 class UpdateFeed:
     """One subscription, over as many connections as it takes."""
@@ -83,7 +94,7 @@ class UpdateFeed:
             self._last = self._resume_from = reply.last_sequence
 
     def _ended(self, code: ReasonCode, message: str) -> None:
-        if code in (ReasonCode.SLOW_CONSUMER, ReasonCode.SHUTTING_DOWN, ReasonCode.BUSY, ReasonCode.NONE):
+        if code in _RESUMABLE:
             self.ended_by_engine = True
         else:
             self._fail(error_for_code(code, message))

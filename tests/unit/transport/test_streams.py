@@ -98,6 +98,14 @@ def test_a_slow_consumer_is_resumed_and_lost_data_is_an_error() -> None:
     assert isinstance(feed.error, EngineSystemError)
 
 
+@pytest.mark.parametrize("code", [ReasonCode.JOURNAL_FAILED, ReasonCode.BUSY, ReasonCode.SHUTTING_DOWN])
+def test_an_engine_that_cannot_just_now_is_subscribed_to_again(code) -> None:
+    feed = feed_of(resume_from=4)
+    feed.take(Refusal(code=code))
+    assert feed.ended_by_engine and feed.error is None
+    assert feed.request().resume_from == 4
+
+
 def test_an_engine_that_forgot_is_loud() -> None:
     feed = UpdateFeed("default", 99, accept_gaps=True)
     feed.take(Refusal(code=ReasonCode.STATE_REGRESSED))
