@@ -10,7 +10,7 @@ ENGINE_SOURCES := $(shell find engine -path engine/target -prune -o \( -name '*.
 RUST_TESTS := -p bridge-core -p bridge-venue -p bridge-journal -p bridge-sequencer -p bridge-wire -p execution-engine
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test test-python test-rust lint bench bench-build bench-full wheel generate clean check-tools
+.PHONY: help setup demo test test-python test-rust lint bench bench-build bench-full soak wheel generate clean check-tools
 
 help:
 	@echo "make demo   set up, start the engine, trade 10 years of market data, cut the fast path twice, compare the books"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint   ruff, pyright, import-linter, rustfmt, clippy, generated code up to date"
 	@echo "make wheel  build the wheel (native module and engine included) into dist/, and check that both are in it"
 	@echo "make bench  floors, codecs, round trips, throughput, peers, load, growth, in one run (under ten minutes)"
+	@echo "make soak MINUTES=10 SEED=7  real processes under kills, cuts, full disks; report in build/chaos/"
 	@echo "make bench-full  the same for longer; both write bench/results/"
 
 check-tools:
@@ -81,6 +82,14 @@ bench: bench-build
 
 bench-full: bench-build
 	@$(BIN)/python $(BENCH_RUN) --bench-full $(BENCH)
+
+# A run of some minutes under faults: engine, clients, proxies as processes (tests/chaos/README.md). It exits non-zero
+# for whatever was lost, doubled or left unknown. SEED makes it again; reports go to build/chaos/.
+MINUTES ?= 10
+SEED ?=
+
+soak: setup
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(SOAK)
 
 wheel: setup
 	@rm -rf dist && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps -w dist .

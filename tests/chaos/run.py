@@ -67,7 +67,11 @@ Progress = Callable[[float, int, int], None]
 """Told often: milliseconds of the plan that have passed, orders sent, orders replied to."""
 
 
-def run(settings: RunSettings, folder: Path, progress: Progress = lambda *_: None) -> RunResult:
+def _silent(passed_ms: float, sent: int, replied: int) -> None:
+    """Nobody wants to know."""
+
+
+def run(settings: RunSettings, folder: Path, progress: Progress = _silent) -> RunResult:
     """Carries a run out in an empty folder, where journal, ledgers and logs stay."""
     began = time.monotonic()
     result = RunResult(settings)

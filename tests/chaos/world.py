@@ -52,7 +52,11 @@ SHORT_CAST = (
     Cast("zmq", "zmq", "A"),
     Cast("grpc", "grpc", "B"),
 )
-FULL_CAST = (*SHORT_CAST, Cast("zmq-blocking", "zmq-blocking", "B", carrier="pyzmq"), Cast("grpc-blocking", "grpc-blocking", "A"))
+FULL_CAST = (
+    *SHORT_CAST,
+    Cast("zmq-blocking", "zmq-blocking", "B", carrier="pyzmq"),
+    Cast("grpc-blocking", "grpc-blocking", "A"),
+)
 
 
 @dataclass

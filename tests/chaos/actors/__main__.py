@@ -1,9 +1,9 @@
 """`python -m tests.chaos.actors SPEC`: one client process of a run. Told what to do on stdin, answers on stdout.
 
-    stdin    {"do": "wind down"}: stop sending, resolve what is in doubt     {"do": "drain", "sequence": n}: read the
-             updates up to there     {"do": "end"}: close the client and exit. The end of stdin ends the process.
-    stdout   {"said": "connected"}, {"said": "counts", ...} twice a second, {"said": "resolved", "left": n},
-             {"said": "drained", "sequence": n}
+stdin    {"do": "wind down"}: stop sending, resolve what is in doubt     {"do": "drain", "sequence": n}: read the
+         updates up to there     {"do": "end"}: close the client and exit. The end of stdin ends the process.
+stdout   {"said": "connected"}, {"said": "counts", ...} twice a second, {"said": "resolved", "left": n},
+         {"said": "drained", "sequence": n}
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Actor:
                     self._trading = False
                     await work
                     assert self._caller is not None
-                    left = await resolve_all(self._spec.name, self._path, self._caller, lambda: self._orders.empty())
+                    left = await resolve_all(self._spec.name, self._path, self._caller, self._orders.empty)
                     say(said="resolved", left=left)
                 case {"do": "drain", "sequence": sequence}:
                     self._draining_to = sequence

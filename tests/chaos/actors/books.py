@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from tests.chaos.actors.ledger_file import Entry
 
@@ -27,6 +27,8 @@ class Call:
     command: Entry = field(default_factory=dict[str, Any])
     replies: dict[str, Entry] = field(default_factory=dict[str, Entry])
     replied_ns: int = 0
+    duplicates: int = 0
+    """Replies that the engine gave from memory."""
     answer: Entry | None = None
     how: str = ""
     """`done`, the error's class, or empty: the client died before the end."""
@@ -82,7 +84,7 @@ class ClientBook:
     def take(self, entry: Any) -> None:
         """The next line."""
         if isinstance(entry, list):
-            self.updates.append(entry)
+            self.updates.append(cast("list[Any]", entry))
             return
         match entry["e"]:
             case "intent":
@@ -93,6 +95,7 @@ class ClientBook:
                 call = self.calls[entry["n"]]
                 call.replies[entry["reply"]["order_id"]] = entry["reply"]
                 call.replied_ns = call.replied_ns or entry["t"]
+                call.duplicates += bool(entry.get("duplicate"))
             case "answer":
                 self.calls[entry["n"]].answer = entry["answer"]
             case "end":

@@ -91,7 +91,9 @@ class Books:
     @property
     def orders(self) -> int:
         """How many orders clients meant to send, each id once."""
-        return len({order_id for book in self.clients.values() for call in book.order_calls() for order_id in call.orders})
+        return len(
+            {order_id for book in self.clients.values() for call in book.order_calls() for order_id in call.orders}
+        )
 
 
 def content_of(order: Entry) -> Content:
