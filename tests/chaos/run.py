@@ -106,6 +106,7 @@ class _Conductor:
     def conduct(self) -> None:
         clients = list(self._world.clients.values())
         self._told(clients, "connected", CONNECT_DEADLINE_S)
+        self._result.memory.clear()  # what processes have before they have begun says nothing
         self._sample_memory()
         saboteur = Saboteur(self._world, self._settings.plan)
         self._result.happened = saboteur.happened

@@ -123,14 +123,9 @@ def test_books_that_agree_have_no_difference() -> None:
     assert Doctored().found() == set()
 
 
-def _without_event(entries: list[Any], number: int, events: tuple[str, ...]) -> None:
-    entries[:] = [
-        one for one in entries if not isinstance(one, dict) or _event(one) not in {(number, e) for e in events}
-    ]
-
-
-def _event(entry: dict[str, Any]) -> tuple[Any, Any]:
-    return entry.get("n"), entry["e"]
+def _without_events(entries: list[Any], number: int, *events: str) -> None:
+    unwanted = [(number, event) for event in events]
+    entries[:] = [one for one in entries if isinstance(one, list) or (one.get("n"), one["e"]) not in unwanted]
 
 
 def _lost_in_the_journal(books: Doctored) -> None:
@@ -183,11 +178,11 @@ def _killed_before_the_end(books: Doctored) -> None:
 
 
 def _never_resolved(books: Doctored) -> None:
-    _without_event(books.first, 3, ("intent", "answer", "end"))
+    _without_events(books.first, 3, "intent", "answer", "end")
 
 
 def _command_never_answered(books: Doctored) -> None:
-    _without_event(books.first, 4, ("answer",))
+    _without_events(books.first, 4, "answer")
 
 
 def _told_another_reply(books: Doctored) -> None:
@@ -272,7 +267,11 @@ def _told_another_state(books: Doctored) -> None:
 
 
 def _subscription_broke(books: Doctored) -> None:
-    books.first.append({"e": "updates ended", "t": 1, "problem": "EngineSystemError: DATA_LOSS"})
+    books.first.append({"e": "updates ended", "t": 1, "problem": "EngineSystemError: DATA_LOSS", "came": 0})
+
+
+def _subscription_broke_off(books: Doctored) -> None:
+    books.first.append({"e": "updates ended", "t": 1, "problem": "NotSentError: gone", "came": 1})
 
 
 def _surprised(books: Doctored) -> None:
@@ -326,6 +325,7 @@ DOCTORS = [
     (_heard_of_another_price, Kind.UPDATES_DISAGREE),
     (_told_another_state, Kind.STATE_DIFFERS),
     (_subscription_broke, Kind.SUBSCRIPTION_ENDED),
+    (_subscription_broke_off, Kind.SUBSCRIPTION_ENDED),
     (_surprised, Kind.SURPRISE),
     (_ended_strangely, Kind.UNEXPECTED_END),
     (_state_regressed, Kind.UNEXPECTED_END),
@@ -340,6 +340,12 @@ def test_each_difference_is_found_in_books_that_were_doctored_to_have_it(
     books = Doctored()
     doctor(books)
     assert kind in books.found()
+
+
+def test_a_subscription_that_could_not_be_sent_and_is_made_again_is_no_difference() -> None:
+    books = Doctored()
+    books.first.append({"e": "updates ended", "t": 1, "problem": "NotSentError: no path", "came": 0})
+    assert books.found() == set()
 
 
 def test_every_name_of_a_difference_has_a_test_but_for_those_of_processes() -> None:

@@ -63,8 +63,9 @@ class BlockingOrderUpdates(BlockingLife):
                     self._end()
                     raise self._feed.error
                 if time.monotonic_ns() >= deadline_ns:
+                    reason = self._driver.core.not_open_reason  # before it is that the stream was ended
                     self._end()
-                    raise NotSentError(f"order updates: {self._driver.core.not_open_reason}")
+                    raise NotSentError(f"order updates: not subscribed in time: {reason}")
                 self._step(20.0)
 
     @property

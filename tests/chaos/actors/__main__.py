@@ -101,8 +101,10 @@ class Actor:
     async def _hear_updates(self, face: Face) -> None:
         self._ledger.write({"e": "subscribed", "after": self._sequence})
         while True:
+            came = 0
             try:
                 async for update in face.updates(self._sequence):
+                    came += 1
                     if isinstance(update, UpdateGap):
                         self._ledger.write({"e": "gap", "first": update.first_sequence, "last": update.last_sequence})
                         continue
@@ -111,9 +113,10 @@ class Actor:
                     self._ledger.update(update)
                     self._sequence = update.sequence
                     self._note_drained()
-                self._ledger.write({"e": "updates ended", "problem": ""})
+                self._ledger.write({"e": "updates ended", "problem": "", "came": came})
             except ExecutionBridgeError as problem:
-                self._ledger.write({"e": "updates ended", "problem": f"{type(problem).__name__}: {problem}"})
+                what = f"{type(problem).__name__}: {problem}"
+                self._ledger.write({"e": "updates ended", "problem": what, "came": came})
             await asyncio.sleep(_RESUBSCRIBE_S)
 
     def _note_drained(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable
 from itertools import islice
@@ -104,6 +105,18 @@ def test_an_engine_that_cannot_just_now_is_subscribed_to_again(code) -> None:
     feed.take(Refusal(code=code))
     assert feed.ended_by_engine and feed.error is None
     assert feed.request().resume_from == 4
+
+
+def test_a_subscription_that_nobody_confirms_says_what_kept_it_and_not_that_it_was_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = BridgeConfig(zmq_endpoint=f"tcp://127.0.0.1:{silent.getsockname()[1]}", connect_timeout_ms=100)
+        updates = BlockingOrderUpdates(config, PortableCodec(), feed_for(config), journal_id=JOURNAL)
+        with pytest.raises(NotSentError, match=r"not subscribed in time: (?!the client was closed)"):
+            updates.start()
+
+
+def feed_for(config: BridgeConfig) -> UpdateFeed:
+    return UpdateFeed(config.account, None, accept_gaps=True)
 
 
 def test_an_engine_that_forgot_is_loud() -> None:
