@@ -31,19 +31,20 @@ class Doctored:
             {"e": "started", "t": 1, "life": 1}, {"e": "subscribed", "t": 2, "after": 0},
             intent(1, order("o3", quantity="7")), reply(1, stored("o3", "REJECTED")), end(1),
             intent(2, order("o1")), reply(2, stored("o1", sequence=2)), end(2),
+            intent(3, order("q1"), call="put"), end(3),
+            queued("Receipt", "q1"), queued("Result", "q1", reply=stored("q1", "REJECTED")),
+            command(4, "c2", "q1", call="queue cancel"), end(4),
+            queued("CancelResult", "q1", command_id="c2", reply=cancelled("c2")),
+            intent(5, order("q2"), call="put"), end(5), queued("Withdrawn", "q2"),
             update(1, "ACCEPTED", "o1", "PENDING", "0"), update(2, "FILL", "o1", "FILLED", "5", fill=True),
         ]  # fmt: skip
         self.records: list[dict[str, Any]] = [
             taken("o1", fills=[1]),
             {"kind": "Fence", "time_ns": 50, "events": [{"event": "Fenced", "order_id": "o2"}], "venue_events": []},
-            {
-                "kind": "ExecuteOrder", "time_ns": 60, "input": order("o3", quantity="7"), "venue_events": [],
-                "events": [{"event": "OrderRejected", "order_id": "o3"}], "reply": stored("o3", "REJECTED"),
-            },
-            {
-                "kind": "CancelOrder", "time_ns": 70, "venue_events": [], "reply": cancelled("c1"),
-                "events": [{"event": "CommandRecorded", "command_id": "c1"}],
-            },
+            rejected("o3", quantity="7"),
+            cancel("c1"),
+            rejected("q1"),
+            cancel("c2"),
         ]  # fmt: skip
         self.last_sequence = 2
         self.verified: dict[str, Any] = {"records": 4}
@@ -79,9 +80,34 @@ def query(number: int, order_id: str) -> dict[str, Any]:
     return {"e": "intent", "t": number * 10, "n": number, "call": "fence", "command": {"order_id": order_id}}
 
 
-def command(number: int, command_id: str, order_id: str) -> dict[str, Any]:
+def queued(what: str, order_id: str, command_id: str = "", *, recovered: bool = False, **more: Any) -> dict[str, Any]:
+    return {
+        "e": "queued",
+        "t": 9,
+        "what": what,
+        "id": order_id,
+        "command_id": command_id,
+        "recovered": recovered,
+    } | more
+
+
+def rejected(order_id: str, **content: Any) -> dict[str, Any]:
+    return {
+        "kind": "ExecuteOrder", "time_ns": 60, "input": order(order_id, **content), "venue_events": [],
+        "events": [{"event": "OrderRejected", "order_id": order_id}], "reply": stored(order_id, "REJECTED"),
+    }  # fmt: skip
+
+
+def cancel(command_id: str) -> dict[str, Any]:
+    return {
+        "kind": "CancelOrder", "time_ns": 70, "venue_events": [], "reply": cancelled(command_id),
+        "events": [{"event": "CommandRecorded", "command_id": command_id}],
+    }  # fmt: skip
+
+
+def command(number: int, command_id: str, order_id: str, call: str = "cancel_order") -> dict[str, Any]:
     words = {"command_id": command_id, "order_id": order_id}
-    return {"e": "intent", "t": number * 10, "n": number, "call": "cancel_order", "command": words}
+    return {"e": "intent", "t": number * 10, "n": number, "call": call, "command": words}
 
 
 def reply(number: int, words: dict[str, Any]) -> dict[str, Any]:
@@ -286,6 +312,51 @@ def _state_regressed(books: Doctored) -> None:
     books.first += [intent(7, order("o4")), end(7, "StateRegressedError")]
 
 
+def _queue_told_no_end(books: Doctored) -> None:
+    books.second[:] = [one for one in books.second if isinstance(one, list) or one.get("what") != "Result"]
+
+
+def _queue_cancel_told_no_end(books: Doctored) -> None:
+    books.second[:] = [one for one in books.second if isinstance(one, list) or one.get("what") != "CancelResult"]
+
+
+def _queue_sent_what_it_never_told_of(books: Doctored) -> None:
+    books.second.append(intent(7, order("q7"), call="put"))
+    books.records.append(rejected("q7"))
+
+
+def _queue_told_the_end_again(books: Doctored) -> None:
+    books.second.append(queued("Result", "q1", reply=stored("q1", "REJECTED")))
+
+
+def _queue_told_another_end(books: Doctored) -> None:
+    books.second.append(queued("Refused", "q1", recovered=True))
+
+
+def _queue_told_another_reply(books: Doctored) -> None:
+    books.second.append(queued("Result", "q1", reply=stored("q1", "FILLED"), recovered=True))
+
+
+def _queue_told_another_answer(books: Doctored) -> None:
+    books.second.append(queued("CancelResult", "q1", "c2", reply=cancelled("c2", code="FENCED"), recovered=True))
+
+
+def _queue_told_of_a_receipt_that_is_none(books: Doctored) -> None:
+    books.second += [intent(7, order("q7"), call="put"), queued("Receipt", "q7")]
+
+
+def _queue_withdrew_what_executed(books: Doctored) -> None:
+    books.records.append(rejected("q2"))
+
+
+def _queue_told_of_an_order_from_nowhere(books: Doctored) -> None:
+    books.second.append(queued("Result", "q9", reply=stored("q9")))
+
+
+def _queue_cancel_lost(books: Doctored) -> None:
+    del books.records[-1]
+
+
 def _verify_found_nothing(books: Doctored) -> None:
     books.verified = {}
 
@@ -329,6 +400,17 @@ DOCTORS = [
     (_surprised, Kind.SURPRISE),
     (_ended_strangely, Kind.UNEXPECTED_END),
     (_state_regressed, Kind.UNEXPECTED_END),
+    (_queue_told_no_end, Kind.UNRESOLVED),
+    (_queue_cancel_told_no_end, Kind.UNRESOLVED),
+    (_queue_sent_what_it_never_told_of, Kind.UNRESOLVED),
+    (_queue_told_the_end_again, Kind.TOLD_AFTER_THE_END),
+    (_queue_told_another_end, Kind.TOLD_TWO_ENDS),
+    (_queue_told_another_reply, Kind.REPLY_DIFFERS),
+    (_queue_told_another_answer, Kind.COMMAND_REPLY_DIFFERS),
+    (_queue_told_of_a_receipt_that_is_none, Kind.ACKNOWLEDGED_LOST),
+    (_queue_withdrew_what_executed, Kind.EXECUTED_UNSENT),
+    (_queue_told_of_an_order_from_nowhere, Kind.FROM_NOWHERE),
+    (_queue_cancel_lost, Kind.COMMAND_LOST),
     (_verify_found_nothing, Kind.VERIFY_FAILED),
 ]
 

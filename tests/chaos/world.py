@@ -43,6 +43,7 @@ class Cast:
     lane: str
     is_feed: bool = False
     carrier: str = "auto"
+    is_queue: bool = False
 
 
 SHORT_CAST = (
@@ -51,6 +52,7 @@ SHORT_CAST = (
     Cast("bridge-blocking", "bridge-blocking", "B"),
     Cast("zmq", "zmq", "A"),
     Cast("grpc", "grpc", "B"),
+    Cast("queue", "bridge", "A", is_queue=True),
 )
 FULL_CAST = (
     *SHORT_CAST,
@@ -136,6 +138,7 @@ class World:
             hands=1 if cast.is_feed else 3,
             pause_ms=self.pause_ms,
             is_feed=cast.is_feed,
+            is_queue=cast.is_queue,
             subscribes=not cast.is_feed,
         )
 
@@ -150,6 +153,10 @@ class World:
             "call_timeout_ms": float(draw.choice((300, 800, 2000))),
             "batch_window": draw.choice((4, 64, 512)),
             "carrier": cast.carrier,
+            "prefer": draw.choice(("zmq", "grpc")),
+            "hedge_after_us": draw.choice((0, 2_000, 20_000)),
+            "hedge_share": draw.choice((0.05, 0.5)),
+            "unknown_resolution_ms": draw.choice((0.0, 300.0, 2000.0)),
         }
 
 

@@ -21,8 +21,9 @@ import uvloop
 
 from tests.chaos.actors.books import ClientBook
 from tests.chaos.actors.calling import Caller
-from tests.chaos.actors.faces import Face, connect
+from tests.chaos.actors.faces import AsyncFace, Face, connect
 from tests.chaos.actors.ledger_file import LedgerFile, read_ledger
+from tests.chaos.actors.queueing import QueueTrader
 from tests.chaos.actors.resolving import resolve_all
 from tests.chaos.actors.spec import ActorSpec
 from tests.chaos.actors.trading import Feed, Trader
@@ -46,6 +47,7 @@ class Actor:
         self._draining_to: int | None = None
         self._orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._caller: Caller | None = None
+        self._queue: QueueTrader | None = None
 
     async def run(self) -> None:
         """Connects, trades, winds down and ends as it is told."""
@@ -57,8 +59,12 @@ class Actor:
         background = [asyncio.create_task(self._count())]
         if self._spec.subscribes:
             background.append(asyncio.create_task(self._hear_updates(face)))
+        if self._spec.is_queue:
+            self._queue = await self._start_queue(face)
         work = asyncio.create_task(self._work(self._caller))
         await self._obey(work)
+        if self._queue is not None:
+            await self._queue.close()
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
@@ -77,6 +83,8 @@ class Actor:
                     await work
                     assert self._caller is not None
                     left = await resolve_all(self._spec.name, self._path, self._caller, self._orders.empty)
+                    if self._queue is not None:
+                        left += await self._queue.settle(self._orders.empty)
                     say(said="resolved", left=left)
                 case {"do": "drain", "sequence": sequence}:
                     self._draining_to = sequence
@@ -87,12 +95,23 @@ class Actor:
     async def _work(self, caller: Caller) -> None:
         """First what an earlier life left open, then trading by several hands at once."""
         await resolve_all(self._spec.name, self._path, caller, lambda: self._trading)
+        if self._queue is not None:
+            await self._use(self._queue, 0)
+            return
         make = Feed if self._spec.is_feed else Trader
         name, seed = self._spec.name, self._spec.seed
         hands = [make(caller, seed, self._life, f"{name}/{number}") for number in range(self._spec.hands)]
         await asyncio.gather(*(self._use(hand, number) for number, hand in enumerate(hands)))
 
-    async def _use(self, hand: Trader | Feed, number: int) -> None:
+    async def _start_queue(self, face: Face) -> QueueTrader:
+        """Over the same client."""
+        assert isinstance(face, AsyncFace)
+        seed = f"{self._spec.seed}/{self._spec.name}/{self._life}"
+        queue = QueueTrader(face.client, self._ledger, self._path.with_suffix(".outbox"), seed)
+        await queue.start()
+        return queue
+
+    async def _use(self, hand: Trader | Feed | QueueTrader, number: int) -> None:
         pause = self._spec.pauses(self._life, number)
         while self._trading:
             await hand.step()
@@ -126,7 +145,8 @@ class Actor:
 
     async def _count(self) -> None:
         while self._caller is not None:
-            say(said="counts", sent=self._caller.orders_sent, replied=self._caller.orders_replied)
+            counted = self._queue or self._caller
+            say(said="counts", sent=counted.orders_sent, replied=counted.orders_replied)
             await asyncio.sleep(_COUNTS_S)
 
     def _note_failure(self, problem: ExecutionBridgeError) -> None:

@@ -41,6 +41,8 @@ class Call:
         reply = self.replies.get(order_id)
         if reply is not None:
             return "no effect" if reply["status"] == "FAILED" else "reply"
+        if self.kind == "put":
+            return "unknown"  # the queue's events say more
         if self.how in _NO_EFFECT or (self.how == "OutcomeUnknownError" and order_id not in self.in_doubt):
             return "no effect"
         return "unknown"
@@ -69,9 +71,12 @@ class ClientBook:
     name: str
     calls: dict[int, Call] = field(default_factory=dict[int, Call])
     updates: list[list[Any]] = field(default_factory=list[list[Any]])
+    queued: list[Entry] = field(default_factory=list[Entry])
+    """What the queue told, in its order."""
     notes: list[Entry] = field(default_factory=list[Entry])
     """Everything else: starts, gaps, listeners that ended, surprises."""
     lives: int = 0
+    _put: dict[str, Entry] | None = None
 
     @classmethod
     def read(cls, name: str, entries: Iterable[Any]) -> ClientBook:
@@ -101,6 +106,8 @@ class ClientBook:
             case "end":
                 call = self.calls[entry["n"]]
                 call.how, call.in_doubt, call.end = entry["how"], tuple(entry.get("ids", ())), entry
+            case "queued":
+                self.queued.append(entry)
             case kind:
                 self.lives += kind == "started"
                 self.notes.append(entry)
@@ -109,6 +116,14 @@ class ClientBook:
     def last_sequence(self) -> int:
         """Of the last update that was delivered; 0 before the first."""
         return self.updates[-1][2] if self.updates else 0
+
+    def queued_order(self, order_id: str) -> Entry | None:
+        """An order that was put into the queue."""
+        if self._put is None:
+            self._put = {
+                one: order for call in self.calls.values() if call.kind == "put" for one, order in call.orders.items()
+            }
+        return self._put.get(order_id)
 
     def order_calls(self) -> Iterator[Call]:
         """Calls that sent orders."""
@@ -119,6 +134,8 @@ class ClientBook:
         doubtful: dict[str, Entry] = {}
         settled: set[str] = set()
         for call in self.calls.values():
+            if call.kind == "put":
+                continue  # the queue and its outbox see to that
             if call.kind == "fence" and call.fence_conclusion in ("reply", "fenced"):
                 settled.add(call.command["order_id"])
             for order_id, order in call.orders.items():
@@ -137,7 +154,7 @@ class ClientBook:
         settled: set[str] = set()
         for call in self.calls.values():
             command_id = call.command.get("command_id")
-            if command_id is None:
+            if command_id is None or call.kind == "queue cancel":
                 continue
             match call.command_conclusion:
                 case "unknown":

@@ -7,7 +7,15 @@ from typing import Any
 
 from tests.chaos.actors.faces import Face
 from tests.chaos.actors.ledger_file import LedgerFile, order_words, reply_words, words_of
-from transport import ExecutionBridgeError, ExecutionError, Order, OrderReply, OutcomeUnknownError, ValidationError
+from transport import (
+    ExecutionBridgeError,
+    ExecutionError,
+    Order,
+    OrderReply,
+    OutcomeUnknownError,
+    Path,
+    ValidationError,
+)
 
 
 class Caller:
@@ -17,6 +25,16 @@ class Caller:
         self._face, self._ledger = face, ledger
         self.orders_sent = 0
         self.orders_replied = 0
+
+    @property
+    def has_two_paths(self) -> bool:
+        """Whether the client can be told which path to take."""
+        return hasattr(self._face.client, "prefer")
+
+    async def prefer(self, path: Path) -> None:
+        """Takes this path first from now on."""
+        self._face.client.prefer(path)
+        self._ledger.write({"e": "prefer", "path": path})
 
     async def order(self, order: Order, kind: str = "order") -> OrderReply | None:
         """Sends one order; None where the call ended in an exception of the bridge."""

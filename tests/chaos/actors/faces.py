@@ -30,6 +30,8 @@ _MOST_WAITING = 64
 class Face(Protocol):
     """One client, whatever its path and shell. Calls raise what the client raises."""
 
+    @property
+    def client(self) -> Any: ...
     async def deliver(self, order: Order) -> Delivery: ...
     async def batch(self, orders: Sequence[Order]) -> list[OrderReply]: ...
     def stream(self, orders: Iterable[Order]) -> AsyncIterator[OrderReply]: ...
@@ -46,6 +48,11 @@ class AsyncFace:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+
+    @property
+    def client(self) -> Any:
+        """The client itself."""
+        return self._client
 
     async def deliver(self, order: Order) -> Delivery:
         return await self._client.deliver_order(order)
@@ -72,6 +79,11 @@ class ThreadedFace:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._pool = ThreadPoolExecutor(_THREADS, "chaos-call")
+
+    @property
+    def client(self) -> Any:
+        """The client itself."""
+        return self._client
 
     async def deliver(self, order: Order) -> Delivery:
         return await self._in_pool(self._client.deliver_order, order)

@@ -26,6 +26,7 @@ class ActorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Between two deeds of one hand."""
     subscribes: bool = True
     is_feed: bool = False
+    is_queue: bool = False
 
     def pauses(self, life: int, hand: int) -> Iterator[float]:
         """Seconds between the deeds of this hand in this life."""

@@ -24,6 +24,7 @@ class Trader:
     def __init__(self, caller: Caller, seed: int, life: int, name: str) -> None:
         self._caller = caller
         self._seed = seed
+        self._prefers = caller.has_two_paths
         self._draw = random.Random(f"{seed}/{name}/{life}")
         self._open: deque[OrderReply] = deque(maxlen=_REMEMBERED)
         self._concluded: deque[Order] = deque(maxlen=_REMEMBERED)
@@ -33,7 +34,7 @@ class Trader:
         deeds = (
             (self._order, 40), (self._batch, 8), (self._stream, 5), (self._cancel, 12), (self._replace, 10),
             (self._same_again, 6), (self._other_under_same_id, 2), (self._fence_then_send, 2), (self._shared, 12),
-            (self._twice_at_once, 3),
+            (self._twice_at_once, 3), (self._prefer_another, 1 if self._prefers else 0),
         )  # fmt: skip
         deed = self._draw.choices([one for one, _ in deeds], [weight for _, weight in deeds])[0]
         await deed()
@@ -57,6 +58,9 @@ class Trader:
         order = random_order(self._draw)
         replies = await asyncio.gather(self._caller.order(order), self._caller.order(order, "again"))
         self._learn(order, replies[0] or replies[1])
+
+    async def _prefer_another(self) -> None:
+        await self._caller.prefer(self._draw.choice(("zmq", "grpc")))
 
     async def _same_again(self) -> None:
         if self._concluded:

@@ -18,6 +18,9 @@ def check_commands(books: Books) -> Iterator[Difference]:
             command_id = call.command.get("command_id")
             if command_id is None:
                 continue
+            if call.kind == "queue cancel":
+                ended[command_id].append("unknown")  # the queue's events say more
+                continue
             ended[command_id].append(call.command_conclusion)
             if call.answer is None:
                 continue

@@ -9,9 +9,19 @@ from tests.chaos.checker.commands import check_commands
 from tests.chaos.checker.differences import Difference, DifferenceKind
 from tests.chaos.checker.exchange import check_exchange
 from tests.chaos.checker.orders import check_orders
+from tests.chaos.checker.queued import check_queues
 from tests.chaos.checker.updates import check_updates
 
-EXPECTED_ENDS = ("done", "NotSentError", "ExecutionError", "OutcomeUnknownError", "EngineSystemError", "")
+EXPECTED_ENDS = (
+    "done",
+    "NotSentError",
+    "ExecutionError",
+    "OutcomeUnknownError",
+    "EngineSystemError",
+    "QueueFullError",
+    "withdrawn",
+    "",
+)
 """How calls may end under faults. EngineSystemError only with JOURNAL_FAILED, which a failed disk explains."""
 
 
@@ -22,6 +32,7 @@ def check(books: Books) -> list[Difference]:
         *check_exchange(books),
         *check_commands(books),
         *check_updates(books),
+        *check_queues(books),
         *_check_ends(books),
         *_check_verify(books),
     ]

@@ -40,6 +40,8 @@ class DifferenceKind(StrEnum):
     FILLS_HEARD_DIFFER = "a subscriber heard of other fills than the exchange made"
     STATE_DIFFERS = "the last update's executed quantity is not the sum of the fills"
     UPDATES_DISAGREE = "two subscribers were given different updates under one number"
+    TOLD_AFTER_THE_END = "the queue told more of an order after its final event"
+    TOLD_TWO_ENDS = "the queue told two different ends of one order"
     SUBSCRIPTION_ENDED = "a subscription ended with an error that no fault explains"
     SURPRISE = "an exception that is not of the bridge"
     UNEXPECTED_END = "a call ended in an error that no fault explains"

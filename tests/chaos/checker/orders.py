@@ -27,14 +27,15 @@ def check_orders(books: Books) -> Iterator[Difference]:
                 sent[order_id].add(content)
                 ended[order_id].append(call.conclusion_of(order_id))
                 if call.conclusion_of(order_id) == "reply":
-                    yield from _check_reply(books, name, call.replies[order_id], content)
+                    yield from check_reply(books, name, call.replies[order_id], content)
         for order_id in book.orders_in_doubt():
             yield Difference(DifferenceKind.UNRESOLVED, name, order_id)
     yield from _check_what_was_not_done(books, ended)
     yield from _check_contents(books, sent)
 
 
-def _check_reply(books: Books, client: str, reply: Entry, content: Content) -> Iterator[Difference]:
+def check_reply(books: Books, client: str, reply: Entry, content: Content) -> Iterator[Difference]:
+    """One reply that a client was given, against the journal."""
     order_id, code = reply["order_id"], reply["code"]
     taken = books.journal.contents.get(order_id)
     if code == "FENCED":
