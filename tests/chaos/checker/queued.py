@@ -58,7 +58,8 @@ def _check_truth(name: str, book: ClientBook, books: Books, events: list[Entry])
     for event in events:
         order_id, command_id = event["id"], event["command_id"]
         match event["what"]:
-            case "Receipt" if not command_id and order_id not in journal.contents:
+            # Of an order that a cancel overtook, the journal has the fence: that is as durable, and its last word.
+            case "Receipt" if not command_id and order_id not in journal.contents and order_id not in journal.fenced:
                 yield Difference(DifferenceKind.ACKNOWLEDGED_LOST, name, f"{order_id}: receipt")
             case "Result":
                 order = book.queued_order(order_id)
