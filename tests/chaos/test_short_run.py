@@ -17,7 +17,7 @@ LEAST_ORDERS = 300
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize(("seed", "durability"), [(0, "always"), (33, "os")])
+@pytest.mark.parametrize(("seed", "durability"), [(0, "always"), (12, "os")])
 def test_nothing_is_lost_doubled_or_unknown_whatever_breaks(seed: int, durability: str, tmp_path: Path) -> None:
     settings = RunSettings(seed, SPAN_MS, durability, SHORT_CAST)
     assert {fault.kind for fault in settings.plan} == set(FaultKind), "this seed sees every kind of fault"
