@@ -8,6 +8,7 @@ with connections of their own. Orders never take this way.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -16,13 +17,23 @@ from typing import Generic, TypeVar
 
 from fallback_grpc.bridge import ExecutionBridgeClient
 from fallback_grpc.bridge_settings import BridgeSettings
-from transport.contract.errors import ClientClosedError, JournalMismatchError
+from fallback_grpc.failover.updates import is_final
+from transport.contract.errors import (
+    ClientClosedError,
+    ExecutionBridgeError,
+    JournalMismatchError,
+    NetworkError,
+    OutcomeUnknownError,
+)
 
 ItemT = TypeVar("ItemT")
 
 # Items that wait for a slow reader; then the stream itself waits, and the engine's rules for slow readers apply.
 _MOST_WAITING = 1_024
 _POLL_S = 0.5
+_RECONNECT_S = 0.05
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +133,7 @@ class BackgroundStreams:
         self._connecting = self._connecting or asyncio.Lock()
         async with self._connecting:
             if self._client is None:
-                client = ExecutionBridgeClient(self._settings)
-                await client.connect()
+                client = await self._connected_at_last()
                 if client.journal_id != self._journal_id():
                     await client.close()
                     raise JournalMismatchError(
@@ -131,6 +141,23 @@ class BackgroundStreams:
                     )
                 self._client = client
             return self._client
+
+    async def _connected_at_last(self) -> ExecutionBridgeClient:
+        """A client of its own, however long that takes: the endpoints are good, since the blocking bridge has them.
+
+        Raises what another attempt would not change.
+        """
+        while True:
+            client = ExecutionBridgeClient(self._settings)
+            try:
+                await client.connect()
+                return client
+            except (NetworkError, OutcomeUnknownError) as problem:
+                _log.info("streams: %s", problem)
+            except ExecutionBridgeError as problem:
+                if is_final(problem):
+                    raise
+            await asyncio.sleep(_RECONNECT_S)
 
     async def _shut_down(self) -> None:
         if self._client is not None:
