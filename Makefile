@@ -10,7 +10,7 @@ ENGINE_SOURCES := $(shell find engine -path engine/target -prune -o \( -name '*.
 RUST_TESTS := -p bridge-core -p bridge-venue -p bridge-journal -p bridge-sequencer -p bridge-wire -p execution-engine
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test test-python test-rust lint bench bench-build bench-full soak wheel generate clean check-tools
+.PHONY: help setup demo test test-python simulator test-rust lint bench bench-build bench-full soak wheel generate clean check-tools
 
 help:
 	@echo "make demo   set up, start the engine, trade 10 years of market data, cut the fast path twice, compare the books"
@@ -43,6 +43,19 @@ $(VENV)/.built: $(VENV)/.packages pyproject.toml $(ENGINE_SOURCES)
 
 setup: $(VENV)/.built
 
+# The engine half of the simulator (tests/simulation/_native_sim.pyi): for tests alone, no part of any package. Built as
+# pip builds the native parts, so that their dependencies are compiled once for all.
+SIMULATOR := tests/simulation/_native_sim.abi3.so
+
+$(VENV)/.simulator: $(VENV)/.built
+	@cd engine && PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python \
+		cargo build --locked --release --quiet -p bridge-simulator
+	@cp $${CARGO_TARGET_DIR:-engine/target}/release/lib_native_sim.$(if $(filter Darwin,$(shell uname)),dylib,so) \
+		$(SIMULATOR).new && mv $(SIMULATOR).new $(SIMULATOR)
+	@touch $@
+
+simulator: $(VENV)/.simulator
+
 demo: setup
 	@$(BIN)/python -m examples.demo
 
@@ -51,7 +64,7 @@ test: test-rust test-python
 test-rust: check-tools
 	@cd engine && cargo test --locked --quiet $(RUST_TESTS)
 
-test-python: setup
+test-python: setup simulator
 	@$(BIN)/python -m pytest -n 2
 
 # With the packages of the benchmark: pyright reads its code too.
@@ -61,7 +74,7 @@ lint: setup $(VENV)/.bench-packages
 	@$(BIN)/lint-imports
 	@$(BIN)/python schemas/generate.py --check
 	@cd engine && cargo fmt --all --check
-	@cd engine && cargo clippy --locked --all-targets $(RUST_TESTS) -- -D warnings
+	@cd engine && cargo clippy --locked --all-targets $(RUST_TESTS) -p bridge-simulator -- -D warnings
 
 $(VENV)/.bench-packages: requirements-bench.lock | $(VENV)/.packages
 	@echo "bench: Python packages into $(VENV)"
@@ -101,4 +114,4 @@ generate: setup
 	@$(BIN)/python schemas/generate.py
 
 clean:
-	rm -rf $(VENV) engine/target build *.egg-info transport/*.so
+	rm -rf $(VENV) engine/target build *.egg-info transport/*.so tests/simulation/*.so

@@ -138,7 +138,7 @@ class Venue:
         instruments: Sequence[tuple[str, str, str, str, str, str]] | None = None,
         refused_share: float = 0.0,
     ) -> None:
-        """`instruments`: as given to the engine. `refused_share`: of the new orders so many are refused, by the seed."""
+        """`instruments`: as given to the engine. `refused_share`: so many new orders are refused, by the seed."""
 
     def receive(self, message: bytes) -> None:
         """One message of `Engine.venue_out`; carried out at once."""
@@ -187,6 +187,7 @@ class Engine:
         max_subscriptions: int = 16,
         update_backlog: int = 16_384,
         output_high_water_bytes: int = 1_048_576,
+        max_output_bytes: int = 33_554_432,
         bugs: Collection[str] = frozenset(),
     ) -> None:
         """Opens the journal and recovers: raises `EngineDied` or `OpenError`.

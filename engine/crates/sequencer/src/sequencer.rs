@@ -163,6 +163,11 @@ impl<D: Disk> Sequencer<D> {
         self.state.core.instrument_of(key)
     }
 
+    /// An order (or leg) as it is now, durable or not, by the key that venues know it under.
+    pub fn order_of(&self, key: bridge_core::VenueKey) -> Option<bridge_core::OrderReply> {
+        self.state.core.state_of(key)
+    }
+
     /// How the engine is, as of the last durable record.
     pub fn health(&self, now: UtcNanos) -> HealthReport {
         let (status, message) = self.status(now);
