@@ -188,12 +188,14 @@ class Engine:
         update_backlog: int = 16_384,
         output_high_water_bytes: int = 1_048_576,
         max_output_bytes: int = 33_554_432,
+        risk: Mapping[str, str | int] | None = None,
         bugs: Collection[str] = frozenset(),
     ) -> None:
         """Opens the journal and recovers: raises `EngineDied` or `OpenError`.
 
         `venue` None: the embedded exchange; else orders go out by `venue_out`. `instruments`: (symbol, tick, quantity
-        step, bid, ask, size of both), the product's default where None. Everything else is the setting of that name.
+        step, bid, ask, size of both), the product's default where None. `risk`: limits of every account, by the names of
+        `RiskLimits` (decimals as text). Everything else is the setting of that name.
         `bugs`: names of `BUGS`; they belong to this process, and a restart that should have them names them again.
         """
 

@@ -201,19 +201,15 @@ impl Bugs {
             Reply::OrderCommand(done) => done.order.iter_mut().for_each(|order| self.spoil_state(order)),
             Reply::GetOrder(got) => self.spoil_answer(got, fence),
             Reply::Subscribed { last_sequence, replay, .. } => {
-                *last_sequence = self.told(*last_sequence);
-                if let Replay::Gap { updates, .. } = replay
-                    && self.has(Bug::GapNotTold)
-                {
-                    *replay = Replay::Updates(std::mem::take(updates));
-                }
-                if let Replay::Updates(updates) = replay
-                    && self.has(Bug::UpdateLostOnResume)
-                    && !updates.is_empty()
-                {
-                    updates.remove(0);
+                let true_last = *last_sequence;
+                *last_sequence = self.told(true_last);
+                match replay {
+                    Replay::Gap { last, .. } if self.has(Bug::GapNotTold) => *replay = Replay::Whole { after: *last },
+                    Replay::Whole { after } if self.has(Bug::UpdateLostOnResume) && *after < true_last => *after += 1,
+                    _ => {}
                 }
             }
+            Reply::OpenOrders(page) => page.orders.iter_mut().for_each(|order| self.spoil_state(order)),
             Reply::Command(_) | Reply::Health(_) | Reply::Refused(_) => {}
         }
     }
@@ -247,5 +243,5 @@ impl Bugs {
 
 /// The same for every copy of an order.
 fn is_one_in_eight(order_id: &str) -> bool {
-    xxhash_rust::xxh3::xxh3_64(order_id.as_bytes()) % 8 == 0
+    xxhash_rust::xxh3::xxh3_64(order_id.as_bytes()).is_multiple_of(8)
 }

@@ -35,7 +35,7 @@ mod _native_sim {
     #[pymodule_export]
     use crate::python::ledger::{Execution, OpenOrder};
     #[pymodule_export]
-    use crate::python::{EngineDied, OpenError};
-    #[pymodule_export]
     use crate::python::venue::Venue;
+    #[pymodule_export]
+    use crate::python::{EngineDied, OpenError};
 }

@@ -1,21 +1,17 @@
 //! `Engine`.
 
 use super::disk::Disk;
+use super::settings::settings_from;
 use super::venue::Venue;
 use super::{EngineDied, OpenError};
 use crate::bugs::Bugs;
 use crate::disk::SimDisk;
-use crate::settings::{InstrumentText, Limits, Settings, instruments};
-use crate::shell::{Path, Shell};
-use bridge_core::Configuration;
-use bridge_sequencer::{Durability, HealthStatus, Options, VenueKind};
+use crate::shell::{Path, Said, Shell};
+use bridge_sequencer::HealthStatus;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// As the server's.
-const MAX_MESSAGE_BYTES: u32 = 4 << 20;
 
 type Outputs<'py> = Vec<(u64, Option<Bound<'py, PyBytes>>)>;
 
@@ -30,73 +26,26 @@ pub struct Engine {
 enum State {
     Alive(Box<Shell>),
     /// It ended in order; what its clients hear last.
-    Closed(Vec<(u64, Option<Vec<u8>>)>),
+    Closed(Said),
 }
 
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (
-        disk, *, now_ns, durability="always", venue=None, ack_timeout_ms=1_000, instruments=None,
-        segment_bytes=262_144, update_history=100_000, max_skew_ms=10_000, retention_ms=604_800_000,
-        foreign_id_quota=1_000_000, max_remembered_ids=5_000_000, max_batch_orders=1_000, max_in_flight=1_024,
-        max_parked_outputs=200_000, max_waiting_calls=100_000, max_subscriptions=16, update_backlog=16_384,
-        output_high_water_bytes=1_048_576, max_output_bytes=33_554_432, bugs=Vec::new(),
-    ))]
+    #[pyo3(signature = (disk, *, now_ns, venue=None, bugs=None, **settings))]
     fn new(
         disk: &Disk,
         now_ns: i64,
-        durability: &str,
         venue: Option<&Bound<'_, Venue>>,
-        ack_timeout_ms: u64,
-        instruments: Option<Vec<InstrumentText>>,
-        segment_bytes: u64,
-        update_history: u32,
-        max_skew_ms: u64,
-        retention_ms: u64,
-        foreign_id_quota: u64,
-        max_remembered_ids: u64,
-        max_batch_orders: usize,
-        max_in_flight: usize,
-        max_parked_outputs: usize,
-        max_waiting_calls: usize,
-        max_subscriptions: usize,
-        update_backlog: usize,
-        output_high_water_bytes: usize,
-        max_output_bytes: usize,
-        bugs: Vec<String>,
+        bugs: Option<&Bound<'_, PyAny>>,
+        settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let options = Options {
-            durability: durability_named(durability)?,
-            segment_bytes,
-            max_batch_orders,
-            max_parked_outputs,
-            max_waiting_calls,
-            venue: venue.map_or(VenueKind::Embedded, |_| VenueKind::External { ack_timeout_ms }),
-            ..Options::default()
-        };
-        let configuration = Configuration {
-            instruments: self::instruments(instruments).map_err(PyValueError::new_err)?,
-            max_skew_ms,
-            retention_ms,
-            foreign_id_quota,
-            max_remembered_ids,
-            update_history,
-            max_metadata_entries: 32,
-            max_metadata_bytes: 256,
-        };
-        let limits = Limits {
-            max_message_bytes: MAX_MESSAGE_BYTES,
-            max_in_flight,
-            max_subscriptions,
-            update_backlog,
-            output_high_water_bytes,
-            max_output_bytes,
-        };
-        let bugs = Bugs::named(&bugs).map_err(PyValueError::new_err)?;
+        let settings = settings_from(settings, venue.is_some())?;
+        let names = bugs.into_iter().map(PyAnyMethods::try_iter).collect::<PyResult<Vec<_>>>()?;
+        let names = names.into_iter().flatten().map(|name| name?.extract()).collect::<PyResult<Vec<String>>>()?;
+        let bugs = Bugs::named(&names).map_err(PyValueError::new_err)?;
         let disk = disk.disk.clone();
-        let opened = Shell::open(disk.clone(), Settings { options, configuration, limits }, bugs, now_ns);
-        match opened {
+        match Shell::open(disk.clone(), settings, bugs, now_ns) {
             _ if disk.is_dead() => Err(died()),
             Ok(shell) => Ok(Self { disk, state: Mutex::new(State::Alive(Box::new(shell))) }),
             Err(error) => Err(OpenError::new_err(error.to_string())),
@@ -259,14 +208,6 @@ fn died() -> PyErr {
 
 fn ended() -> PyErr {
     PyRuntimeError::new_err("the engine was closed")
-}
-
-fn durability_named(name: &str) -> PyResult<Durability> {
-    match name {
-        "always" => Ok(Durability::Always),
-        "os" => Ok(Durability::Os),
-        other => Err(PyValueError::new_err(format!("durability {other:?} is neither \"always\" nor \"os\""))),
-    }
 }
 
 fn status_name(status: HealthStatus) -> &'static str {

@@ -4,6 +4,7 @@ pub mod disk;
 pub mod engine;
 pub mod inspect;
 pub mod ledger;
+mod settings;
 pub mod venue;
 
 use pyo3::create_exception;

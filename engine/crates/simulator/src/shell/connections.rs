@@ -3,6 +3,9 @@
 use bridge_sequencer::Origin;
 use std::collections::{BTreeMap, VecDeque};
 
+/// What was said, to which connection; no message: its end.
+pub type Said = Vec<(u64, Option<Vec<u8>>)>;
+
 /// How a connection came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Path {
@@ -112,7 +115,7 @@ impl Connections {
     }
 
     /// What those who read are given, in order.
-    pub fn take(&mut self) -> Vec<(u64, Option<Vec<u8>>)> {
+    pub fn take(&mut self) -> Said {
         let said = std::mem::take(&mut self.said);
         let mut taken = Vec::with_capacity(said.len());
         for (number, message) in said {

@@ -27,7 +27,7 @@ use subscriptions::Subscription;
 use turn::PendingSync;
 use venue_link::VenueLink;
 
-pub use connections::Path;
+pub use connections::{Path, Said};
 pub use opening::OpenFailure;
 pub use requests::durability_name;
 

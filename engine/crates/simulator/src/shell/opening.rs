@@ -1,8 +1,8 @@
 //! Opening the journal, and the bugs that are planted in recovery.
 
+use super::Shell;
 use super::connections::Connections;
 use super::venue_link::VenueLink;
-use super::Shell;
 use crate::bugs::{Bug, Bugs};
 use crate::disk::SimDisk;
 use crate::settings::Settings;
@@ -23,12 +23,7 @@ pub enum OpenFailure {
     Planting(String),
 }
 
-pub(super) fn open(
-    disk: SimDisk,
-    mut settings: Settings,
-    mut bugs: Bugs,
-    now: UtcNanos,
-) -> Result<Shell, OpenFailure> {
+pub(super) fn open(disk: SimDisk, mut settings: Settings, mut bugs: Bugs, now: UtcNanos) -> Result<Shell, OpenFailure> {
     let is_always = settings.options.durability == Durability::Always;
     if bugs.releases_early() {
         settings.options.durability = Durability::Os;
@@ -90,7 +85,7 @@ fn cut_last_record(disk: &SimDisk) -> Result<(), String> {
     let visit = |record: RecordRef<'_>| {
         let segment = segments.iter().rev().find(|first| **first <= record.seq).copied().unwrap_or(1);
         let start = *ends.entry(segment).or_insert(SEGMENT_HEADER_BYTES);
-        ends.insert(segment, start + RECORD_OVERHEAD_BYTES as u64 + record.payload.len() as u64);
+        ends.insert(segment, start + RECORD_OVERHEAD_BYTES + record.payload.len() as u64);
         last = Some((segment, start));
         Ok::<(), String>(())
     };

@@ -4,9 +4,8 @@ use super::Shell;
 use super::connections::Path;
 use super::subscriptions::Subscription;
 use crate::bugs::Bug;
-use bridge_core::{OrderUpdate, ReasonCode, Rejection, Replay};
+use bridge_core::{ReasonCode, Rejection, Replay, UpdateRange};
 use bridge_sequencer::{Output, Reply};
-use std::sync::Arc;
 
 /// Where a reply of the sequencer goes.
 pub enum Waiter {
@@ -34,8 +33,8 @@ pub enum Waiter {
 pub enum Held {
     /// A reply.
     Reply(u64, Reply),
-    /// An update in words.
-    Update(Arc<OrderUpdate>),
+    /// Updates.
+    Updates(UpdateRange),
     /// Something for the venue.
     Venue(Output),
 }
@@ -52,18 +51,10 @@ impl Shell {
                         false => self.reply(token.0, reply),
                     }
                 }
-                Output::Updates(range) => {
-                    if self.subscriptions.is_empty() && !self.holds_back(Bug::UpdateEscapes) {
-                        continue;
-                    }
-                    let updates: Vec<_> = self.sequencer.updates(&range).map(Arc::new).collect();
-                    for update in updates {
-                        match self.holds_back(Bug::UpdateEscapes) {
-                            true => self.held.push_back(Held::Update(update)),
-                            false => self.push_update(&update),
-                        }
-                    }
-                }
+                Output::Updates(range) => match self.holds_back(Bug::UpdateEscapes) {
+                    true => self.held.push_back(Held::Updates(range)),
+                    false => self.release_updates(&range),
+                },
                 Output::Market(_) => {}
                 output => match self.holds_back(Bug::VenueSendBeforeDurable) {
                     true => self.held.push_back(Held::Venue(output)),
@@ -84,7 +75,7 @@ impl Shell {
         while let Some(held) = self.held.pop_front() {
             match held {
                 Held::Reply(token, reply) => self.reply(token, reply),
-                Held::Update(update) => self.push_update(&update),
+                Held::Updates(range) => self.release_updates(&range),
                 Held::Venue(output) => self.tell_venue(output),
             }
         }
@@ -119,6 +110,7 @@ impl Shell {
             Reply::OrderCommand(reply) => self.encoder.order_command_reply(correlation, reply),
             Reply::Command(reply) => self.encoder.command_reply(correlation, reply),
             Reply::GetOrder(reply) => self.encoder.get_order_reply(correlation, reply),
+            Reply::OpenOrders(page) => self.encoder.open_orders(correlation, page),
             Reply::Refused(rejection) => self.encoder.refusal(correlation, rejection, &[], ""),
             Reply::Subscribed { account, last_sequence, .. } => {
                 self.encoder.subscribe_reply(correlation, account, *last_sequence)

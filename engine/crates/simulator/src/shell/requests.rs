@@ -1,9 +1,9 @@
 //! Messages of clients: connections, Hello, and requests (`reactor/clients`, `reactor/calls`, `grpc/caller`).
 
 use super::Shell;
-use super::connections::Path;
+use super::connections::{Path, Said};
 use super::replies::Waiter;
-use bridge_core::{ReasonCode, Rejection, UtcNanos};
+use bridge_core::{Command, ReasonCode, Rejection, SetCancelOnDisconnect, UtcNanos};
 use bridge_sequencer::{self as sequencer, HealthReport, HealthStatus, Origin, Request, Token};
 use bridge_wire::codec::{ClientMessage, HealthReply, Hello, ServingStatus, Subscribe, Welcome, decode_request};
 use bridge_wire::{CONTRACT_VERSION, DEFAULT_ACCOUNT, PROTOCOL_VERSION};
@@ -37,7 +37,7 @@ impl Shell {
     }
 
     /// What has left since the last call.
-    pub fn take_outputs(&mut self) -> Vec<(u64, Option<Vec<u8>>)> {
+    pub fn take_outputs(&mut self) -> Said {
         self.connections.take()
     }
 
@@ -129,6 +129,13 @@ impl Shell {
                 return self.refuse(connection, correlation, &Rejection::new(ReasonCode::Busy, "", message));
             }
             ClientMessage::Subscribe(asked) => return self.subscribe(connection, correlation, asked, now),
+            ClientMessage::Command(Command::SetCancelOnDisconnect(set)) => {
+                let session_id = peer.origin.as_ref().map_or_else(String::new, |origin| origin.session_id.to_string());
+                Request::Command(Command::SetCancelOnDisconnect(SetCancelOnDisconnect { session_id, ..set }))
+            }
+            ClientMessage::ListOpenOrders(list) => {
+                Request::ListOpenOrders { account: list.account, after_order_id: list.after_order_id }
+            }
             ClientMessage::Command(command) => Request::Command(command),
             ClientMessage::ExecuteBatch(orders) => Request::ExecuteBatch(orders),
             ClientMessage::GetOrder(get) => {

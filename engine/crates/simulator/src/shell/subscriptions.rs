@@ -1,25 +1,36 @@
-//! Subscriptions of order updates: what each is owed, and who lags too far (`reactor/updates`, `reactor/fan_out`).
+//! Subscriptions of order updates: how far each has come, and who lags too far (`reactor/updates`, `reactor/fan_out`).
 
 use super::Shell;
 use super::connections::Path;
-use bridge_core::{OrderUpdate, ReasonCode, Rejection, Replay, Text};
+use crate::disk::SimDisk;
+use bridge_core::{OrderUpdate, ReasonCode, Rejection, Replay, Text, UpdateRange, VenueKey};
+use bridge_sequencer::Sequencer;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-/// What a subscriber is owed.
-pub enum Item {
-    /// One update.
-    Update(Arc<OrderUpdate>),
+/// Of one subscriber at a time.
+const ITEMS_AT_A_TIME: usize = 64;
+
+/// What a subscriber is told.
+#[derive(Clone)]
+enum Item {
+    Update(Box<OrderUpdate>),
     /// These do not come any more, both included.
     Gap {
-        /// First of them.
         first: u64,
-        /// Last of them.
         last: u64,
     },
 }
 
-/// One subscription.
+/// The state that stands for what can no longer be replayed.
+struct Snapshot {
+    gap: Option<(u64, u64)>,
+    open: VecDeque<VenueKey>,
+    /// Of some of them: in words, and the record that these depend on.
+    words: VecDeque<OrderUpdate>,
+    depends_on: u64,
+}
+
+/// One subscription: a cursor in its account's history.
 pub struct Subscription {
     /// Whose updates.
     pub account: Text,
@@ -27,15 +38,16 @@ pub struct Subscription {
     pub connection: u64,
     /// Its name there.
     pub correlation: u64,
-    queue: VecDeque<Item>,
-    /// How long the queue may become: the replay, and the lag that is allowed.
-    allowed: usize,
+    snapshot: Option<Snapshot>,
     /// Last number that was said.
     pub last_sent: u64,
+    /// Last number that may be.
+    released: u64,
+    lag_allowed: u64,
 }
 
 impl Subscription {
-    /// One that is owed its replay first.
+    /// One that is owed its replay, up to `last_sequence`, first. Besides that it may lag by `lag_allowed`.
     pub fn new(
         (connection, correlation): (u64, u64),
         account: Text,
@@ -43,83 +55,125 @@ impl Subscription {
         last_sequence: u64,
         lag_allowed: usize,
     ) -> Self {
-        let queue = owed(replay);
-        let last_sent = match queue.front() {
-            Some(Item::Update(first)) => first.sequence.saturating_sub(1),
-            Some(Item::Gap { first, .. }) => first.saturating_sub(1),
-            None => last_sequence,
+        let (last_sent, snapshot) = match replay {
+            Replay::Whole { after } => (after, None),
+            Replay::Gap { first, last, open } => {
+                let gap = Some((first, last));
+                let snapshot = Snapshot { gap, open: open.into(), words: VecDeque::new(), depends_on: 0 };
+                (first.saturating_sub(1), Some(snapshot))
+            }
+            Replay::Regressed => (last_sequence, None),
         };
-        let allowed = queue.len() + lag_allowed;
-        Self { account, connection, correlation, queue, allowed, last_sent }
+        let released = last_sequence;
+        let mut new = Self { account, connection, correlation, snapshot, last_sent, released, lag_allowed: 0 };
+        new.lag_allowed = new.lag().saturating_add(lag_allowed as u64);
+        new
     }
 
-    fn newest(&self) -> u64 {
-        let queued = self.queue.iter().rev().find_map(|item| match item {
-            Item::Update(update) if !update.snapshot => Some(update.sequence),
-            Item::Gap { last, .. } => Some(*last),
-            Item::Update(_) => None,
-        });
-        queued.unwrap_or(self.last_sent)
+    fn lag(&self) -> u64 {
+        let position = match &self.snapshot {
+            Some(snapshot) => snapshot.gap.map_or(self.last_sent, |(_, last)| last),
+            None => self.last_sent,
+        };
+        self.released.saturating_sub(position)
+    }
+
+    /// What comes next, taken. `None`: it was forgotten, which no lag that is allowed comes to.
+    fn take(&mut self, sequencer: &Sequencer<SimDisk>) -> Option<Vec<Item>> {
+        if let Some(snapshot) = &mut self.snapshot {
+            if let Some((first, last)) = snapshot.gap.take() {
+                self.last_sent = last;
+                return Some(vec![Item::Gap { first, last }]);
+            }
+            let told = snapshot.take(sequencer);
+            if !told.is_empty() || !snapshot.is_told() {
+                return Some(told);
+            }
+            self.snapshot = None;
+        }
+        let first = self.last_sent + 1;
+        let last = self.released.min(self.last_sent + ITEMS_AT_A_TIME as u64);
+        let range = UpdateRange { account: self.account.clone(), first, last };
+        let updates: Vec<OrderUpdate> = sequencer.updates(&range).collect();
+        let is_whole = updates.first().map_or(first > last, |update| update.sequence == first);
+        self.last_sent = updates.last().map_or(self.last_sent, |update| update.sequence);
+        is_whole.then(|| updates.into_iter().map(Box::new).map(Item::Update).collect())
     }
 }
 
-fn owed(replay: Replay) -> VecDeque<Item> {
-    match replay {
-        Replay::Updates(updates) => updates.into_iter().map(Item::Update).collect(),
-        Replay::Gap { first, last, snapshot, updates } => {
-            let after = snapshot.into_iter().map(Arc::new).chain(updates).map(Item::Update);
-            std::iter::once(Item::Gap { first, last }).chain(after).collect()
+impl Snapshot {
+    fn take(&mut self, sequencer: &Sequencer<SimDisk>) -> Vec<Item> {
+        while self.words.is_empty() && !self.open.is_empty() {
+            let keys: Vec<VenueKey> = self.open.drain(..ITEMS_AT_A_TIME.min(self.open.len())).collect();
+            self.words.extend(sequencer.snapshot(&keys));
+            self.depends_on = sequencer.last_seq();
         }
-        Replay::Regressed => VecDeque::new(),
+        // The state may be ahead of the disk (invariant 2).
+        match sequencer.is_durable(self.depends_on) {
+            true => self.words.drain(..).map(Box::new).map(Item::Update).collect(),
+            false => Vec::new(),
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        self.open.is_empty() && self.words.is_empty()
     }
 }
 
 impl Shell {
-    /// Queues an update for all that subscribed to its account, and cuts off those who lag too far.
-    pub(super) fn push_update(&mut self, update: &Arc<OrderUpdate>) {
+    /// These updates may leave; cuts off those who lag too far.
+    pub(super) fn release_updates(&mut self, range: &UpdateRange) {
         let mut lagging = Vec::new();
         for (number, subscription) in &mut self.subscriptions {
-            // What a replay has given already is not given again.
-            if subscription.account != update.order.account || update.sequence <= subscription.newest() {
+            // What a replay covers already is not owed twice.
+            if subscription.account != range.account || range.last <= subscription.released {
                 continue;
             }
-            if subscription.queue.len() >= subscription.allowed {
+            subscription.released = range.last;
+            if subscription.lag() > subscription.lag_allowed {
                 lagging.push(*number);
-                continue;
             }
-            subscription.queue.push_back(Item::Update(update.clone()));
         }
         for number in lagging {
-            let message = "updates were not read as fast as they came; resume from the last number you saw";
-            self.end_subscription(number, &Rejection::new(ReasonCode::SlowConsumer, "", message), true);
+            self.cut_off(number);
         }
+    }
+
+    fn cut_off(&mut self, number: u64) {
+        let message = "updates were not read as fast as they came; resume from the last number you saw";
+        self.end_subscription(number, &Rejection::new(ReasonCode::SlowConsumer, "", message), true);
     }
 
     /// Says what is owed to all who can take it.
     pub(super) fn fan_out(&mut self) {
-        let high_water = self.limits.output_high_water_bytes;
-        for subscription in self.subscriptions.values_mut() {
-            let to = subscription.connection;
-            while self.connections.get(to).is_some_and(|connection| connection.unread_bytes < high_water)
-                && let Some(item) = subscription.queue.pop_front()
+        for number in self.subscriptions.keys().copied().collect::<Vec<_>>() {
+            while let Some(subscription) = self.subscriptions.get_mut(&number)
+                && let Some(peer) = self.connections.get(subscription.connection)
+                && peer.unread_bytes < self.limits.output_high_water_bytes
             {
-                let (correlation, bugs) = (subscription.correlation, &self.bugs);
-                let bytes = match &item {
-                    Item::Update(update) => {
-                        if !update.snapshot {
-                            subscription.last_sent = update.sequence;
-                        }
-                        let mut update = (**update).clone();
-                        bugs.spoil_update(&mut update);
-                        self.encoder.order_update(correlation, &update)
-                    }
-                    Item::Gap { first, last } => {
-                        subscription.last_sent = *last;
-                        self.encoder.update_gap(correlation, bugs.told(*first), bugs.told(*last))
-                    }
-                };
-                self.connections.say(to, bytes);
+                match subscription.take(&self.sequencer) {
+                    None => self.cut_off(number),
+                    Some(items) if items.is_empty() => break,
+                    Some(items) => self.tell(number, items),
+                }
             }
+        }
+    }
+
+    fn tell(&mut self, number: u64, items: Vec<Item>) {
+        let Some(subscription) = self.subscriptions.get(&number) else { return };
+        let (to, correlation) = (subscription.connection, subscription.correlation);
+        for item in items {
+            let bytes = match item {
+                Item::Update(mut update) => {
+                    self.bugs.spoil_update(&mut update);
+                    self.encoder.order_update(correlation, &update)
+                }
+                Item::Gap { first, last } => {
+                    self.encoder.update_gap(correlation, self.bugs.told(first), self.bugs.told(last))
+                }
+            };
+            self.connections.say(to, bytes);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A turn's end, the sync, and the engine's end in order (`reactor/mod`, `reactor/drain`).
 
 use super::Shell;
+use super::connections::Said;
 use super::requests::shutting_down;
 use crate::disk::SimDisk;
 use bridge_core::UtcNanos;
@@ -96,7 +97,7 @@ impl Shell {
     ///
     /// # Errors
     /// The journal failed, before or now.
-    pub fn close(mut self) -> Result<Vec<(u64, Option<Vec<u8>>)>, String> {
+    pub fn close(mut self) -> Result<Said, String> {
         while self.pending_sync.is_some() {
             self.sync_done(0);
         }

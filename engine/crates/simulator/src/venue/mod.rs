@@ -284,11 +284,7 @@ impl ExternalVenue {
     }
 }
 
-fn level_of(
-    instrument: &Instrument,
-    price: bridge_core::Decimal,
-    size: bridge_core::Decimal,
-) -> Result<Level, String> {
+fn level_of(instrument: &Instrument, price: bridge_core::Decimal, size: bridge_core::Decimal) -> Result<Level, String> {
     let price_ticks = price.to_steps(instrument.tick).map_err(|error| format!("price {price} {error}"))?;
     let quantity_steps = size.to_steps(instrument.quantity_step).map_err(|error| format!("size {size} {error}"))?;
     Ok(Level { price_ticks, quantity_steps })
