@@ -194,7 +194,7 @@ class Engine:
         """Opens the journal and recovers: raises `EngineDied` or `OpenError`.
 
         `venue` None: the embedded exchange; else orders go out by `venue_out`. `instruments`: (symbol, tick, quantity
-        step, bid, ask, size of both), the product's default where None. `risk`: limits of every account, by the names of
+        step, bid, ask, size of both), the product's default where None. `risk`: limits of every account, by names of
         `RiskLimits` (decimals as text). Everything else is the setting of that name.
         `bugs`: names of `BUGS`; they belong to this process, and a restart that should have them names them again.
         """
