@@ -288,7 +288,8 @@ class CallPlan:
     def _send(self, path: Path, now_ns: int, end_ns: int, usable: Sequence[Path]) -> Send:
         self._copies.append(_Copy(path, now_ns))
         patience_ns = end_ns
-        if any(other != path for other in usable):
+        # In doubt, too: a path that comes back meanwhile must not wait for the end of a copy that nobody answers.
+        if self._in_doubt or any(other != path for other in usable):
             patience_ns = min(patience_ns, now_ns + int(self._policy.patience_ms * NS_PER_MS))
         return Send(len(self._copies) - 1, path, patience_ns, end_ns)
 
