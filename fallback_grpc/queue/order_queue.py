@@ -89,7 +89,7 @@ class OrderQueue:
         self._closed = False
         self._ended = False
         self.position: int | None = None
-        """Where reconciliation begins: the account's last update that an earlier run had dealt with, if any."""
+        """The account's last update that an earlier run had dealt with, if known: for `client.on_reconciled(since=)`."""
 
     # ---- life ----
 
@@ -334,6 +334,8 @@ class OrderQueue:
     # ---- the disk ----
 
     def _start_commit(self, now_ns: int) -> None:
+        if (position := self._client.last_sequence) is not None:
+            self._core.set_position(position)
         if self._commit is None and (writes := self._core.take_writes(now_ns)):
             self._commit = asyncio.create_task(self._write(writes), name="outbox-commit")
 

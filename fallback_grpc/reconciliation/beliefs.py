@@ -13,7 +13,8 @@ from transport.contract.replies import OrderReply, OrderUpdate, UpdateGap
 MOST_CLOSED: Final = 16_384
 """Ended orders that are remembered until the next reconciliation, so that their updates are no news."""
 
-_OPEN: Final = frozenset({ExecutionStatus.PENDING, ExecutionStatus.PARTIALLY_FILLED})
+_PENDING: Final = ExecutionStatus.PENDING
+_PARTIALLY_FILLED: Final = ExecutionStatus.PARTIALLY_FILLED
 
 
 class Beliefs:
@@ -22,28 +23,39 @@ class Beliefs:
     def __init__(self, position: int | None = None, most_closed: int = MOST_CLOSED) -> None:
         """`position`: the account's last update that has been dealt with, if known."""
         self.open: dict[str, OrderReply] = {}
-        self.closed: dict[str, int] = {}
+        self._closed: dict[str, int] = {}
+        self._older: dict[str, int] = {}
         self.position = position
         """Every update up to this one has been heard of, or is part of what was reconciled."""
         self.floor = 0
         """Below it, ended orders were forgotten: an update of one can not be told from news."""
-        self._most_closed = most_closed
+        self._most_closed = most_closed // 2
 
     def replied(self, reply: OrderReply) -> None:
         """A reply told the state of an order: perhaps an old one, if it was stored."""
         order_id = reply.order_id
-        if reply.status in _OPEN:
+        status = reply.status
+        if status is _PENDING or status is _PARTIALLY_FILLED:
             known = self.open.get(order_id)
-            if (known is None or known.sequence <= reply.sequence) and order_id not in self.closed:
+            if (known is None or known.sequence <= reply.sequence) and self.closed_at(order_id) < 0:
                 self.open[order_id] = reply
             return
         if reply.sequence == 0:
             return  # refused, or rejected without a trace: nothing that a reconciliation could find
         self.open.pop(order_id, None)
-        closed = self.closed
-        closed[order_id] = reply.sequence
-        if len(closed) > self._most_closed:
-            self.floor = max(self.floor, closed.pop(next(iter(closed))))
+        self._closed[order_id] = reply.sequence
+        if len(self._closed) >= self._most_closed:
+            self._forget_older()
+
+    def _forget_older(self) -> None:
+        """The older half goes, all at once: taking the oldest one by one would cost more than remembering."""
+        self.floor = max(self.floor, *self._older.values()) if self._older else self.floor
+        self._older, self._closed = self._closed, {}
+
+    def closed_at(self, order_id: str) -> int:
+        """The last update of an order that is known to have ended; -1: it is not."""
+        at = self._closed.get(order_id, -1)
+        return at if at >= 0 else self._older.get(order_id, -1)
 
     def heard(self, item: OrderUpdate | UpdateGap) -> None:
         """A subscription told an update, or a gap."""
@@ -58,13 +70,19 @@ class Beliefs:
     def last_heard(self, order_id: str) -> int:
         """The update that the latest news of an order included; -1: never heard of it."""
         known = self.open.get(order_id)
-        return known.sequence if known is not None else self.closed.get(order_id, -1)
+        return known.sequence if known is not None else self.closed_at(order_id)
+
+    @property
+    def remembered(self) -> int:
+        """How many ended orders are remembered."""
+        return len(self._closed) + len(self._older)
 
     def settle(self, orders: list[OrderReply], sequence: int) -> None:
         """The engine's open orders as of `sequence` are believed now, but for what was heard since."""
         for order in orders:
-            if order.order_id not in self.closed:
+            if self.closed_at(order.order_id) < 0:
                 self.replied(order)
-        self.closed = {order_id: at for order_id, at in self.closed.items() if at > sequence}
+        ended = self._older | self._closed
+        self._older, self._closed = {}, {order_id: at for order_id, at in ended.items() if at > sequence}
         self.position = max(self.position or 0, sequence)
         self.floor = 0

@@ -90,7 +90,7 @@ class Comparison:
         for order in self._listing.orders:
             believed = beliefs.open.get(order.order_id)
             if believed is None:
-                if order.order_id not in beliefs.closed and order.order_id not in self._told:
+                if beliefs.closed_at(order.order_id) < 0 and order.order_id not in self._told:
                     self._add(UnknownToClient(order.order_id, order))
             elif believed.sequence < order.sequence and order.order_id not in self._told:
                 self._add(StateDiffers(order.order_id, believed, order))
