@@ -20,7 +20,7 @@ from fallback_grpc.asynchronous_calls import as_async, windowed
 from fallback_grpc.outcome import Done, conclusion_of_batched
 from fallback_grpc.stream_results import StreamResults
 from transport.contract.conclusions import Replied
-from transport.contract.errors import ExecutionBridgeError, ExecutionError, NetworkError, ValidationError
+from transport.contract.errors import ExecutionBridgeError, ValidationError
 from transport.contract.orders import Order
 from transport.contract.replies import ExecuteReply, OrderReply
 
@@ -97,8 +97,8 @@ async def stream_orders(
                         reply = await _settle(client, slot, results)
                         if reply is not None:
                             yield reply
-        except (NetworkError, ExecutionError):
-            pass  # what the stream left open is settled below
+        except ExecutionBridgeError:
+            pass  # broken or refused: what the stream left open is settled below
         for slot in window.slots:
             reply = await _settle(client, slot, results)
             if reply is not None:

@@ -120,6 +120,28 @@ def test_a_stream_answers_every_order_and_a_bad_one_ends_nothing(service: Any) -
     assert replies["o-0"].field == "quantity"
 
 
+def test_a_stream_that_cannot_be_read_on_answers_all_before_it_and_says_why_last(start_engine: Any) -> None:
+    engine = start_engine("[limits]\nmax_message_bytes = 65536\n")
+    with grpc.insecure_channel(engine.grpc) as channel:
+        service = execution_pb2_grpc.ExecutionServiceStub(channel)
+        orders = [order(f"before-{n}") for n in range(200)]
+        too_long = order("too-long", metadata={"x": "y" * 100_000})
+        answered: list[str] = []
+        call = service.ExecuteBatchOrders(iter([*orders, too_long, order("after")]), timeout=TIMEOUT_S)
+        with pytest.raises(grpc.RpcError) as raised:
+            answered.extend(reply.order_id for reply in call)
+        assert dict(raised.value.trailing_metadata() or ())["x-reason"] == "MESSAGE_TOO_LARGE"
+        assert sorted(answered) == sorted(one.order_id for one in orders)
+        for never in ("too-long", "after"):
+            assert not service.GetOrder(pb.GetOrderRequest(order_id=never), timeout=TIMEOUT_S).found
+
+
+def test_a_call_that_this_engine_does_not_have_is_refused_by_name(channel: grpc.Channel) -> None:
+    of_a_newer_client: Any = channel.unary_unary(f"/{SERVICE}/ComeLater")
+    status, trailers = refused(lambda: of_a_newer_client(b"", timeout=TIMEOUT_S))
+    assert (status, trailers["x-reason"]) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_IMPLEMENTED")
+
+
 def test_doubles_are_taken_by_their_text_and_conflicts_rejected(service: Any) -> None:
     exact = pb.Decimal(mantissa=2, exponent=-1)
     reply = service.ExecuteOrder(order("a", quantity=0.1, quantity_exact=exact), timeout=TIMEOUT_S)

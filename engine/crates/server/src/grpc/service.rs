@@ -316,7 +316,8 @@ impl ExecutionService for Service {
     }
 }
 
-/// What the service says to a message that tonic could not decode or that was too long.
+/// What the service says to a message that tonic could not decode or that was too long, and to a call that it does not
+/// have (a newer client's).
 pub fn undecodable(status: &Status) -> Option<Rejection> {
     let message = status.message();
     match status.code() {
@@ -325,6 +326,10 @@ pub fn undecodable(status: &Status) -> Option<Rejection> {
         }
         tonic::Code::Internal if message.contains("failed to decode Protobuf message") => {
             Some(Rejection::new(ReasonCode::MalformedMessage, "", message))
+        }
+        // Ours name their reason.
+        tonic::Code::Unimplemented if !status.metadata().contains_key("x-reason") => {
+            Some(Rejection::new(ReasonCode::NotImplemented, "", "this engine has no such call, or not in this form"))
         }
         _ => None,
     }

@@ -32,7 +32,7 @@ pub fn execute(
     let (to, replies) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(window));
     tokio::spawn(admit(room.clone(), gateway, caller, orders, to));
-    Replies { room, replies }
+    Replies { room, replies, broken: None }
 }
 
 async fn admit(
@@ -67,24 +67,29 @@ async fn admit(
     }
 }
 
-/// The replies to a stream's orders. Ends when the stream has been read to its end and every order is answered: the
-/// reactor drops the last sender.
+/// The replies to a stream's orders. Ends when the stream has been read to its end, or as far as it could be, and every
+/// order is answered: the reactor drops the last sender.
 struct Replies {
     room: Arc<Semaphore>,
     replies: mpsc::UnboundedReceiver<StreamReply>,
+    /// Why the stream could not be read any further. Said last: what was admitted before it is in no doubt.
+    broken: Option<Status>,
 }
 
 impl Stream for Replies {
     type Item = Outcome;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
-        let outcome = match ready!(self.replies.poll_recv(context)) {
-            None => return Poll::Ready(None),
-            Some(StreamReply::Broken(status)) => Err(status),
-            Some(StreamReply::Answered { order_id, reply }) => outcome(order_id, *reply),
-        };
-        self.room.add_permits(1);
-        Poll::Ready(Some(outcome))
+        loop {
+            match ready!(self.replies.poll_recv(context)) {
+                None => return Poll::Ready(self.broken.take().map(Err)),
+                Some(StreamReply::Broken(status)) => self.broken = Some(status),
+                Some(StreamReply::Answered { order_id, reply }) => {
+                    self.room.add_permits(1);
+                    return Poll::Ready(Some(outcome(order_id, *reply)));
+                }
+            }
+        }
     }
 }
 
