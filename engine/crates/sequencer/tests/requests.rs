@@ -154,6 +154,37 @@ fn a_subscriber_gets_what_it_missed_and_then_what_comes_without_a_hole() {
 }
 
 #[test]
+fn open_orders_are_listed_in_pages_that_wait_for_the_disk() {
+    let mut rig = Rig::new(options());
+    let orders: Vec<_> = (0..300).map(|n| limit(&format!("o{n}"), Side::Buy, "1", "50.00")).collect();
+    rig.submit(Request::ExecuteBatch(orders));
+    let listed = |after: &str| Request::ListOpenOrders { account: String::new(), after_order_id: after.into() };
+    let token = rig.submit(listed(""));
+    let job = rig.sequencer.end_turn().expect("a sync is due");
+    assert_eq!(reply_to(&rig.outputs(), token), None, "it tells of orders that are not durable yet");
+    rig.finish(job);
+    let Some(Reply::OpenOrders(first)) = reply_to(&rig.outputs(), token) else { panic!("no page") };
+    assert_eq!((first.orders.len(), first.more, first.last_sequence), (256, true, 300));
+    let Reply::OpenOrders(rest) = rig.ask(listed("o255")) else { panic!("no page") };
+    assert_eq!((rest.orders.len(), rest.more), (44, false));
+    assert_eq!(rest.orders[0].order_id, "o256");
+}
+
+#[test]
+fn pages_that_wait_for_the_disk_are_bounded() {
+    let mut rig = Rig::new(options());
+    let orders: Vec<_> = (0..256).map(|n| limit(&format!("o{n}"), Side::Buy, "1", "50.00")).collect();
+    rig.submit(Request::ExecuteBatch(orders));
+    let list = || Request::ListOpenOrders { account: String::new(), after_order_id: String::new() };
+    let tokens: Vec<_> = (0..300).map(|_| rig.submit(list())).collect();
+    let early = rig.outputs();
+    let busy = tokens.iter().filter_map(|token| reply_to(&early, *token)).map(|reply| refusal(reply).code);
+    assert_eq!(busy.collect::<Vec<_>>(), vec![ReasonCode::Busy; 44], "256 pages of 256 orders wait");
+    rig.turn();
+    assert!(matches!(rig.ask(list()), Reply::OpenOrders(page) if page.orders.len() == 256), "there is room again");
+}
+
+#[test]
 fn a_resume_point_beyond_the_last_update_is_refused_loudly() {
     let mut rig = Rig::new(options());
     let beyond = Request::Subscribe { account: String::new(), resume_from: Some(99), accept_gaps: true };
