@@ -266,6 +266,12 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         if self._connected and not self._closed:
             self._reconciler.start()
 
+    @property
+    def last_sequence(self) -> int | None:
+        """As for `ExecutionBridgeClient`."""
+        beliefs = self._reconciler.beliefs
+        return None if beliefs is None else beliefs.position
+
     # ---- the three primitives ----
 
     def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:

@@ -2,11 +2,12 @@
 
 - `core`: what to take, write, send and tell; `entries`, `waiting_line`, `pending_writes`, `asks`, `told`: its parts.
 - `outbox`: the seam to the disk, and rows in memory; `sqlite_outbox`: rows in a file.
-- `order_queue`: the asyncio shell.
+- `order_queue`, `sender`, `admission`: the asyncio shell; `blocking`: the same for threads.
 """
 
 from __future__ import annotations
 
+from fallback_grpc.queue.blocking import BlockingOrderQueue
 from fallback_grpc.queue.entries import QueueFullError
 from fallback_grpc.queue.events import (
     FINAL,
@@ -35,6 +36,7 @@ from fallback_grpc.queue.sqlite_outbox import SqliteOutbox
 
 __all__ = [
     "FINAL",
+    "BlockingOrderQueue",
     "CancelResult",
     "FinalEvent",
     "MemoryOutbox",

@@ -89,7 +89,7 @@ class OrderQueue:
         self._closed = False
         self._ended = False
         self.position: int | None = None
-        """The account's last update that an earlier run had dealt with, if known: for `client.on_reconciled(since=)`."""
+        """The account's last update that an earlier run had dealt with, if known; for `on_reconciled(since=)`."""
 
     # ---- life ----
 

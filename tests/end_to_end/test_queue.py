@@ -20,9 +20,10 @@ import uvloop
 from examples.audit import Journal
 from examples.rig.engine_process import EngineProcess
 from fallback_grpc import connect
-from fallback_grpc.queue import OrderQueue, Receipt, Result, Unresolved
+from fallback_grpc.queue import BlockingOrderQueue, CancelResult, OrderQueue, Receipt, Result, Unresolved
 from tests.conformance.drivers import bridge_config
 from transport import BlockingFastPathClient, ExecutionStatus, Order, OrderSide, OrderType, Quote
+from transport.contract.errors import ClientClosedError
 from transport.contract.ids import new_order_id
 
 VENUE = Path(__file__).resolve().parents[1] / "venues" / "slow_venue.py"
@@ -223,3 +224,39 @@ def test_a_slow_venue_s_orders_have_their_receipts_long_before_their_results(slo
     assert kinds == [Receipt] * 10 + [Result] * 10, "all receipts came while the venue was still thinking"
     replies = [event.reply for event in events if isinstance(event, Result)]
     assert {reply.status for reply in replies} <= {ExecutionStatus.PENDING, ExecutionStatus.FILLED}
+
+
+def test_threads_have_the_same_queue(tmp_path: Path) -> None:
+    with EngineProcess(tmp_path / "journal", durability="os") as engine:
+        config, outbox = bridge_config(engine), tmp_path / "outbox"
+        orders = [limit(50) for _ in range(40)]
+        with BlockingOrderQueue(config, outbox=outbox) as queue:
+            putting = [threading.Thread(target=queue.put, args=(order,)) for order in orders]
+            for thread in putting:
+                thread.start()
+            results: list[str] = []
+            for event in queue.events():
+                if isinstance(event, Result):
+                    results.append(event.order_id)
+                    if len(results) == len(orders):
+                        break
+            for thread in putting:
+                thread.join()
+            assert sorted(results) == sorted(order.order_id for order in orders)
+            assert queue.cancel(orders[0].order_id) is None
+            assert isinstance(next(queue.events()), CancelResult)
+        with pytest.raises(ClientClosedError):
+            queue.put(limit(50))
+        with BlockingOrderQueue(config, outbox=outbox) as again:
+            assert again.occupied == 1, "the cancel's result was not acknowledged: nothing was asked for after it"
+
+
+def test_a_reader_thread_ends_with_its_queue(tmp_path: Path) -> None:
+    with EngineProcess(tmp_path / "journal", durability="os") as engine:
+        queue = BlockingOrderQueue(bridge_config(engine)).start()
+        reader = threading.Thread(target=lambda: list(queue.events()))
+        reader.start()
+        queue.put(limit(50))
+        queue.close()
+        reader.join(10)
+        assert not reader.is_alive()
