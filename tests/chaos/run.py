@@ -133,6 +133,8 @@ class _Conductor:
             number = self._ledger.intent("cancel_all_orders", command=command)
             answer = observer.cancel_all_orders(command_id=command["command_id"], timeout_ms=30_000)
             self._ledger.write({"e": "answer", "n": number, "answer": words_of(answer.raise_for_rejection())})
+            for order in observer.open_orders(timeout_ms=10_000).orders:
+                self._differ(DifferenceKind.OPEN_AFTER_CANCEL_ALL, "engine", order.order_id)
             last = Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(1))
             number = self._ledger.intent("order", orders=[order_words(last)])
             reply = observer.execute_order(last, timeout_ms=10_000)

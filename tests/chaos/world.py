@@ -140,6 +140,7 @@ class World:
             is_feed=cast.is_feed,
             is_queue=cast.is_queue,
             subscribes=not cast.is_feed,
+            lease_ms=random.Random(f"{self.seed}/{cast.name}/lease").choice((None, 300, 1500)),
         )
 
     def _config_of(self, cast: Cast) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from tests.chaos.actors.ledger_file import LedgerFile, read_ledger
 from tests.chaos.actors.queueing import QueueTrader
 from tests.chaos.actors.resolving import resolve_all
 from tests.chaos.actors.spec import ActorSpec
-from tests.chaos.actors.trading import Feed, Trader
-from transport import BridgeConfig, ExecutionBridgeError, UpdateGap
+from tests.chaos.actors.trading import Feed, Trader, send_command
+from transport import BridgeConfig, ExecutionBridgeError, UpdateGap, new_command_id
 
 _COUNTS_S = 0.5
 _RESUBSCRIBE_S = 0.1
@@ -95,6 +95,9 @@ class Actor:
     async def _work(self, caller: Caller) -> None:
         """First what an earlier life left open, then trading by several hands at once."""
         await resolve_all(self._spec.name, self._path, caller, lambda: self._trading)
+        if self._spec.lease_ms is not None:
+            lease = {"command_id": new_command_id(), "grace_ms": self._spec.lease_ms}
+            await send_command(caller, "cancel_on_disconnect", lease)
         if self._queue is not None:
             await self._use(self._queue, 0)
             return

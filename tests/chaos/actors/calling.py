@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fallback_grpc.resolution import Resolution
 from tests.chaos.actors.faces import Face
 from tests.chaos.actors.ledger_file import LedgerFile, order_words, reply_words, words_of
 from transport import (
@@ -110,6 +111,24 @@ class Caller:
         self._ledger.write({"e": "answer", "n": number, "answer": words_of(answer)})
         self._done(number)
         return answer
+
+    @property
+    def can_resolve(self) -> bool:
+        """Whether the client itself knows the way out of an unknown."""
+        return hasattr(self._face.client, "resolve")
+
+    async def resolve(self, order_id: str) -> None:
+        """Has the client find out; in the ledger it reads as a query with a fence, which it is at least as good as."""
+        number = self._ledger.intent("fence", command={"order_id": order_id, "by": "resolve"})
+        try:
+            found: Resolution = await self._face.command("resolve", order_id)
+        except ExecutionBridgeError as problem:
+            self._failed(number, problem)
+            return
+        reply = None if found.reply is None else reply_words(found.reply)
+        answer = {"found": reply is not None, "fenced": found.fenced, "reply": reply, "resent": found.resent}
+        self._ledger.write({"e": "answer", "n": number, "answer": answer})
+        self._done(number)
 
     def _intent(self, kind: str, orders: Sequence[Order]) -> int:
         self.orders_sent += len(orders)

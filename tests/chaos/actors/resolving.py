@@ -18,7 +18,7 @@ _PAUSE_S = 0.05
 async def resolve_all(name: str, path: Path, caller: Caller, go_on: Callable[[], bool]) -> int:
     """Resolves what this client's own ledger leaves open; how much is left when `go_on` says that it is enough.
 
-    Half of the orders, by their ids, are sent again and half are fenced.
+    By their ids some orders are sent again, some are fenced, and some are left to the client's own `resolve`.
     """
     while True:
         book = ClientBook.read(name, read_ledger(path))
@@ -28,10 +28,13 @@ async def resolve_all(name: str, path: Path, caller: Caller, go_on: Callable[[],
         if not go_on():
             return len(orders) + len(commands)
         for order_id, words in orders.items():
-            if zlib.crc32(order_id.encode()) % 2:
-                await caller.order(order_of_words(words), "resolve")
-            else:
-                await caller.fence(order_id)
+            match zlib.crc32(order_id.encode()) % (3 if caller.can_resolve else 2):
+                case 0:
+                    await caller.order(order_of_words(words), "resolve")
+                case 1:
+                    await caller.fence(order_id)
+                case _:
+                    await caller.resolve(order_id)
         for call in commands.values():
             await caller.command(call.kind, call.command, call_of_words(call.command))
         await asyncio.sleep(_PAUSE_S)

@@ -27,6 +27,8 @@ class ActorSpec(msgspec.Struct, frozen=True, kw_only=True):
     subscribes: bool = True
     is_feed: bool = False
     is_queue: bool = False
+    lease_ms: int | None = None
+    """Grace after which the engine cancels what this session left open; None: never."""
 
     def pauses(self, life: int, hand: int) -> Iterator[float]:
         """Seconds between the deeds of this hand in this life."""

@@ -11,8 +11,18 @@ from typing import Any
 import msgspec
 
 from tests.chaos.actors.calling import Caller
-from tests.chaos.actors.orders import near_price, random_order, random_quotes, shared_order
-from transport import ExecutionStatus, Order, OrderReply, OrderType, new_command_id, new_order_id
+from tests.chaos.actors.orders import SYMBOLS, near_price, random_order, random_quotes, shared_order
+from transport import (
+    ExecutionStatus,
+    Order,
+    OrderReply,
+    OrderType,
+    Quote,
+    RiskLimits,
+    TradingState,
+    new_command_id,
+    new_order_id,
+)
 
 _REMEMBERED = 200
 _OPEN = (ExecutionStatus.PENDING, ExecutionStatus.PARTIALLY_FILLED)
@@ -34,7 +44,8 @@ class Trader:
         deeds = (
             (self._order, 40), (self._batch, 8), (self._stream, 5), (self._cancel, 12), (self._replace, 10),
             (self._same_again, 6), (self._other_under_same_id, 2), (self._fence_then_send, 2), (self._shared, 12),
-            (self._twice_at_once, 3), (self._prefer_another, 1 if self._prefers else 0),
+            (self._twice_at_once, 3), (self._limit, 1),
+            (self._reduce_for_a_moment, 1), (self._prefer_another, 1 if self._prefers else 0),
         )  # fmt: skip
         deed = self._draw.choices([one for one, _ in deeds], [weight for _, weight in deeds])[0]
         await deed()
@@ -58,6 +69,15 @@ class Trader:
         order = random_order(self._draw)
         replies = await asyncio.gather(self._caller.order(order), self._caller.order(order, "again"))
         self._learn(order, replies[0] or replies[1])
+
+    async def _limit(self) -> None:
+        limits = {"max_order_quantity": str(self._draw.randint(25, 60))} if self._draw.random() < 0.7 else {}
+        command = {"command_id": new_command_id(), "symbol": self._draw.choice(("", *SYMBOLS)), "limits": limits}
+        await send_command(self._caller, "set_risk_limits", command)
+
+    async def _reduce_for_a_moment(self) -> None:
+        for state in (TradingState.REDUCING, TradingState.ACTIVE):
+            await send_command(self._caller, "set_trading_state", {"command_id": new_command_id(), "state": state.name})
 
     async def _prefer_another(self) -> None:
         await self._caller.prefer(self._draw.choice(("zmq", "grpc")))
@@ -133,12 +153,14 @@ async def send_command(caller: Caller, name: str, command: dict[str, Any]) -> An
 
 def call_of_words(words: dict[str, Any]) -> dict[str, Any]:
     """The arguments of the client's method again."""
-    from transport import Quote
-
     call = dict(words)
     for name in ("price", "quantity"):
         if name in call:
             call[name] = Decimal(call[name])
     if "quotes" in call:
         call["quotes"] = msgspec.convert(call["quotes"], list[Quote])
+    if "limits" in call:
+        call["limits"] = msgspec.convert(call["limits"], RiskLimits)
+    if "state" in call:
+        call["state"] = TradingState[call["state"]]
     return call

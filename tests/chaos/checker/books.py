@@ -13,6 +13,7 @@ from examples.audit import Journal
 from examples.rig.engine_process import EngineFailedError, EngineProcess
 from tests.chaos.actors.books import ClientBook
 from tests.chaos.actors.ledger_file import Entry, read_ledger
+from tests.chaos.checker.leases import LeaseBook
 from transport import OrderSide, OrderType, TimeInForce
 
 CONTENT = (
@@ -38,9 +39,12 @@ class JournalBook(Journal):
     largest_quantity: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     """Of each order, replaces included."""
 
+    leases: LeaseBook = field(default_factory=LeaseBook)
+
     def take(self, record: dict[str, Any]) -> None:
         """The next record."""
         super().take(record)
+        self.leases.take(record)
         for event in record["events"]:
             match event["event"]:
                 case "OrderOpened" | "OrderRejected":

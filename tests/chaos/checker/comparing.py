@@ -33,6 +33,7 @@ def check(books: Books) -> list[Difference]:
         *check_commands(books),
         *check_updates(books),
         *check_queues(books),
+        *books.journal.leases.differences,
         *_check_ends(books),
         *_check_verify(books),
     ]

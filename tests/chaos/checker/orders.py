@@ -67,7 +67,10 @@ def _check_fence(books: Books, client: str, call: Call) -> Iterator[Difference]:
         case "reply":
             assert answer is not None
             stored = books.journal.replies.get(order_id)
-            if stored is None:
+            if answer["reply"]["code"] == "FENCED":
+                if order_id in books.journal.contents or order_id not in books.journal.fenced:
+                    yield Difference(DifferenceKind.REJECTED_AS_FENCED, client, order_id)
+            elif stored is None:
                 yield Difference(DifferenceKind.ACKNOWLEDGED_LOST, client, f"{order_id}: found by a query")
             elif differing := same_reply(answer["reply"], stored):
                 yield Difference(DifferenceKind.QUERY_DIFFERS, client, f"{order_id}: {differing}")
