@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.actors.books import ClientBook
+from tests.chaos.actors.doubts import Doubts
 from tests.chaos.actors.ledger_file import LedgerFile, order_of_words, order_words, read_ledger, reply_words
 from tests.chaos.actors.orders import random_order
 from transport import ExecutionStatus, OrderReply, OrderUpdate, UpdateKind
@@ -41,6 +42,26 @@ def test_a_later_life_finds_what_an_earlier_one_left_open(tmp_path: Path) -> Non
     assert order_of_words(book.orders_in_doubt()[in_doubt.order_id]) == in_doubt
     assert set(book.commands_in_doubt()) == {"c"}
     assert (book.lives, book.last_sequence) == (2, 3)
+    doubts = Doubts.of_earlier_lives(read_ledger(path))
+    assert (set(doubts.orders), set(doubts.commands)) == (set(book.orders_in_doubt()), {"c"})
+    assert (doubts.lives, doubts.last_sequence) == (2, 3)
+
+
+def test_a_doubt_ends_with_a_reply_or_a_fence_and_is_followed_as_the_ledger_grows(tmp_path: Path) -> None:
+    doubts = Doubts()
+    ledger = LedgerFile(tmp_path / "ledger.jsonl", 1, doubts.take)
+    first, second = (random_order(random.Random(number)) for number in range(2))
+    for order in (first, second):
+        number = ledger.intent("order", orders=[order_words(order)])
+        ledger.write({"e": "end", "n": number, "how": "OutcomeUnknownError", "ids": [order.order_id]})
+    assert set(doubts.orders) == {first.order_id, second.order_id}
+    number = ledger.intent("resolve", orders=[order_words(first)])
+    ledger.write({"e": "reply", "n": number, "reply": reply_words(OrderReply(first.order_id, ExecutionStatus.FILLED))})
+    ledger.write({"e": "end", "n": number, "how": "done"})
+    number = ledger.intent("fence", command={"order_id": second.order_id})
+    ledger.write({"e": "answer", "n": number, "answer": {"found": False, "fenced": True, "reply": None}})
+    ledger.write({"e": "end", "n": number, "how": "done"})
+    assert doubts.orders == {}
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 import uvloop
 
-from tests.chaos.actors.books import ClientBook
 from tests.chaos.actors.calling import Caller
+from tests.chaos.actors.doubts import Doubts
 from tests.chaos.actors.faces import AsyncFace, Face, connect
 from tests.chaos.actors.ledger_file import LedgerFile, read_ledger
 from tests.chaos.actors.queueing import QueueTrader
@@ -39,10 +39,10 @@ class Actor:
     def __init__(self, spec: ActorSpec) -> None:
         self._spec = spec
         self._path = Path(spec.ledger)
-        known = ClientBook.read(spec.name, read_ledger(self._path)) if self._path.exists() else ClientBook(spec.name)
-        self._life = known.lives + 1
-        self._ledger = LedgerFile(self._path, self._life)
-        self._sequence = known.last_sequence
+        self._doubts = Doubts.of_earlier_lives(read_ledger(self._path) if self._path.exists() else ())
+        self._life = self._doubts.lives + 1
+        self._ledger = LedgerFile(self._path, self._life, self._doubts.take)
+        self._sequence = self._doubts.last_sequence
         self._trading = True
         self._draining_to: int | None = None
         self._orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -82,7 +82,7 @@ class Actor:
                     self._trading = False
                     await work
                     assert self._caller is not None
-                    left = await resolve_all(self._spec.name, self._path, self._caller, self._orders.empty)
+                    left = await resolve_all(self._doubts, self._caller, self._orders.empty)
                     if self._queue is not None:
                         left += await self._queue.settle(self._orders.empty)
                     say(said="resolved", left=left)
@@ -94,7 +94,7 @@ class Actor:
 
     async def _work(self, caller: Caller) -> None:
         """First what an earlier life left open, then trading by several hands at once."""
-        await resolve_all(self._spec.name, self._path, caller, lambda: self._trading)
+        await resolve_all(self._doubts, caller, lambda: self._trading)
         if self._spec.lease_ms is not None:
             lease = {"command_id": new_command_id(), "grace_ms": self._spec.lease_ms}
             await send_command(caller, "cancel_on_disconnect", lease)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
@@ -37,16 +37,20 @@ _CALLS_PER_LIFE = 1_000_000_000
 class LedgerFile:
     """The writing end. Not shared by threads: the actor's loop writes."""
 
-    def __init__(self, path: Path, life: int) -> None:
-        """`life` counts the processes that wrote this ledger, from 1."""
+    def __init__(self, path: Path, life: int, follow: Callable[[Any], None] | None = None) -> None:
+        """`life` counts the processes that wrote this ledger, from 1; `follow` is told of every entry."""
         _mark_torn_line(path)
+        self._follow = follow
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._last_call = life * _CALLS_PER_LIFE
         self.write({"e": "started", "life": life, "pid": os.getpid()})
 
     def write(self, entry: Entry) -> None:
         """Appends one entry, with the time."""
-        self._append({"t": time.monotonic_ns()} | entry)
+        whole = {"t": time.monotonic_ns()} | entry
+        self._append(whole)
+        if self._follow is not None:
+            self._follow(whole)
 
     def intent(self, call: str, **what: Any) -> int:
         """Says what will be sent; the number of the call."""
