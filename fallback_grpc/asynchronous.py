@@ -153,7 +153,9 @@ class GrpcClient(AsyncCalls):
             return False
         if isinstance(conclusion, Replied | Refused):
             self._silent_probes = 0
-            return isinstance(conclusion, Replied) and self._state.is_connected
+            if isinstance(conclusion, Replied) and self._state.is_connected:
+                return await self._has_what_was_seen(timeout_ms)
+            return False
         self._silent_probes = 0 if isinstance(conclusion, NotSent) else self._silent_probes + 1
         if self._silent_probes >= _SILENT_PROBES_TO_REOPEN and not self._state.is_closed:
             await self._reopen()
@@ -204,6 +206,31 @@ class GrpcClient(AsyncCalls):
         if isinstance(conclusion, Replied):
             return None
         return NotSent(conclusion.reason) if isinstance(conclusion, Unknown) else conclusion
+
+    async def _has_what_was_seen(self, timeout_ms: float) -> bool:
+        """Once per connection: whether the engine has come as far as this client has seen. A subscription says so."""
+        seen = self._state.position_to_check(self._config.account)
+        if seen is None:
+            return True
+        rpc = service.SUBSCRIBE_ORDER_UPDATES
+        channel: Any = self._channel
+        method: Any = channel.unary_stream(
+            rpc.method, request_serializer=rpc.serialise, response_deserializer=rpc.parse
+        )
+        request = rpc.request(UpdatesFrom(self._config.account, seen, True))
+        call = method(request, timeout=timeout_ms / 1_000, metadata=self._state.metadata)
+        try:
+            if last_sequence_of(await call.initial_metadata()) is None:
+                await call.read()  # raises what it was refused with
+            return self._state.position_checked(None)
+        except grpc.RpcError as failure:
+            return self._state.position_checked(self._state.failed(cast("FailedRpc", failure)))
+        except asyncio.CancelledError:
+            if _is_being_cancelled():
+                raise
+            return False  # the channel was closed under it
+        finally:
+            call.cancel()
 
     def _check_loop(self) -> None:
         self._state.check_process()

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 
 from fallback_grpc.bridge import ExecutionBridgeClient
 from fallback_grpc.bridge_settings import BridgeSettings
+from fallback_grpc.failover.events import BridgePathEvent, PathEventKind
 from fallback_grpc.failover.updates import is_final
 from transport.contract.errors import (
     ClientClosedError,
@@ -64,9 +65,13 @@ class _Pump(Generic[ItemT]):
 class BackgroundStreams:
     """The background loop of one blocking bridge. Any thread may open streams; each iterator belongs to one."""
 
-    def __init__(self, settings: BridgeSettings, journal_id: Callable[[], str]) -> None:
+    def __init__(
+        self, settings: BridgeSettings, journal_id: Callable[[], str], regressed: Callable[[BridgePathEvent], None]
+    ) -> None:
+        """`regressed` is told, in the background thread, when a stream finds that the engine's state went back."""
         self._settings = settings
         self._journal_id = journal_id
+        self._regressed = regressed
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -139,8 +144,13 @@ class BackgroundStreams:
                     raise JournalMismatchError(
                         f"journal {client.journal_id} answers where {self._journal_id()} was expected"
                     )
+                client.on_path_event(self._heard)
                 self._client = client
             return self._client
+
+    def _heard(self, event: BridgePathEvent) -> None:
+        if event.kind is PathEventKind.STATE_REGRESSED:
+            self._regressed(event)
 
     async def _connected_at_last(self) -> ExecutionBridgeClient:
         """A client of its own, however long that takes: the endpoints are good, since the blocking bridge has them.

@@ -132,7 +132,9 @@ class BlockingGrpcClient(BlockingCalls):
         conclusion = self.attempt(HealthCheck(), timeout_ms)
         if isinstance(conclusion, Replied | Refused):
             self._silent_probes = 0
-            return isinstance(conclusion, Replied) and self._state.is_connected
+            if isinstance(conclusion, Replied) and self._state.is_connected:
+                return self._has_what_was_seen(timeout_ms)
+            return False
         self._silent_probes = 0 if isinstance(conclusion, NotSent) else self._silent_probes + 1
         if self._silent_probes >= _SILENT_PROBES_TO_REOPEN and not self._state.is_closed:
             self._silent_probes = 0
@@ -188,6 +190,31 @@ class BlockingGrpcClient(BlockingCalls):
         if isinstance(conclusion, Replied):
             return None
         return NotSent(conclusion.reason) if isinstance(conclusion, Unknown) else conclusion
+
+    def _has_what_was_seen(self, timeout_ms: float) -> bool:
+        """Once per connection: whether the engine has come as far as this client has seen. A subscription says so."""
+        seen = self._state.position_to_check(self._config.account)
+        if seen is None:
+            return True
+        rpc = service.SUBSCRIBE_ORDER_UPDATES
+        channel: Any = self._channel
+        request = rpc.request(UpdatesFrom(self._config.account, seen, True))
+        call: Any = None
+        try:
+            method: Any = channel.unary_stream(
+                rpc.method, request_serializer=rpc.serialise, response_deserializer=rpc.parse
+            )
+            call = method(request, timeout=timeout_ms / 1_000, metadata=self._state.metadata)
+            if last_sequence_of(call.initial_metadata()) is None:
+                next(call, None)  # raises what it was refused with
+            return self._state.position_checked(None)
+        except grpc.RpcError as failure:
+            return self._state.position_checked(self._state.failed(cast("FailedRpc", failure)))
+        except ValueError:  # the channel was closed meanwhile
+            return False
+        finally:
+            if call is not None:
+                call.cancel()
 
     def _open(self) -> None:
         self._channel: grpc.Channel = open_channel(self._config.grpc_endpoint, self._channel_settings)

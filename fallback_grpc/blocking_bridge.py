@@ -94,7 +94,11 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         self._paths: dict[Path, BlockingPath] = dict(paths)
         self._board = Switchboard(in_preference(self._paths, self._config), switchboard_settings(self._config))
         self._failover = BlockingFailover(self._board, plan_policy(self._config), HedgeBudget(self._config.hedge_share))
-        self._streams = BackgroundStreams(self._settings.inner, lambda: self._board.journal_id)
+        self._streams = BackgroundStreams(
+            self._settings.inner,
+            lambda: self._board.journal_id,
+            lambda event: self._board.state_regressed(event.path, event.reason, event.at_ns),
+        )
         self._reconciler = BlockingReconciler(
             self.open_orders,
             self.get_order,

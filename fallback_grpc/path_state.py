@@ -53,6 +53,8 @@ class GrpcPathState:
         """How the engine's state was seen to have gone back; empty: it was not. Nothing is sent any more then."""
         self._journal_seq = 0
         self._sequences: dict[str, int] = {}
+        self._checked = 0
+        """The connection on which the engine was last asked whether it has what this client has seen."""
         self.in_flight = 0
         self.metadata: Sequence[tuple[str, str]] = (("x-session-id", config.session_id),)
         """What every request carries."""
@@ -131,6 +133,26 @@ class GrpcPathState:
             self._regress(f"update {reply.sequence} of account {reply.account} is new; this client has seen {seen}")
             return
         self._sequences[reply.account] = max(self._sequences.get(reply.account, 0), reply.sequence)
+
+    def position_to_check(self, account: str) -> int | None:
+        """The highest update seen, where the engine has not been asked since the connection was made whether it has it.
+
+        Health says nothing of it: an older copy of the engine's data may have the epoch and the records that the last
+        health check saw, and yet not the orders since.
+        """
+        return self._sequences.get(account) if self._checked != self._connections else None
+
+    def position_checked(self, ended: Refused | NotSent | Unknown | None) -> bool:
+        """Takes what asking came to (None: the engine has it); returns whether the path may be used.
+
+        An engine that refuses to say (it has too many subscribers) is asked again, and its answers are compared anyway.
+        """
+        if ended is None:
+            self._checked = self._connections
+        elif isinstance(ended, Refused) and ended.code == ReasonCode.STATE_REGRESSED:
+            self._regress(ended.message)
+            return False
+        return not isinstance(ended, NotSent | Unknown)
 
     def _regress(self, how: str) -> None:
         with self._lock:

@@ -21,6 +21,11 @@ class UpdateStream:
         """Where to resume another subscription; None until the engine has said where this one began."""
         return self._cursor.resume_from
 
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the engine has answered the present subscription; another path takes over where it long has not."""
+        return self._cursor.is_streaming
+
     def __aiter__(self) -> Self:
         return self
 

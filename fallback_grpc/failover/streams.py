@@ -13,7 +13,7 @@ from fallback_grpc.failover.asynchronous import ChangeGate
 from fallback_grpc.failover.breaker import NS_PER_MS
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.failover.updates import UpdateCursor, is_final
-from transport.contract.errors import ExecutionBridgeError, NetworkError
+from transport.contract.errors import ExecutionBridgeError, NetworkError, StateRegressedError
 from transport.contract.replies import MarketDataUpdate, OrderUpdate, Path, UpdateGap
 
 _NS_PER_S = 1_000_000_000
@@ -81,13 +81,18 @@ class AsyncStreams:
                 usable = self._board.usable
                 return path not in usable or (len(usable) > 1 and stall.is_too_long())
 
-            async with aclosing(self._until(items, leave)) as received:
-                async for item in received:
-                    wanted = cursor.accept(item)
-                    if wanted is not None:
-                        yield wanted
-                    if cursor.has_hole:
-                        break
+            try:
+                async with aclosing(self._until(items, leave)) as received:
+                    async for item in received:
+                        wanted = cursor.accept(item)
+                        if wanted is not None:
+                            yield wanted
+                        if cursor.has_hole:
+                            break
+            except StateRegressedError as problem:
+                if not self._board.is_stopped():
+                    self._board.state_regressed(path, str(problem), time.monotonic_ns())
+                raise
             stalled = path if stall.is_too_long() else None
             # A subscription from now that saw nothing yet goes on from where its path says that it began.
             cursor.restarted(began_at=getattr(items, "last_sequence", None))

@@ -176,6 +176,13 @@ class Switchboard:
             changed = self._refresh(notices, now_ns)
         self._publish(notices, wake=suspect or changed)
 
+    def state_regressed(self, path: Path, reason: str, now_ns: int) -> None:
+        """A stream found that the engine has forgotten what this client has seen: no path is used any more."""
+        notices: list[BridgePathEvent] = []
+        with self._lock:
+            self._regressed(path, reason, notices, now_ns)
+        self._publish(notices, wake=True)
+
     def settle(self, now_ns: int) -> None:
         """All first attempts to connect have ended: the best connected path says which journal counts."""
         notices: list[BridgePathEvent] = []

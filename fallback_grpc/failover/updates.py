@@ -35,6 +35,8 @@ class UpdateCursor:
         self._last = resume_from
         self._snapshot_from: int | None = None
         self._holes = 0
+        self.is_streaming = False
+        """A stream has begun and not ended: the engine has answered its subscription."""
         self.has_hole = False
         """An update is missing: subscribe again at `resume_from`."""
 
@@ -67,6 +69,7 @@ class UpdateCursor:
 
     def began(self, at: int | None) -> None:
         """The engine says that a stream from now began after this number: it is resumed there, whatever it brings."""
+        self.is_streaming = True
         if self._last is None:
             self._last = at
 
@@ -74,6 +77,7 @@ class UpdateCursor:
         """A new stream begins at `resume_from`; `began_at`: where the one before began, if nothing came of it."""
         self.has_hole = False
         self.began(began_at)
+        self.is_streaming = False
 
     def _found_hole(self, sequence: int) -> None:
         self.has_hole = True

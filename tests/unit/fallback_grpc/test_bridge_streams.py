@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from fallback_grpc import ExecutionBridgeClient
 from fallback_grpc.failover.funnel import OrderFunnel
 from fallback_grpc.failover.updates import UpdateCursor
+from fallback_grpc.update_stream import UpdateStream
 from tests.unit.fallback_grpc.fake_paths import FakeAsyncPath, FakeEngine, update
 from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import NotSent, Refused, Replied, Unknown
@@ -100,6 +101,41 @@ def test_a_subscription_without_a_connection_of_its_own_moves_to_the_other_path(
         async with ExecutionBridgeClient(config, paths={"zmq": zmq, "grpc": grpc}) as client, asyncio.timeout(10):
             assert client.usable_paths == ("zmq", "grpc")
             assert (await anext(client.subscribe_order_updates(resume_from=0))).sequence == 1  # pyright: ignore[reportAttributeAccessIssue]
+
+    asyncio.run(scene())
+
+
+def test_a_stream_over_grpc_says_whether_its_subscription_stands() -> None:
+    async def nothing() -> AsyncGenerator[OrderUpdate | UpdateGap, None]:
+        return
+        yield
+
+    cursor = UpdateCursor(None)
+    stream = UpdateStream(nothing(), cursor)
+    assert not stream.is_subscribed
+    cursor.began(7)
+    assert (stream.is_subscribed, stream.last_sequence) == (True, 7)
+    cursor.restarted()
+    assert not stream.is_subscribed
+
+
+def test_a_stalled_subscription_over_grpc_moves_to_the_fast_path() -> None:
+    class Stalled(FakeAsyncPath):
+        def subscribe_order_updates(self, *, resume_from: int | None = None, accept_gaps: bool = True) -> Any:
+            async def nothing() -> AsyncGenerator[OrderUpdate | UpdateGap, None]:
+                await asyncio.Event().wait()
+                yield update(0)
+
+            return UpdateStream(nothing(), UpdateCursor(resume_from))
+
+    async def scene() -> None:
+        engine = FakeEngine()
+        paths: Any = {"zmq": FakeAsyncPath(engine), "grpc": Stalled(engine)}
+        paths["zmq"].updates = [update(1)]
+        config = BridgeConfig(connect_timeout_ms=100.0, prefer="grpc")
+        async with ExecutionBridgeClient(config, paths=paths) as client, asyncio.timeout(10):
+            updates: Any = client.subscribe_order_updates(resume_from=0)
+            assert (await anext(updates)).sequence == 1
 
     asyncio.run(scene())
 

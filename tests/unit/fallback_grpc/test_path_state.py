@@ -8,6 +8,7 @@ import pytest
 
 from fallback_grpc.path_state import GrpcPathState
 from transport.contract.codes import ExecutionStatus, ReasonCode, ServingStatus
+from transport.contract.conclusions import Refused, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.path import PathRefused
 from transport.contract.replies import ExecuteReply, Health, OrderReply
@@ -84,3 +85,26 @@ def test_a_listener_may_ask_the_state_when_it_hears_of_another_journal(watched: 
     listeners.insert(0, lambda event: ask(event) if not heard else None)
     watched.state.identified("journal-b", 3, watched.state.mark())
     assert heard == [True]
+
+
+def test_each_connection_is_asked_once_whether_its_engine_has_what_was_seen(watched: Watched) -> None:
+    state = watched.state
+    assert state.position_to_check("default") == 10
+    assert state.position_checked(None)
+    assert state.position_to_check("default") is None
+    state.lost("reset")
+    state.identified("journal-a", 3, state.mark())
+    assert state.position_to_check("default") == 10
+    assert state.position_to_check("another") is None
+
+
+def test_an_engine_that_refuses_to_say_is_used_and_asked_again(watched: Watched) -> None:
+    assert watched.state.position_checked(Refused(ReasonCode.BUSY))
+    assert not watched.state.position_checked(Unknown("the connection went"))
+    assert watched.state.position_to_check("default") == 10
+    assert watched.refusals() == []
+
+
+def test_an_engine_that_has_not_come_so_far_stops_the_path(watched: Watched) -> None:
+    assert not watched.state.position_checked(Refused(ReasonCode.STATE_REGRESSED, "it is at 4"))
+    assert watched.refusals() == [ReasonCode.STATE_REGRESSED]
