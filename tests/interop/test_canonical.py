@@ -11,9 +11,15 @@ from typing import Any
 
 import pytest
 
-from transport.contract.codes import OrderSide, OrderType, TimeInForce
+from transport.contract.codes import OrderSide, OrderType, TimeInForce, TradingState
 from transport.contract.orders import Order
-from transport.contract.requests import ReplaceOrder
+from transport.contract.requests import (
+    ReplaceOrder,
+    RiskLimits,
+    SetCancelOnDisconnect,
+    SetRiskLimits,
+    SetTradingState,
+)
 from transport.wire.canonical import command_form, content_hash, order_form
 
 WIRE = Path(__file__).resolve().parents[2] / "schemas" / "WIRE.md"
@@ -26,8 +32,14 @@ _CONVERTED: dict[str, Callable[[Any], Any]] = {
     "order_type": OrderType.__getitem__,
     "side": OrderSide.__getitem__,
     "time_in_force": TimeInForce.__getitem__,
+    "state": TradingState.__getitem__,
+    "limits": lambda limits: RiskLimits(**{name: _limit(value) for name, value in limits.items()}),
     **dict.fromkeys(("quantity", "price", "stop_loss", "take_profit"), Decimal),
 }
+
+
+def _limit(value: str | int) -> Decimal | int:
+    return Decimal(value) if isinstance(value, str) else value
 
 
 def form(example: dict[str, str]) -> bytes:
@@ -39,12 +51,19 @@ def form(example: dict[str, str]) -> bytes:
             return order_form(Order(**fields))
         case "replace":
             return command_form(ReplaceOrder(**fields))
+        case "set-trading-state":
+            return command_form(SetTradingState(**fields))
+        case "set-risk-limits":
+            return command_form(SetRiskLimits(**fields))
+        case "set-cancel-on-disconnect":
+            session_id = fields.pop("session_id")
+            return command_form(SetCancelOnDisconnect(**fields), session_id=session_id)
         case other:
             raise AssertionError(f"the document has an example of a kind that this test does not know: {other}")
 
 
 def test_the_document_has_its_examples() -> None:
-    assert len(EXAMPLES) == WIRE.read_text(encoding="utf-8").count("canonical (hex):") >= 4
+    assert len(EXAMPLES) == WIRE.read_text(encoding="utf-8").count("canonical (hex):") >= 8
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

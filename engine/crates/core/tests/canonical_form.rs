@@ -3,7 +3,7 @@
 
 use bridge_core::{
     CancelAllOrders, CancelOrder, Decimal, Order, OrderType, PublishQuotes, Quote, ReasonCode, Rejection, ReplaceOrder,
-    SetTradingState, Side, TimeInForce, TradingState, canonical,
+    RiskLimits, SetCancelOnDisconnect, SetRiskLimits, SetTradingState, Side, TimeInForce, TradingState, canonical,
 };
 use serde_json::Value;
 
@@ -61,6 +61,46 @@ fn replace_of(fields: &Value) -> ReplaceOrder {
     }
 }
 
+fn trading_state_of(fields: &Value) -> SetTradingState {
+    SetTradingState {
+        command_id: text(fields, "command_id"),
+        state: Some(if text(fields, "state") == "HALTED" { TradingState::Halted } else { TradingState::Active }),
+        cancel_open_orders: fields["cancel_open_orders"] == true,
+        all_accounts: fields["all_accounts"] == true,
+        ..SetTradingState::default()
+    }
+}
+
+fn risk_limits_of(fields: &Value) -> SetRiskLimits {
+    let limits = &fields["limits"];
+    let count = |name: &str| limits[name].as_u64().map(|count| u32::try_from(count).unwrap());
+    SetRiskLimits {
+        command_id: text(fields, "command_id"),
+        account: text(fields, "account"),
+        symbol: text(fields, "symbol"),
+        limits: RiskLimits {
+            max_order_quantity: decimal(limits, "max_order_quantity"),
+            max_order_notional: decimal(limits, "max_order_notional"),
+            price_collar: decimal(limits, "price_collar"),
+            max_open_orders: count("max_open_orders"),
+            max_position: decimal(limits, "max_position"),
+            orders_per_second: count("orders_per_second"),
+            order_burst: count("order_burst"),
+        },
+        defect: None,
+    }
+}
+
+fn lease_of(fields: &Value) -> SetCancelOnDisconnect {
+    SetCancelOnDisconnect {
+        command_id: text(fields, "command_id"),
+        account: text(fields, "account"),
+        session_id: text(fields, "session_id"),
+        grace_ms: fields["grace_ms"].as_u64(),
+        defect: None,
+    }
+}
+
 /// The value of a line `label: value` of a block.
 fn line<'a>(block: &'a str, label: &str) -> &'a str {
     let start = format!("{label}: ");
@@ -71,12 +111,15 @@ fn line<'a>(block: &'a str, label: &str) -> &'a str {
 fn the_worked_examples_of_wire_md_are_what_this_code_computes() {
     let section = WIRE.split("### Worked examples").nth(1).unwrap().split("\n## ").next().unwrap();
     let blocks: Vec<&str> = section.split("```text\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.len(), 4);
+    assert_eq!(blocks.len(), 8);
     for block in blocks {
         let fields: Value = serde_json::from_str(line(block, "fields (JSON)")).unwrap();
         let form = match line(block, "kind") {
             "order" => canonical::order(&order_of(&fields)),
             "replace" => canonical::replace(&replace_of(&fields)),
+            "set-trading-state" => canonical::set_trading_state(&trading_state_of(&fields)),
+            "set-risk-limits" => canonical::set_risk_limits(&risk_limits_of(&fields)),
+            "set-cancel-on-disconnect" => canonical::set_cancel_on_disconnect(&lease_of(&fields)),
             other => panic!("unknown kind {other}"),
         };
         assert_eq!(hex(&form), line(block, "canonical (hex)"), "{}", line(block, "name"));
