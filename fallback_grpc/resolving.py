@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any, cast
 
+from fallback_grpc.failover.plan import REFUSALS_TO_WAIT_OUT
 from fallback_grpc.outcome import Done
 from fallback_grpc.resolution import DoubtfulOrders, Resolution, resolution_of_query
 from transport.contract.codes import ReasonCode
@@ -32,8 +33,11 @@ def _by_query(order_id: str, done: Done[CommandReplies]) -> Resolution:
 
 
 def _can_fence(unknown: OutcomeUnknownError) -> bool:
-    """Whether a fencing query may tell what sending again did not: copies are refused, and a path is alive."""
-    return unknown.refusal != ReasonCode.NONE and unknown.path_alive
+    """Whether a fencing query may tell what sending again did not: copies are refused for good, and a path is alive.
+
+    Not where the engine only was busy: a fence would end an order that may well be taken later.
+    """
+    return unknown.path_alive and unknown.refusal not in (ReasonCode.NONE, *REFUSALS_TO_WAIT_OUT)
 
 
 class AsyncResolver:

@@ -91,8 +91,8 @@ Step = Send | Wait | Conclude
 _PASSING_REFUSALS = frozenset({ReasonCode.BUSY, ReasonCode.SHUTTING_DOWN, ReasonCode.TOO_MANY_CONNECTIONS})
 # Refused for what is particular to a path: the other one may accept.
 _REFUSALS_OF_A_PATH = frozenset({ReasonCode.HELLO_REQUIRED, ReasonCode.JOURNAL_ID_MISMATCH, ReasonCode.UNAUTHENTICATED})
-# In doubt these are waited out: the path is probed, or the engine started anew. Any other refusal stays what it is.
-_REFUSALS_TO_WAIT_OUT = _PASSING_REFUSALS | _REFUSALS_OF_A_PATH | {ReasonCode.JOURNAL_FAILED}
+REFUSALS_TO_WAIT_OUT = _PASSING_REFUSALS | _REFUSALS_OF_A_PATH | {ReasonCode.JOURNAL_FAILED}
+"""In doubt these are waited out: the path is probed, or the engine started anew. Any other refusal stays what it is."""
 
 
 @dataclass(slots=True)
@@ -199,7 +199,7 @@ class CallPlan:
         refused = {
             copy.path
             for copy in self._copies
-            if copy.ending is Ending.REFUSED and copy.code not in _REFUSALS_TO_WAIT_OUT
+            if copy.ending is Ending.REFUSED and copy.code not in REFUSALS_TO_WAIT_OUT
         }
         return [path for path in usable if path not in refused] if refused else usable
 

@@ -168,6 +168,20 @@ def test_a_copy_in_doubt_and_the_next_refused_for_good_is_settled_by_a_fence_pla
     assert rig.client.unresolved_orders == ()
 
 
+def test_an_order_in_doubt_is_not_fenced_for_an_engine_that_is_only_busy(request: Any, order: MakeOrder) -> None:
+    for flavour in ("async", "blocking"):
+        rig = Rig(flavour, BridgeConfig(call_timeout_ms=100.0, unknown_resolution_ms=50.0))
+        request.addfinalizer(rig.close)
+        rig.client.connect()
+        rig.zmq.mode, rig.grpc.refusal = "drops", ReasonCode.BUSY
+        placed = order()
+        with pytest.raises(OutcomeUnknownError):
+            rig.client.execute_order(placed)
+        assert rig.engine.fenced == set()
+        rig.grpc.refusal = None
+        assert rig.client.resolve(placed.order_id).executed
+
+
 def test_a_cancelled_caller_leaves_an_order_that_can_be_resolved(order: MakeOrder) -> None:
     async def check() -> None:
         engine = FakeEngine()
