@@ -6,7 +6,7 @@
 use crate::state_hash::{Kind, StateHash, entity_hash};
 use crate::{Core, Text};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A lease's number, from 1; 0 is none. Never used again, so that no order ever belongs to somebody else's lease.
 pub(crate) type LeaseNo = u32;
@@ -122,7 +122,11 @@ impl Core {
     }
 
     /// Sessions whose lease has something to cancel, or could get it.
-    pub fn leased_sessions(&self) -> impl Iterator<Item = &str> {
-        self.leases.iter().filter(|(_, lease)| !lease.expired).map(|(_, lease)| lease.session_id.as_str())
+    pub fn leased_sessions(&self) -> Vec<Text> {
+        let open = self.accounts.iter().flat_map(|account| account.open.iter());
+        let entered_under: BTreeSet<LeaseNo> =
+            open.filter_map(|key| self.order(key.order())).map(|order| order.lease).collect();
+        let wanted = self.leases.iter().filter(|(no, lease)| !lease.expired || entered_under.contains(no));
+        wanted.map(|(_, lease)| lease.session_id.clone()).collect()
     }
 }

@@ -11,6 +11,7 @@
 mod dump;
 pub mod health;
 mod json;
+mod leases;
 mod open;
 pub mod options;
 pub mod output;
@@ -20,6 +21,7 @@ pub mod request;
 mod room;
 mod run;
 pub mod sequencer;
+mod sessions;
 mod state;
 mod submit;
 mod venue_reports;

@@ -41,6 +41,7 @@ impl<D: Disk> Sequencer<D> {
         let checked = self.state.core.check_configuration(&configuration);
         checked.map_err(|error| OpenError::Configuration(error.to_string()))?;
         self.start_clocks_of_unreported();
+        self.watch_all_leases();
         self.record_at_start(Input::Started { epoch: self.epoch() + 1 })?;
         if self.state.core.configuration() != Some(&configuration) {
             self.record_at_start(Input::Configured(configuration))?;

@@ -26,6 +26,7 @@ impl<D: Disk> Sequencer<D> {
                 if let InputRef::Command(command) = input {
                     self.counts.command(command, origin.path, outcome.duplicate);
                 }
+                self.watch_leases(input, &origin.session_id);
                 self.answer(outcome, &mut concluded, asker);
                 self.park_news();
             }

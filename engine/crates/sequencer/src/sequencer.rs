@@ -3,6 +3,7 @@
 use crate::health::{Capture, Counts};
 use crate::parking::Parking;
 use crate::record::Encoded;
+use crate::sessions::Sessions;
 use crate::state::State;
 use crate::waiting::{AckTimers, Waiting};
 use crate::{Disk, Durability, HealthReport, HealthStatus, Options, Output, SyncJob, SyncResult};
@@ -21,6 +22,8 @@ pub struct Sequencer<D: Disk> {
     pub(crate) parking: Parking,
     pub(crate) waiting: Waiting,
     pub(crate) ack_timers: AckTimers,
+    /// Who is connected.
+    pub(crate) sessions: Sessions,
     pub(crate) counts: Counts,
     /// Engine time: never decreases, whatever the clock does.
     pub(crate) now: UtcNanos,
@@ -51,6 +54,7 @@ impl<D: Disk> Sequencer<D> {
             journal,
             waiting: Waiting::default(),
             ack_timers: AckTimers::default(),
+            sessions: Sessions::default(),
             counts: Counts::default(),
             now,
             payload: Encoded::default(),

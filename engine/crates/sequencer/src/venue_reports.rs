@@ -5,7 +5,7 @@ use crate::{Disk, Origin, Output, Path, Sequencer, VenueAnswer, VenueQuestion};
 use bridge_core::{Input, InputRef, ReasonCode, Rejection, Text, UtcNanos, VenueCommand, VenueKey, VenueReport};
 
 /// How long a time limit waits for room in the journal.
-const RETRY_NS: UtcNanos = 100_000_000;
+pub(crate) const RETRY_NS: UtcNanos = 100_000_000;
 
 impl<D: Disk> Sequencer<D> {
     /// Takes a report of the external venue: an input like any other, journaled. A report that comes twice changes
@@ -82,7 +82,7 @@ impl<D: Disk> Sequencer<D> {
         }
     }
 
-    fn run_internal(&mut self, input: Input, path: Path) -> Result<(), Rejection> {
+    pub(crate) fn run_internal(&mut self, input: Input, path: Path) -> Result<(), Rejection> {
         self.make_room(InputRef::from(&input))?;
         self.run(InputRef::from(&input), &Origin::of(path), None);
         Ok(())
