@@ -45,6 +45,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         listeners: sockets.listeners,
         sequencer,
         orders,
+        grpc_sessions: gateway.sessions.clone(),
         grpc_connections: connections.clone(),
         venue: venue_link(&settings),
         limits: settings.limits.clone(),

@@ -1,10 +1,10 @@
 //! Accepts gRPC connections: TCP_NODELAY on each (tonic does not, and 40 ms stalls follow), not too many, and none
 //! that keeps its place without speaking HTTP/2.
 
-use super::gateway::Gateway;
+use super::{gateway::Gateway, sessions::NamedSessions};
+use crate::reactor::keep_alive;
 use std::{
     io,
-    net::SocketAddr,
     ops::RangeInclusive,
     pin::Pin,
     sync::Arc,
@@ -28,6 +28,16 @@ pub struct Accepted {
     introduction: Option<Introduction>,
     /// Told of calls before they are read.
     gateway: Option<Gateway>,
+    /// Whose it is, by what its requests say.
+    sessions: Option<Arc<NamedSessions>>,
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        if let Some(sessions) = &self.sessions {
+            sessions.end();
+        }
+    }
 }
 
 /// What a peer still has to send, and until when.
@@ -99,24 +109,28 @@ async fn accept(
             tracing::debug!("too many gRPC connections: closed one at once");
             continue;
         };
-        if let Err(error) = stream.set_nodelay(true) {
+        // Who is gone without a word is found: a session's lease may wait for it.
+        let set_up = stream.set_nodelay(true).and_then(|()| keep_alive(&stream));
+        if let Err(error) = set_up {
             tracing::debug!(%error, "a gRPC connection went before it was set up");
             continue;
         }
         let deadline = Box::pin(sleep(handshake));
         let introduction = Some(Introduction { missing_bytes: PREFACE_BYTES, deadline });
         let gateway = gateway.clone();
-        if accepted.send(Ok(Accepted { stream, _place: place, introduction, gateway })).await.is_err() {
+        let sessions = gateway.as_ref().map(|gateway| Arc::new(NamedSessions::new(gateway.sessions.clone())));
+        if accepted.send(Ok(Accepted { stream, _place: place, introduction, gateway, sessions })).await.is_err() {
             return;
         }
     }
 }
 
 impl Connected for Accepted {
-    type ConnectInfo = Option<SocketAddr>;
+    /// Each request of the connection has it.
+    type ConnectInfo = Option<Arc<NamedSessions>>;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.peer_addr().ok()
+        self.sessions.clone()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The bounded queue from gRPC's threads into the reactor, and the ways back.
 
+use super::sessions::SessionBoard;
 use super::waiting::Traffic;
 use crate::reactor::{PublishedQuote, Waker};
 use bridge_core::{OrderUpdate, ReasonCode, Rejection};
@@ -106,13 +107,16 @@ pub struct Gateway {
     waker: Waker,
     /// What waits for the reactor.
     pub traffic: Traffic,
+    /// Who is connected.
+    pub sessions: SessionBoard,
 }
 
 impl Gateway {
     /// A gateway whose queue holds `capacity` orders, and the reactor's end of it.
     pub fn new(capacity: usize, waker: Waker, traffic: Traffic) -> (Self, mpsc::Receiver<Order>) {
         let (orders, queue) = mpsc::channel(capacity);
-        (Self { orders, waker, traffic }, queue)
+        let sessions = SessionBoard::new(waker.clone());
+        (Self { orders, waker, traffic, sessions }, queue)
     }
 
     /// A call has begun to arrive: the reactor wakes up while tonic reads it, unless it is kept awake anyway.

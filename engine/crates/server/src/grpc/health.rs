@@ -1,6 +1,9 @@
 //! `grpc.health.v1.Health`, with journal sequence, state hash and epoch on the headers of each answer.
 
-use super::service::{Identity, Service};
+use super::{
+    caller::is_session_id,
+    service::{Identity, Service, name_session},
+};
 use crate::proto::execution_service_server::SERVICE_NAME;
 use bridge_sequencer::{HealthReport, HealthStatus};
 use std::{pin::Pin, time::Duration};
@@ -62,11 +65,13 @@ impl Health for HealthService {
         if !known(name) {
             return Err(Status::not_found(format!("no service {name:?} here")));
         }
+        name_session_of(&request)?;
         let report = self.service.health().await?;
         Ok(with_headers(&self.service.identity, &report, status_of(&report)))
     }
 
     async fn watch(&self, request: tonic::Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        name_session_of(&request)?;
         let report = self.service.health().await?;
         let first = match known(&request.get_ref().service) {
             true => status_of(&report),
@@ -76,6 +81,15 @@ impl Health for HealthService {
         tokio::spawn(watch(self.service.clone(), first, changes));
         let stream: Self::WatchStream = Box::pin(ReceiverStream::new(stream));
         Ok(with_headers(&self.service.identity, &report, stream))
+    }
+}
+
+/// A path that only stands by is a connection of its session too.
+fn name_session_of<T>(request: &tonic::Request<T>) -> Result<(), Status> {
+    let session_id = request.metadata().get("x-session-id").and_then(|value| value.to_str().ok());
+    match session_id.filter(|session_id| is_session_id(session_id)) {
+        Some(session_id) => name_session(request, &session_id.into()),
+        None => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ mod health;
 pub mod http2;
 mod refusing;
 mod service;
+mod sessions;
 mod status;
 mod streams;
 mod waiting;
@@ -17,6 +18,7 @@ pub use accept::{ConnectionCount, connections};
 pub use caller::is_session_id;
 pub use gateway::{Answer, Gateway, Order, SubscriptionItem};
 pub use service::{Identity, Service};
+pub use sessions::{SessionBoard, SessionNews};
 pub use waiting::{Traffic, Worth};
 
 use crate::{failure::Failure, proto};

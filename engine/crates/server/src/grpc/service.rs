@@ -4,6 +4,7 @@ use super::{
     caller::Caller,
     conversion,
     gateway::{Answer, Gateway, Order},
+    sessions::NamedSessions,
     status::refusal,
     streams,
 };
@@ -70,7 +71,10 @@ type BoxedStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Service {
     fn caller<T>(&self, request: &tonic::Request<T>) -> Result<Caller, Status> {
-        Caller::from_metadata(request.metadata(), &self.identity.journal_id).map_err(|r| refusal(&r))
+        let caller = Caller::from_metadata(request.metadata(), &self.identity.journal_id);
+        let caller = caller.map_err(|r| refusal(&r))?;
+        name_session(request, &caller.session_id)?;
+        Ok(caller)
     }
 
     /// One request, one reply; a refusal is a status.
@@ -141,6 +145,13 @@ impl Service {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// The request's connection is one of this session from now on.
+pub fn name_session<T>(request: &tonic::Request<T>, session_id: &Arc<str>) -> Result<(), Status> {
+    let of_connection = request.extensions().get::<Option<Arc<NamedSessions>>>();
+    let named = of_connection.and_then(Option::as_ref).map_or(Ok(()), |named| named.name(session_id));
+    named.map_err(|rejection| refusal(&rejection))
 }
 
 /// A reply of the wrong kind is a fault of the engine; its outcome is unknown to the caller.

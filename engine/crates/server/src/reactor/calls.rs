@@ -114,6 +114,7 @@ impl Reactor {
 
     /// Takes what gRPC has handed over.
     pub(super) fn take_calls(&mut self) {
+        self.take_session_news();
         for _ in 0..CALLS_PER_TURN {
             match self.parts.orders.try_recv() {
                 Ok(order) => self.take_call(order),

@@ -82,7 +82,13 @@ impl Reactor {
         let welcome = self.welcome(&hello.account);
         if let Some(client) = self.peers.get_mut(key).and_then(Peer::client) {
             let session_id = Arc::from(hello.session_id.as_str());
-            client.origin = Some(Origin { principal: self.principal.clone(), path: Path::Zmq, session_id });
+            let former =
+                client.origin.replace(Origin { principal: self.principal.clone(), path: Path::Zmq, session_id });
+            self.parts.sequencer.session_connected(&hello.session_id);
+            // It said Hello before, perhaps for another session.
+            if let Some(former) = former {
+                self.parts.sequencer.session_disconnected(&former.session_id);
+            }
         }
         let bytes = self.encoder.welcome(correlation, &welcome);
         send(&mut self.peers, key, bytes);

@@ -198,8 +198,11 @@ impl Reactor {
     /// The connection is gone; replies to it find nobody.
     pub(super) fn drop_peer(&mut self, key: Key) {
         self.forget_subscriptions(key);
-        if let Some(peer) = self.peers.remove(key) {
+        if let Some(mut peer) = self.peers.remove(key) {
             self.poller.remove(&peer.stream);
+            if let Some(origin) = peer.client().and_then(|client| client.origin.take()) {
+                self.parts.sequencer.session_disconnected(&origin.session_id);
+            }
             if matches!(peer.role, Role::Subscriber(_)) {
                 self.publisher.peers.retain(|known| *known != key);
             }

@@ -102,12 +102,18 @@ impl AsFd for Listener {
     }
 }
 
-/// A dead TCP peer is found after 10 s of silence and 3 unanswered probes.
-fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+/// A dead TCP peer is found after 10 s of silence and 3 unanswered probes, or when it has acknowledged nothing for as
+/// long (the kernel would go on for a quarter of an hour, and sends no probes meanwhile).
+///
+/// # Errors
+/// The connection went already.
+pub fn keep_alive(stream: impl AsFd) -> io::Result<()> {
+    let stream = stream.as_fd();
     rustix::net::sockopt::set_socket_keepalive(stream, true)?;
     rustix::net::sockopt::set_tcp_keepidle(stream, Duration::from_secs(10))?;
     rustix::net::sockopt::set_tcp_keepintvl(stream, Duration::from_secs(2))?;
     rustix::net::sockopt::set_tcp_keepcnt(stream, 3)?;
+    rustix::net::sockopt::set_tcp_user_timeout(stream, 16_000)?;
     Ok(())
 }
 

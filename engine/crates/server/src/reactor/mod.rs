@@ -14,6 +14,7 @@ mod peer;
 mod poller;
 mod publisher;
 mod replies;
+mod sessions;
 mod slab;
 mod stages;
 mod sync;
@@ -23,7 +24,7 @@ mod updates;
 mod venue;
 mod wait;
 
-pub use listener::{Listener, Service};
+pub use listener::{Listener, Service, keep_alive};
 pub use poller::Waker;
 pub use publisher::PublishedQuote;
 pub use stages::Stages;
@@ -81,6 +82,8 @@ pub struct Parts {
     pub sync: SyncThread<RealDisk>,
     /// What gRPC hands over.
     pub orders: mpsc::Receiver<grpc::Order>,
+    /// Whose connections of gRPC came and went.
+    pub grpc_sessions: grpc::SessionBoard,
     /// gRPC connections that are open.
     pub grpc_connections: grpc::ConnectionCount,
     /// The link to an external venue.
@@ -125,6 +128,8 @@ pub struct Reactor {
     ready: Vec<Ready>,
     phase: Phase,
     next_tick: Instant,
+    /// Times of leases are counted from here.
+    started: Instant,
     /// Until then the reactor does not sleep.
     spin_until: Instant,
     /// A call of gRPC has begun to arrive: until then the reactor does not sleep.
@@ -209,6 +214,7 @@ impl Reactor {
             ready: Vec::new(),
             phase: Phase::Serving,
             next_tick: Instant::now() + TICK,
+            started: Instant::now(),
             spin_until: Instant::now(),
             call_expected_until: None,
             now: Instant::now(),
@@ -318,6 +324,7 @@ impl Reactor {
                 self.parts.sequencer.on_time(now);
             }
         }
+        self.expire_leases();
         self.venue_on_time();
         let now = self.now;
         if self.transient_peers && now >= self.look_at_times {

@@ -161,11 +161,14 @@ impl Reactor {
         }
     }
 
-    fn timeout(&self) -> Duration {
+    fn timeout(&mut self) -> Duration {
         let mut timeout = self.next_tick.saturating_duration_since(self.now);
         if let Some(deadline) = self.parts.sequencer.next_deadline() {
             let ns = u64::try_from(deadline.saturating_sub(super::utc_now())).unwrap_or(0);
             timeout = timeout.min(Duration::from_nanos(ns));
+        }
+        if let Some(until) = self.until_lease_expires() {
+            timeout = timeout.min(until);
         }
         if self.transient_peers || self.phase != Phase::Serving {
             timeout = timeout.min(SHORT_TICK);

@@ -22,6 +22,7 @@ pub struct File {
     pub orders: OrdersSection,
     pub instruments: Option<Vec<InstrumentSection>>,
     pub venue: VenueSection,
+    pub risk: super::risk::RiskSection,
 }
 
 /// `[journal]`

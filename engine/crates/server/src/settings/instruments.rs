@@ -1,6 +1,7 @@
 //! What can be traded: from the file, or the two indices of the example data.
 
 use super::file::{InstrumentSection, OrdersSection, QuoteSection};
+use super::risk::RiskSection;
 use crate::failure::Failure;
 use bridge_core::{Configuration, Decimal, Instrument, Quote};
 
@@ -12,6 +13,7 @@ use bridge_core::{Configuration, Decimal, Instrument, Quote};
 pub fn configuration(
     instruments: Option<Vec<InstrumentSection>>,
     orders: &OrdersSection,
+    risk: &RiskSection,
 ) -> Result<Configuration, Failure> {
     let instruments = match instruments {
         Some(sections) => sections.into_iter().map(instrument).collect::<Result<_, _>>()?,
@@ -26,8 +28,8 @@ pub fn configuration(
         update_history: orders.update_history.unwrap_or(100_000),
         max_metadata_entries: orders.max_metadata_entries.unwrap_or(32),
         max_metadata_bytes: orders.max_metadata_bytes.unwrap_or(256),
-        risk: bridge_core::RiskConfiguration::default(),
-        max_leases: 1_000,
+        risk: super::risk::configuration(risk)?,
+        max_leases: risk.max_leases.unwrap_or(1_000),
     })
 }
 

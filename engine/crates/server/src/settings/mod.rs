@@ -4,6 +4,7 @@ mod core;
 mod endpoint;
 mod file;
 mod instruments;
+mod risk;
 
 pub use core::Core;
 pub use endpoint::{Endpoint, parse_address};
@@ -176,7 +177,7 @@ pub fn load(arguments: &ServeArguments) -> Result<Settings, Failure> {
         pin_core: arguments.pin_core.or(file.pin_core).map(Core::among_ours).transpose()?,
         stage_times: arguments.stage_times.clone(),
         spin_us: spin_us_of(arguments.spin_us.or(file.spin_us))?,
-        configuration: instruments::configuration(file.instruments, &file.orders)?,
+        configuration: instruments::configuration(file.instruments, &file.orders, &file.risk)?,
         venue: venue_of(&file.venue)?,
         limits: file.limits,
     })

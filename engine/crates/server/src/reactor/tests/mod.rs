@@ -55,6 +55,7 @@ impl Rig {
             listeners: vec![listener],
             sequencer,
             orders: mpsc::channel(1).1,
+            grpc_sessions: grpc::SessionBoard::new(Waker::new().unwrap()),
             grpc_connections: grpc::ConnectionCount::new(1),
             venue: None,
             limits: settings.limits,
