@@ -12,7 +12,8 @@ const ORDER_IDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 #[derive(Clone, Debug)]
 enum Step {
-    Input(Box<Input>),
+    /// Of a session.
+    Input(String, Box<Input>),
     Settle,
 }
 
@@ -45,6 +46,49 @@ fn orders() -> impl Strategy<Value = Command> {
             })
         },
     )
+}
+
+/// Limits so low that random orders reach them.
+fn limits() -> impl Strategy<Value = RiskLimits> {
+    let (steps, counts) = (prop::option::of::<std::ops::Range<i64>>, prop::option::of::<std::ops::Range<u32>>);
+    (steps(1..4), steps(1..4), any::<bool>(), counts(0..4), steps(0..5), counts(1..3)).prop_map(
+        |(quantity, notional, has_collar, max_open_orders, position, orders_per_second)| RiskLimits {
+            max_order_quantity: quantity.map(|steps| Decimal::new(steps, -3)),
+            max_order_notional: notional.map(|tenths| Decimal::new(tenths, -1)),
+            price_collar: has_collar.then(|| decimal("0.005")),
+            max_open_orders,
+            max_position: position.map(|steps| Decimal::new(steps, -3)),
+            orders_per_second,
+            order_burst: orders_per_second.map(|rate| rate + 1),
+        },
+    )
+}
+
+fn sessions() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["", "s", "t", "u"]).prop_map(str::to_owned)
+}
+
+/// Commands of risk control.
+fn controls() -> impl Strategy<Value = Command> {
+    let symbols = prop::sample::select(vec!["", "NASDAQ", "SP500", "DAX"]);
+    prop_oneof![
+        2 => (command_ids(), symbols, limits()).prop_map(|(command_id, symbol, limits)| {
+            let symbol = symbol.into();
+            Command::SetRiskLimits(SetRiskLimits { command_id, symbol, limits, ..SetRiskLimits::default() })
+        }),
+        2 => (command_ids(), sessions(), prop::option::of(0..9u64)).prop_map(|(command_id, session_id, grace_ms)| {
+            Command::SetCancelOnDisconnect(SetCancelOnDisconnect { command_id, session_id, grace_ms, ..Default::default() })
+        }),
+        1 => (command_ids(), any::<bool>()).prop_map(|(command_id, halts)| {
+            let state = Some(if halts { TradingState::Halted } else { TradingState::Active });
+            Command::SetTradingState(SetTradingState { command_id, state, all_accounts: true, ..Default::default() })
+        }),
+        1 => (command_ids(), prop::option::of(50..200i64)).prop_map(|(command_id, last_price)| {
+            let last_price = last_price.map(|price| Decimal::new(price, 0));
+            let quote = Quote { symbol: "NASDAQ".into(), last_price, ..Quote::default() };
+            Command::PublishQuotes(PublishQuotes { command_id, quotes: vec![quote], ..PublishQuotes::default() })
+        }),
+    ]
 }
 
 fn commands() -> impl Strategy<Value = Command> {
@@ -104,21 +148,32 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => reports().prop_map(Input::Venue),
         1 => (0..12u64).prop_map(|order| Input::AckTimeout { order: OrderNo(order) }),
         1 => (2..9u64).prop_map(|epoch| Input::Started { epoch }),
+        2 => controls().prop_map(Input::Command),
+        1 => sessions().prop_map(|session_id| Input::LeaseExpired { session_id }),
+        1 => limits().prop_map(|limits| {
+            let risk = RiskConfiguration { limits, ..RiskConfiguration::default() };
+            Input::Configured(Configuration { risk, ..small_configuration() })
+        }),
     ];
     let step = prop_oneof![
-        4 => inputs.prop_map(|input| Step::Input(Box::new(input))),
+        4 => (sessions(), inputs).prop_map(|(session_id, input)| Step::Input(session_id, Box::new(input))),
         1 => Just(Step::Settle),
     ];
     prop::collection::vec(step, 1..120)
 }
 
+/// A short history, and room for two leases.
+fn small_configuration() -> Configuration {
+    Configuration { update_history: 7, max_leases: 2, ..configuration() }
+}
+
 fn run(steps: &[Step]) -> Desk {
-    let mut desk = Desk::open_with(Configuration { update_history: 7, ..configuration() });
+    let mut desk = Desk::open_with(small_configuration());
     for step in steps {
         match step {
-            Step::Input(input) => {
-                desk.now += 1;
-                desk.apply(input);
+            Step::Input(session_id, input) => {
+                desk.now += 100 * MS;
+                desk.apply_for(session_id, input);
             }
             Step::Settle => desk.reports(&[]),
         }
@@ -148,6 +203,7 @@ proptest! {
         let mut recovered = desk.recovered();
         prop_assert_eq!(recovered.state_hash(), desk.core.state_hash());
         prop_assert_eq!(desk.core.recompute_state_hash(), desk.core.state_hash());
+        prop_assert!(desk.core.derived_state_is_true() && recovered.derived_state_is_true());
         for id in all_ids() {
             prop_assert_eq!(recovered.get("default", &id), desk.core.get("default", &id), "{}", id);
         }
@@ -176,9 +232,10 @@ proptest! {
         let (known, sent) = (desk.events.len(), desk.effects.len());
         for step in &more {
             match step {
-                Step::Input(input) => {
-                    let expected = desk.apply(input);
-                    prop_assert_eq!(recovered.apply(&**input, desk.now, &mut events, &mut effects), expected);
+                Step::Input(session_id, input) => {
+                    let expected = desk.apply_for(session_id, input);
+                    let again = recovered.apply_for(session_id, &**input, desk.now, &mut events, &mut effects);
+                    prop_assert_eq!(again, expected);
                 }
                 Step::Settle => {
                     desk.reports(&[]);
@@ -216,7 +273,7 @@ proptest! {
         let mut stored = std::collections::BTreeMap::new();
         for step in &steps {
             match step {
-                Step::Input(input) => { desk.apply(input); }
+                Step::Input(session_id, input) => { desk.apply_for(session_id, input); }
                 Step::Settle => desk.reports(&[]),
             }
             for id in ORDER_IDS {

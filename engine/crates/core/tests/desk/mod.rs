@@ -90,7 +90,11 @@ impl Desk {
     }
 
     pub fn apply(&mut self, input: &Input) -> Outcome {
-        let outcome = self.core.apply(input, self.now, &mut self.events, &mut self.effects);
+        self.apply_for("", input)
+    }
+
+    pub fn apply_for(&mut self, session_id: &str, input: &Input) -> Outcome {
+        let outcome = self.core.apply_for(session_id, input, self.now, &mut self.events, &mut self.effects);
         self.collect();
         outcome
     }
