@@ -254,6 +254,16 @@ class Engine:
     def on_time(self, now_ns: int) -> None:
         """Timers of the engine; a turn must be ended after it."""
 
+    # ---- cancel on disconnect ----
+
+    def next_lease_deadline_ns(self, monotonic_ns: int) -> int | None:
+        """When `expire_leases` is due, on the clock of `monotonic_ns`: one that does not jump, from any beginning. Ask
+        after each connection that came or went, and after each turn: graces begin with the look that finds them."""
+
+    def expire_leases(self, monotonic_ns: int, now_ns: int) -> None:
+        """Cancels the orders of sessions whose grace is over; a turn must be ended after it. A session is connected
+        while any connection of it stands, on either path: of "zmq" from its Hello on, of "grpc" from its first call."""
+
     # ---- the link to an external venue ----
 
     def venue_connected(self, now_ns: int) -> None:

@@ -108,6 +108,13 @@ class Desk:
             assert self.engine.venue_in(message, self.now_ns)
         return bool(to_venue or to_engine)
 
+    def let_leases_expire(self, after_ms: int) -> None:
+        """Looks at the leases now and after so long."""
+        self.engine.next_lease_deadline_ns(self.now_ns)
+        self.now_ns += after_ms * MS
+        self.engine.expire_leases(self.now_ns, self.now_ns)
+        self.settle()
+
     def listen(self) -> None:
         """Reads what has left."""
         for connection, message in self.engine.take_outputs():

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.simulation import _native_sim as native
 from tests.simulation.native_desk import CODEC, MS, START_NS, Desk, limit_order
 from transport import Order, OrderUpdate, UpdateGap
 from transport.contract.codes import ExecutionStatus, ReasonCode, ServingStatus
-from transport.contract.requests import CancelOrder, HealthCheck, ListOpenOrders
+from transport.contract.requests import CancelOrder, HealthCheck, ListOpenOrders, SetCancelOnDisconnect
 from transport.wire.messages import GoingAway, Hello, Refusal, SubscribeReply, SubscriptionEnded, Welcome
 
 
@@ -271,6 +271,36 @@ def test_an_engine_that_drains_says_so_and_closes_in_order(talk: Desk) -> None:
         talk.engine.health(talk.now_ns)
     talk.restart("kill")
     assert talk.engine.recovered["cut_bytes"] == 0
+
+
+# ---- cancel on disconnect ----
+
+
+def resting_under_a_lease(talk: Desk, path: Literal["zmq", "grpc"]) -> int:
+    connection = talk.connect(path)
+    assert talk.ask(connection, SetCancelOnDisconnect(grace_ms=10)).code == ReasonCode.NONE
+    talk.ask(connection, limit_order("resting", price="2000"))
+    return connection
+
+
+@pytest.mark.parametrize("path", ["zmq", "grpc"])
+def test_a_session_without_a_connection_loses_its_orders_after_the_grace(talk: Desk, path: Any) -> None:
+    connection = resting_under_a_lease(talk, path)
+    talk.let_leases_expire(20)
+    assert talk.get(connection, "resting").order.status == ExecutionStatus.PENDING
+    talk.engine.disconnect(connection, talk.now_ns)
+    assert talk.engine.next_lease_deadline_ns(talk.now_ns) == talk.now_ns + 10 * MS
+    talk.let_leases_expire(20)
+    order = talk.get(talk.connect(), "resting").order
+    assert (order.status, order.code) == (ExecutionStatus.CANCELLED, ReasonCode.CANCELLED_ON_DISCONNECT)
+
+
+def test_a_restart_grants_the_full_grace(talk: Desk) -> None:
+    resting_under_a_lease(talk, "zmq")
+    talk.restart("kill")
+    assert talk.engine.next_lease_deadline_ns(0) == 10 * MS
+    talk.connect("zmq")
+    assert talk.engine.next_lease_deadline_ns(0) is None
 
 
 # ---- updates ----

@@ -130,6 +130,14 @@ impl Engine {
         self.ask(|shell| shell.on_time(now_ns))
     }
 
+    fn next_lease_deadline_ns(&self, monotonic_ns: i64) -> PyResult<Option<i64>> {
+        self.ask(|shell| shell.next_lease_deadline(monotonic_ns))
+    }
+
+    fn expire_leases(&self, monotonic_ns: i64, now_ns: i64) -> PyResult<()> {
+        self.ask(|shell| shell.expire_leases(monotonic_ns, now_ns))
+    }
+
     fn venue_connected(&self, now_ns: i64) -> PyResult<()> {
         let _ = now_ns;
         self.ask(Shell::venue_connected)

@@ -20,6 +20,8 @@ pub struct Connection {
     pub path: Path,
     /// Set by Hello; from the start on gRPC.
     pub origin: Option<Origin>,
+    /// The session that the connection stands for.
+    pub session: Option<String>,
     /// Requests that are not answered.
     pub in_flight: usize,
     pub subscriptions: usize,
@@ -49,6 +51,7 @@ impl Connections {
         let connection = Connection {
             path,
             origin,
+            session: None,
             in_flight: 0,
             subscriptions: 0,
             unread_bytes: 0,
@@ -80,11 +83,11 @@ impl Connections {
         self.open.keys().copied().collect()
     }
 
-    /// The client is gone: what it has not read is lost.
-    pub fn remove(&mut self, number: u64) {
-        if self.open.remove(&number).is_some() {
-            self.said.retain(|(to, _)| *to != number);
-        }
+    /// The client is gone: what it has not read is lost. Gives the session that the connection stood for.
+    pub fn remove(&mut self, number: u64) -> Option<String> {
+        let removed = self.open.remove(&number)?;
+        self.said.retain(|(to, _)| *to != number);
+        removed.session
     }
 
     /// Says something; dropped where the connection is gone or ending.
@@ -114,10 +117,11 @@ impl Connections {
         }
     }
 
-    /// What those who read are given, in order.
-    pub fn take(&mut self) -> Said {
+    /// What those who read are given, in order, and the sessions whose connections that ended.
+    pub fn take(&mut self) -> (Said, Vec<String>) {
         let said = std::mem::take(&mut self.said);
         let mut taken = Vec::with_capacity(said.len());
+        let mut ended = Vec::new();
         for (number, message) in said {
             let Some(connection) = self.open.get_mut(&number) else { continue };
             if !connection.is_reading {
@@ -126,10 +130,10 @@ impl Connections {
             }
             match &message {
                 Some(bytes) => connection.unread_bytes -= bytes.len(),
-                None => drop(self.open.remove(&number)),
+                None => ended.extend(self.open.remove(&number).and_then(|connection| connection.session)),
             }
             taken.push((number, message));
         }
-        taken
+        (taken, ended)
     }
 }

@@ -5,6 +5,7 @@
 //! the external venue in `venue_link` (there `venue`). What differs is only what sockets and HTTP/2 add.
 
 mod connections;
+mod leases;
 mod opening;
 mod replies;
 mod requests;

@@ -26,7 +26,9 @@ impl Shell {
     /// It is gone.
     pub fn disconnect(&mut self, connection: u64) {
         self.subscriptions.retain(|_, subscription| subscription.connection != connection);
-        self.connections.remove(connection);
+        if let Some(session_id) = self.connections.remove(connection) {
+            self.session_disconnected(&session_id);
+        }
     }
 
     /// Whether the client reads.
@@ -38,7 +40,11 @@ impl Shell {
 
     /// What has left since the last call.
     pub fn take_outputs(&mut self) -> Said {
-        self.connections.take()
+        let (taken, ended) = self.connections.take();
+        for session_id in ended {
+            self.session_disconnected(&session_id);
+        }
+        taken
     }
 
     /// One message of a client. It waits while too much of what was said to the client is unread.
@@ -118,6 +124,13 @@ impl Shell {
             let rejection = Rejection::new(ReasonCode::MalformedMessage, "x-session-id", message);
             return self.refuse(connection, correlation, &rejection);
         }
+        // gRPC's connections have the sessions that their calls name.
+        if let Some(session_id) = peer.origin.as_ref().map(|origin| origin.session_id.clone())
+            && peer.session.is_none()
+        {
+            self.name_session(connection, &session_id);
+        }
+        let Some(peer) = self.connections.get(connection) else { return };
         let request = match body {
             ClientMessage::Health => return self.say_health(connection, correlation, now),
             ClientMessage::Unsubscribe { subscription } => {
@@ -197,6 +210,7 @@ impl Shell {
             last_sequence: self.last_sequence(&hello.account),
             pub_endpoint: String::new(),
         };
+        self.name_session(connection, &hello.session_id);
         if let Some(peer) = self.connections.get_mut(connection) {
             peer.origin = Some(origin(sequencer::Path::Zmq, &hello.session_id));
         }

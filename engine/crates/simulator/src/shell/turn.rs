@@ -110,6 +110,6 @@ impl Shell {
         let outputs = self.sequencer.close()?;
         // Everything was synced and said above: nothing depends on the close.
         debug_assert!(!outputs.iter().any(|output| matches!(output, Output::Reply { .. })));
-        Ok(self.connections.take())
+        Ok(self.connections.take().0)
     }
 }
