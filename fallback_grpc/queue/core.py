@@ -66,6 +66,8 @@ class QueueCore:
         self._usable = False
         self.halted: ExecutionBridgeError | None = None
         """Why nothing is sent any more, if so."""
+        self.unfinished_count = 0
+        """Entries without a final event."""
         self._next_number = 1
         for stored in recovered.entries if recovered is not None else ():
             self._recover(Entry(stored.number, stored.item, recovered=True), stored.outcome)
@@ -74,12 +76,13 @@ class QueueCore:
         self._next_number = entry.number + 1
         entry.stage, entry.is_stored, entry.in_doubt = Stage.STORED, True, True
         self._entries[entry.number] = self._by_key[entry.key] = entry
+        self.unfinished_count += 1
         if outcome is None:
             self._line.add(entry)
             return
         if isinstance(outcome, Result):
             self._told.received(entry, outcome.reply.sequence)
-        self._told.finish(entry, outcome)
+        self._finish(entry, outcome)
 
     # ---- admission ----
 
@@ -120,6 +123,7 @@ class QueueCore:
         entry = Entry(self._next_number, item, waited_for=waited_for)
         self._next_number += 1
         self._entries[entry.number] = self._by_key[entry.key] = entry
+        self.unfinished_count += 1
         self._writes.add(Insert(entry.number, item), now_ns, urgent=True)
         return entry
 
@@ -175,7 +179,7 @@ class QueueCore:
                     entry.move(Stage.STORED)
                     self._line.add(entry)
             elif isinstance(write, Conclude) and self._entries[write.number].stage is Stage.SETTLING:
-                self._told.finish(self._entries[write.number], write.outcome)
+                self._finish(self._entries[write.number], write.outcome)
         return changed
 
     def commit_failed(self, problem: OutboxError, now_ns: int) -> list[Entry]:
@@ -189,12 +193,15 @@ class QueueCore:
                 self._remove(entry.number)
                 continue
             outcome = NotStored(**about(entry), reason=str(problem), may_be_stored=problem.may_be_stored)
-            self._told.finish(entry, outcome)
+            self._finish(entry, outcome)
         return refused
 
     def _remove(self, number: int) -> None:
         entry = self._entries.pop(number, None)
-        if entry is not None and self._by_key.get(entry.key) is entry:
+        if entry is None:
+            return
+        self.unfinished_count -= entry.outcome is None
+        if self._by_key.get(entry.key) is entry:
             del self._by_key[entry.key]
 
     # ---- sending ----
@@ -319,8 +326,10 @@ class QueueCore:
 
     def _set_back(self, entry: Entry, reason: str, now_ns: int) -> None:
         """The engine or the paths take nothing just now: the whole priority waits, so that it stays in order."""
-        setbacks = self._setbacks[entry.is_urgent] = self._setbacks[entry.is_urgent] + 1
-        self._line.hold(entry.is_urgent, now_ns + self._pause_ns(setbacks))
+        urgent = entry.is_urgent
+        if not self._line.is_held(urgent, now_ns):  # all orders of a message are one setback
+            self._setbacks[urgent] += 1
+            self._line.hold(urgent, now_ns + self._pause_ns(self._setbacks[urgent]))
         if entry.in_doubt:
             self._told.unresolved(entry, reason)
         entry.move(Stage.STORED)
@@ -382,12 +391,16 @@ class QueueCore:
         if entry.may_be_out:
             self._told.unresolved(entry, reason)
         else:
-            self._told.finish(entry, Withdrawn(**about(entry), reason=reason))
+            self._finish(entry, Withdrawn(**about(entry), reason=reason))
+
+    def _finish(self, entry: Entry, outcome: FinalEvent) -> None:
+        self.unfinished_count -= 1
+        self._told.finish(entry, outcome)
 
     def _conclude(self, entry: Entry, outcome: FinalEvent, now_ns: int) -> None:
         if _is_repeatable(outcome):
             self._writes.add(Conclude(entry.number, outcome), now_ns)
-            self._told.finish(entry, outcome)
+            self._finish(entry, outcome)
         else:
             self._settle(entry, outcome, now_ns)
 

@@ -94,9 +94,14 @@ class OrderQueue:
     # ---- life ----
 
     async def start(self) -> Self:
-        """Opens the outbox and begins to send; what an earlier run left goes first. Raises `OutboxError`."""
+        """Opens the outbox and begins to send; what an earlier run left goes first. Raises `OutboxError`.
+
+        The client must be connected. `ClientClosedError` otherwise.
+        """
         if self._pump is not None:
             return self
+        if not self._client.journal_id:
+            raise ClientClosedError("the queue's client is not connected: an outbox belongs to one engine's journal")
         recovered = await self._store.open(Owner(self._client.account, self._client.journal_id))
         self._core = QueueCore(self._settings, recovered)
         self._room = RoomLine(self._core)
@@ -147,7 +152,7 @@ class OrderQueue:
 
     async def drain(self) -> None:
         """Waits until every order that was put has its final event, or the queue has halted."""
-        while self._core.halted is None and next(self._core.unfinished(), None) is not None:
+        while self._core.halted is None and self._core.unfinished_count:
             self._came.clear()
             await self._came.wait()
 
@@ -363,6 +368,7 @@ class OrderQueue:
             _fail(waiter, problem)
         self._withdrawn.clear()
         self._room.give()
+        self._came.set()  # who waits for the end of all may have waited for these
 
     async def _write_all(self) -> None:
         while not self._core.is_written:

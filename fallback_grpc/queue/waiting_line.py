@@ -28,6 +28,10 @@ class WaitingLine:
         """Nothing of that priority goes before `until_ns`."""
         self._held_until_ns[urgent] = max(self._held_until_ns[urgent], until_ns)
 
+    def is_held(self, urgent: bool, now_ns: int) -> bool:
+        """Whether nothing of that priority goes just now."""
+        return now_ns < self._held_until_ns[urgent]
+
     def release(self) -> None:
         """Ends all holds."""
         self._held_until_ns = {True: 0, False: 0}
@@ -51,7 +55,7 @@ class WaitingLine:
         return min((at for at in times if at > now_ns), default=None)
 
     def _first(self, urgent: bool, now_ns: int) -> Entry | None:
-        if now_ns < self._held_until_ns[urgent]:
+        if self.is_held(urgent, now_ns):
             return None
         line = self._live(urgent)
         return line[0][1] if line else None

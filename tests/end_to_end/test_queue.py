@@ -146,6 +146,22 @@ def test_what_is_told_twice_is_marked(tmp_path: Path) -> None:
     assert again == [(order.order_id, True) for order in orders]
 
 
+def test_orders_of_a_priority_reach_the_engine_in_the_order_in_which_they_were_put(tmp_path: Path) -> None:
+    orders = [limit(50) for _ in range(3_000)]
+
+    async def run(engine: EngineProcess) -> None:
+        async with await connect(bridge_config(engine)) as client, OrderQueue(client, batch_orders=50) as queue:
+            queue.on_event(lambda _: None)
+            await queue.put_many(orders)
+
+    with EngineProcess(tmp_path / "journal", durability="os") as engine:
+        uvloop.run(run(engine))
+        assert engine.stop() == 0
+        opened = [event["order_id"] for record in engine.dump() for event in record["events"] if "order_id" in event]
+    admitted = list(dict.fromkeys(opened))
+    assert admitted == [order.order_id for order in orders]
+
+
 def test_an_engine_that_is_killed_under_the_queue_costs_nothing_but_time(tmp_path: Path) -> None:
     orders = [limit() for _ in range(2_000)]
 

@@ -397,3 +397,36 @@ def test_a_queue_without_an_outbox_says_at_its_end_what_became_of_each() -> None
     assert kinds(events) == ["Withdrawn"]
     assert sent.told_unresolved
     assert isinstance(events[0], Withdrawn) and not isinstance(events[0], Unresolved)
+
+
+def test_a_message_that_was_not_sent_is_one_setback_however_many_orders_it_carried() -> None:
+    world = World(retry_min_ms=20, batch_orders=50)
+    for number in range(50):
+        world.put(limit(str(number)))
+    world.commit()
+    ((_, entries),) = world.take_sends()
+    for entry in entries:
+        world.end(entry, NotSent("no path"))
+    world.pass_ms(20)
+    assert [len(message) for message in world.sends()] == [50]
+
+
+def test_the_number_of_unfinished_entries_is_kept() -> None:
+    world = World()
+    for name in "abcd":
+        world.put(limit(name), waited_for=name != "d")
+    assert world.core.unfinished_count == 4
+    world.core.take_writes(world.now_ns)
+    world.core.commit_failed(OutboxError("disk full"), world.now_ns)
+    assert world.core.unfinished_count == 0 and world.core.occupied == 1
+    world.pass_ms(2_000)
+    for name in "efg":
+        world.put(limit(name))
+    world.commit()
+    world.core.withdraw("e", world.now_ns)
+    world.commit()
+    assert world.core.unfinished_count == 2
+    world.answer_all()
+    assert world.core.unfinished_count == len(list(world.core.unfinished())) == 0
+    world.crash()
+    assert world.core.unfinished_count == 2
