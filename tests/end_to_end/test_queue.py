@@ -26,6 +26,8 @@ from transport import BlockingFastPathClient, ExecutionStatus, Order, OrderSide,
 from transport.contract.errors import ClientClosedError
 from transport.contract.ids import new_order_id
 
+UNKILLED_S = 25.0
+"""How long a client may take that nobody kills."""
 VENUE = Path(__file__).resolve().parents[1] / "venues" / "slow_venue.py"
 
 
@@ -62,10 +64,12 @@ class KilledClient:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(task) + "\n")
         process.stdin.flush()
-        killer: threading.Timer | None = None
+        killer = threading.Timer(UNKILLED_S, process.kill)
         said: list[str] = []
+        if kill_after_s is None:
+            killer.start()
         for line in process.stdout:
-            if killer is None and kill_after_s is not None:
+            if kill_after_s is not None and not said:
                 killer = threading.Timer(kill_after_s, process.kill)
                 killer.start()
             if line.endswith("\n"):
@@ -73,8 +77,7 @@ class KilledClient:
         process.wait(30)
         process.stdin.close()
         process.stdout.close()
-        if killer is not None:
-            killer.cancel()
+        killer.cancel()
         self.lines.append(said)
         return "done" in said
 
@@ -98,6 +101,7 @@ def test_a_client_killed_at_any_moment_sends_each_order_once_and_hears_of_each(t
             # The kills hit starts, puts, sends and answers alike.
             kill_after_s = chance.choice([0.0, 0.002, 0.01, 0.03, 0.06]) if kills < 12 else None
             finished = client.run(share, kill_after_s, put - heard)
+            assert finished or kill_after_s is not None, "a client that is left alone comes to its end"
             kills += not finished
             put = {words[1] for words in client.said("put")}
             heard = {words[1] for words in client.said("final")}
