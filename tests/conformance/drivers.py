@@ -145,8 +145,15 @@ def _over_each_carrier() -> dict[str, Opener]:
     return openers
 
 
+def _hedged(connect: Callable[[BridgeConfig], Any]) -> Callable[[BridgeConfig], Any]:
+    """Failover with every order sent on both paths, as nearly as that can be: no test may notice."""
+    return lambda config: connect(BridgeConfig.of(config, hedge_after_us=1, hedge_share=1.0))
+
+
 IMPLEMENTATIONS: dict[str, Opener] = {
     "grpc-blocking": partial(BlockingDriver, fallback_grpc.connect_grpc_blocking),
     "grpc-async": partial(AsyncDriver, fallback_grpc.connect_grpc),
     **_over_each_carrier(),
+    "failover-async-hedged": partial(AsyncDriver, _hedged(fallback_grpc.connect)),
+    "failover-blocking-hedged": partial(BlockingDriver, _hedged(fallback_grpc.connect_blocking)),
 }

@@ -110,14 +110,15 @@ def test_a_stream_of_orders_answers_every_one(client, order) -> None:
     assert {reply.status for reply in replies.values()} == {ExecutionStatus.FILLED}
 
 
-def test_the_reply_is_the_same_on_the_other_path(client, other_path, order) -> None:
+def test_the_reply_is_the_same_on_the_other_path(request, client, other_path, order) -> None:
+    is_hedged = "hedged" in request.node.callspec.params["client"]  # then either path may have been first
     twice = order(metadata={"strategy": "crossover", "läge": "größer"}, stop_loss=D("90"), take_profit=D("110.50"))
     delivered = client.deliver_order(twice)
     again = other_path.deliver_order(twice)
-    assert not delivered.duplicate
+    assert is_hedged or not delivered.duplicate
     assert again.duplicate
     assert again.reply == delivered.reply
-    assert again.path != delivered.path
+    assert is_hedged or again.path != delivered.path
 
 
 def test_an_id_with_other_content_is_refused_and_the_first_order_stands(client, order) -> None:
