@@ -26,6 +26,7 @@ from transport.contract.errors import (
     NetworkError,
     OutcomeUnknownError,
 )
+from transport.contract.replies import Path
 
 ItemT = TypeVar("ItemT")
 
@@ -77,7 +78,15 @@ class BackgroundStreams:
         self._thread: threading.Thread | None = None
         self._client: ExecutionBridgeClient | None = None
         self._connecting: asyncio.Lock | None = None
+        self._preferred: Path | None = None
         self._closed = False
+
+    def prefer(self, path: Path) -> None:
+        """Streams take this path first from now on, where they have a choice."""
+        with self._lock:
+            self._preferred, loop, client = path, self._loop, self._client
+        if loop is not None and client is not None:
+            loop.call_soon_threadsafe(client.prefer, path)
 
     def open(self, stream: Callable[[ExecutionBridgeClient], AsyncIterator[ItemT]]) -> Generator[ItemT, None, None]:
         """Starts a stream at once and hands out its items. Raises what the stream ends with."""
@@ -145,7 +154,11 @@ class BackgroundStreams:
                         f"journal {client.journal_id} answers where {self._journal_id()} was expected"
                     )
                 client.on_path_event(self._heard)
-                self._client = client
+                with self._lock:
+                    self._client = client
+                    preferred = self._preferred
+                if preferred is not None:
+                    client.prefer(preferred)
             return self._client
 
     def _heard(self, event: BridgePathEvent) -> None:

@@ -259,6 +259,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         Raises `ValidationError` for a path that this client has not.
         """
         self._board.prefer(path, time.monotonic_ns())
+        self._streams.prefer(path)
 
     def on_path_event(self, listener: BridgePathListener) -> None:
         """Calls `listener` for every path event, in the thread that noticed; it must not block."""
@@ -280,7 +281,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
 
     def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
         try:
-            return self._send_order(order, timeout_ms, in_doubt=in_doubt)
+            done = self._send_order(order, timeout_ms, in_doubt=in_doubt)
         except OutcomeUnknownError as unknown:
             self._resolver.doubtful.add((order,))
             resolution = self._resolver.fence_refused(order, unknown, timeout_ms)
@@ -292,6 +293,9 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         except BaseException:  # the caller was interrupted: the order may be on its way
             self._resolver.doubtful.add((order,))
             raise
+        if self._resolver.doubtful:  # it may be one of them, sent again by hand
+            self._resolver.doubtful.discard(order.order_id)
+        return done
 
     def _resend(self, order: Order, timeout_ms: float) -> Done[OrderReply]:
         return self._send_order(order, timeout_ms, in_doubt=True, in_time=True)

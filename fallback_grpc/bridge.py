@@ -290,7 +290,7 @@ class ExecutionBridgeClient(AsyncCalls):
 
     async def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
         try:
-            return await self._send_order(order, timeout_ms, in_doubt=in_doubt)
+            done = await self._send_order(order, timeout_ms, in_doubt=in_doubt)
         except OutcomeUnknownError as unknown:
             self._resolver.doubtful.add((order,))
             resolution = await self._resolver.fence_refused(order, unknown, timeout_ms)
@@ -302,6 +302,9 @@ class ExecutionBridgeClient(AsyncCalls):
         except BaseException:  # the caller was cancelled: the order may be on its way
             self._resolver.doubtful.add((order,))
             raise
+        if self._resolver.doubtful:  # it may be one of them, sent again by hand
+            self._resolver.doubtful.discard(order.order_id)
+        return done
 
     async def _resend(self, order: Order, timeout_ms: float) -> Done[OrderReply]:
         return await self._send_order(order, timeout_ms, in_doubt=True, in_time=True)

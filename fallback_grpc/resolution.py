@@ -49,6 +49,9 @@ class DoubtfulOrders:
         self._orders: OrderedDict[str, Order] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __bool__(self) -> bool:
+        return bool(self._orders)
+
     def add(self, orders: Iterable[Order]) -> None:
         """Remembers these; the oldest are forgotten where there are too many."""
         with self._lock:

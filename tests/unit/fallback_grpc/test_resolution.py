@@ -92,6 +92,15 @@ def test_an_id_that_is_not_remembered_and_was_executed_is_found(rig: Rig, order:
     assert (resolution.executed, resolution.resent, resolution.reply) == (True, False, reply)
 
 
+def test_an_order_in_doubt_that_is_sent_again_by_hand_is_resolved_by_that(rig: Rig, order: MakeOrder) -> None:
+    placed = order()
+    in_doubt(rig, placed, executed=True)
+    rig.do(rig.grpc.heal)
+    eventually(lambda: rig.client.usable_paths == ("grpc",), "a path is back")
+    assert rig.client.deliver_order(placed).duplicate
+    assert rig.client.unresolved_orders == ()
+
+
 def test_resolving_waits_for_a_path_and_keeps_the_order_where_none_comes(rig: Rig, order: MakeOrder) -> None:
     placed = order()
     in_doubt(rig, placed, executed=True)
