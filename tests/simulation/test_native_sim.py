@@ -295,6 +295,14 @@ def test_a_session_without_a_connection_loses_its_orders_after_the_grace(talk: D
     assert (order.status, order.code) == (ExecutionStatus.CANCELLED, ReasonCode.CANCELLED_ON_DISCONNECT)
 
 
+def test_a_failover_trips_nothing(talk: Desk) -> None:
+    fast, full = resting_under_a_lease(talk, "zmq"), talk.connect("grpc")
+    assert talk.get(full, "resting").found  # the connection's first call names the session
+    talk.engine.disconnect(fast, talk.now_ns)
+    talk.let_leases_expire(20)
+    assert talk.get(full, "resting").order.status == ExecutionStatus.PENDING
+
+
 def test_a_restart_grants_the_full_grace(talk: Desk) -> None:
     resting_under_a_lease(talk, "zmq")
     talk.restart("kill")

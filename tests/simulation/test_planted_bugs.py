@@ -11,7 +11,6 @@ from tests.simulation import _native_sim as native
 from tests.simulation.native_desk import MS, START_NS, Desk, limit_order
 from transport import OrderUpdate, UpdateGap
 from transport.contract.codes import ReasonCode
-from transport.contract.requests import SetCancelOnDisconnect
 from transport.wire.messages import Refusal, SubscribeReply
 
 Scene = Callable[[Collection[str]], bool]
@@ -211,17 +210,6 @@ def an_update_is_missing(bugs: Collection[str]) -> bool:
 @scene("update_twice_on_resume")
 def an_update_comes_again(bugs: Collection[str]) -> bool:
     return 2 in resumed(bugs)
-
-
-@scene("lease_ends_with_one_path")
-def failover_trips_cancel_on_disconnect(bugs: Collection[str]) -> bool:
-    talk = desk(bugs)
-    fast, full = talk.connect("zmq"), talk.connect("grpc")
-    talk.ask(fast, SetCancelOnDisconnect(grace_ms=10))
-    talk.ask(full, limit_order("resting", price="2000"))
-    talk.engine.disconnect(fast, talk.now_ns)
-    talk.let_leases_expire(20)
-    return talk.get(full, "resting").order.code == ReasonCode.CANCELLED_ON_DISCONNECT
 
 
 def test_every_bug_that_can_be_planted_has_a_scene_that_shows_it() -> None:

@@ -61,9 +61,6 @@ bugs! {
     GapNotTold "gap_not_told"
         "A subscriber whose resume point can no longer be replayed gets the updates there are, and no word of those \
          that are missing (invariant 7)."
-    LeaseEndsWithOnePath "lease_ends_with_one_path"
-        "A session counts as gone with the first of its connections: a failover trips cancel on disconnect, though the \
-         other path stands."
     UpdateLostOnResume "update_lost_on_resume"
         "A subscription that resumes begins one update too late (invariant 7)."
     UpdateTwiceOnResume "update_twice_on_resume"

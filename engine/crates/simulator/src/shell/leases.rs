@@ -1,7 +1,6 @@
 //! Who is connected, for the leases of sessions (`reactor/sessions`).
 
 use super::Shell;
-use crate::bugs::Bug;
 use bridge_core::UtcNanos;
 
 impl Shell {
@@ -18,14 +17,6 @@ impl Shell {
     /// A connection of this session is gone.
     pub(super) fn session_disconnected(&mut self, session_id: &str) {
         self.sequencer.session_disconnected(session_id);
-        if self.bugs.has(Bug::LeaseEndsWithOnePath) {
-            for number in self.connections.numbers() {
-                let Some(peer) = self.connections.get_mut(number) else { continue };
-                if peer.session.take_if(|session| session == session_id).is_some() {
-                    self.sequencer.session_disconnected(session_id);
-                }
-            }
-        }
     }
 
     /// When [`Shell::expire_leases`] is due, on a clock that does not jump.
