@@ -89,7 +89,7 @@ def test_a_client_killed_at_any_moment_sends_each_order_once_and_hears_of_each(t
     chance = random.Random(5)
     described = [
         {"order_id": new_order_id(), "quantity": str(number % 7 + 1), "price": None if number % 3 == 0 else "100"}
-        for number in range(600)
+        for number in range(360)
     ]
     with EngineProcess(tmp_path / "journal", durability="os") as engine:
         with BlockingFastPathClient(bridge_config(engine)) as feed:
@@ -97,9 +97,9 @@ def test_a_client_killed_at_any_moment_sends_each_order_once_and_hears_of_each(t
         client = KilledClient(engine, tmp_path / "outbox")
         left, put, heard, kills = list(described), set[str](), set[str](), 0
         while left or put - heard:
-            share = left[: chance.randrange(20, 120)]
+            share = left[: chance.randrange(20, 80)]
             # The kills hit starts, puts, sends and answers alike.
-            kill_after_s = chance.choice([0.0, 0.002, 0.01, 0.03, 0.06]) if kills < 12 else None
+            kill_after_s = chance.choice([0.0, 0.002, 0.01, 0.03, 0.06]) if kills < 8 else None
             finished = client.run(share, kill_after_s, put - heard)
             assert finished or kill_after_s is not None, "a client that is left alone comes to its end"
             kills += not finished
@@ -112,7 +112,7 @@ def test_a_client_killed_at_any_moment_sends_each_order_once_and_hears_of_each(t
         journal = Journal.read(engine.dump())
         verified = engine.verify()
     ids = {order["order_id"] for order in described}
-    assert kills >= 5
+    assert kills >= 4
     assert heard == ids
     assert journal.admitted == dict.fromkeys(ids, 1), "each order reached the exchange once"
     assert journal.told == journal.traded
