@@ -85,7 +85,7 @@ impl Health for HealthService {
 }
 
 /// A path that only stands by is a connection of its session too.
-fn name_session_of<T>(request: &tonic::Request<T>) -> Result<(), Status> {
+pub fn name_session_of<T>(request: &tonic::Request<T>) -> Result<(), Status> {
     let session_id = request.metadata().get("x-session-id").and_then(|value| value.to_str().ok());
     match session_id.filter(|session_id| is_session_id(session_id)) {
         Some(session_id) => name_session(request, &session_id.into()),

@@ -223,8 +223,9 @@ impl ExecutionService for Service {
 
     async fn health_check(
         &self,
-        _request: tonic::Request<proto::HealthCheckRequest>,
+        request: tonic::Request<proto::HealthCheckRequest>,
     ) -> Result<Response<proto::HealthCheckResponse>, Status> {
+        super::health::name_session_of(&request)?;
         let report = self.health().await?;
         Ok(super::health::with_headers(&self.identity, &report, conversion::health_reply(report.clone())))
     }
