@@ -25,6 +25,7 @@ from transport import (
     OrderType,
     ReasonCode,
 )
+from transport.contract.requests import SetCancelOnDisconnect
 
 ROOT = Path(__file__).parents[2]
 GRACE_MS = 300
@@ -63,9 +64,7 @@ def zmq_client(engine: EngineProcess, session_id: str, stack: ExitStack) -> Bloc
 
 
 def grpc_client(engine: EngineProcess, session_id: str, stack: ExitStack) -> BlockingGrpcClient:
-    client = BlockingGrpcClient(
-        BridgeConfig(grpc_endpoint=engine.grpc, session_id=session_id, call_timeout_ms=30_000)
-    )
+    client = BlockingGrpcClient(BridgeConfig(grpc_endpoint=engine.grpc, session_id=session_id, call_timeout_ms=30_000))
     client.connect()
     return stack.enter_context(client)
 
@@ -199,8 +198,6 @@ def test_after_a_restart_of_the_engine_a_lease_has_its_full_grace(
 
 
 def test_a_session_without_a_name_cannot_have_it(engine: EngineProcess, connect: Any) -> None:
-    from transport.contract.requests import SetCancelOnDisconnect
-
     client = connect(engine.zmq)
     client.hello()
     answer = client.ask(2, SetCancelOnDisconnect(command_id="c", account="default", grace_ms=1))
