@@ -115,11 +115,14 @@ class SqliteOutbox:
 
     def _open(self, owner: Owner) -> Recovered:
         is_new = not self._path.exists()
+        if is_new:
+            self._create()
         self._connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
         run = self._connection.execute
         run("PRAGMA locking_mode = EXCLUSIVE")
         self._check_file()
-        run("PRAGMA journal_mode = WAL")
+        if (mode := run("PRAGMA journal_mode = WAL").fetchone()[0]) != "wal":
+            raise OutboxError(f"outbox {self._path}: no write-ahead log is possible here (journal mode {mode})")
         run("PRAGMA synchronous = FULL")
         run("BEGIN EXCLUSIVE")  # takes the lock, and keeps it until the connection is closed
         if run("PRAGMA user_version").fetchone()[0] == 0:
@@ -136,6 +139,15 @@ class SqliteOutbox:
         if unused > _MOST_UNUSED_PAGES and unused * 2 > pages:
             run("VACUUM")
         return recovered
+
+    def _create(self) -> None:
+        """An empty file that only its owner may read: orders are nobody else's business."""
+        try:
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            pass  # another process was faster, and will have the lock
+        except OSError as problem:
+            raise OutboxError(f"outbox {self._path}: it cannot be created: {problem.strerror}") from problem
 
     def _check_file(self) -> None:
         run = self._connected().execute

@@ -121,6 +121,8 @@ class AsyncReconciler:
                     return
                 _log.warning("reconciliation: %s; it is tried again", problem)
                 self._due.set()
+            except Exception:  # a fault of ours must not end it for good, nor stop the client
+                _log.exception("reconciliation failed")
             await asyncio.sleep(_PAUSE_S)
 
     async def reconcile(self) -> Reconciliation:

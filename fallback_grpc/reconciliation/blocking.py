@@ -102,6 +102,8 @@ class BlockingReconciler:
                     return
                 _log.warning("reconciliation: %s; it is tried again", problem)
                 self._due.set()
+            except Exception:  # a fault of ours must not end it for good, nor stop the client
+                _log.exception("reconciliation failed")
             self._stopped.wait(_PAUSE_S)
 
     def reconcile(self) -> Reconciliation:

@@ -95,6 +95,19 @@ async def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     assert recovered.position == 42
 
 
+async def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "outbox"
+    async with opened(file) as (store, _):
+        await store.commit([Insert(1, FULL)])
+        assert modes(tmp_path) == {"outbox": 0o600, "outbox-wal": 0o600}
+    with pytest.raises(OutboxError, match="cannot be created"):
+        await read(tmp_path / "nowhere" / "outbox")
+
+
+def modes(directory: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
+
+
 async def test_a_second_queue_or_process_is_told_that_the_outbox_is_in_use(tmp_path: Path) -> None:
     file = tmp_path / "outbox"
     async with opened(file):
