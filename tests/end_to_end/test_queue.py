@@ -21,8 +21,9 @@ from examples.audit import Journal
 from examples.rig.engine_process import EngineProcess
 from fallback_grpc import connect
 from fallback_grpc.queue import BlockingOrderQueue, CancelResult, OrderQueue, Receipt, Result, Unresolved
+from fallback_grpc.reconciliation import MissedFill, Reconciliation
 from tests.conformance.drivers import bridge_config
-from transport import BlockingFastPathClient, ExecutionStatus, Order, OrderSide, OrderType, Quote
+from transport import BlockingFastPathClient, ExecutionStatus, Order, OrderSide, OrderType, OrderUpdate, Quote
 from transport.contract.errors import ClientClosedError
 from transport.contract.ids import new_order_id
 
@@ -280,3 +281,39 @@ def test_a_reader_thread_ends_with_its_queue(tmp_path: Path) -> None:
         queue.close()
         reader.join(10)
         assert not reader.is_alive()
+
+
+def test_the_next_run_reconciles_from_where_the_last_one_was(tmp_path: Path) -> None:
+    resting = limit(90)
+
+    async def first(engine: EngineProcess) -> int:
+        async with (
+            await connect(bridge_config(engine)) as client,
+            OrderQueue(client, outbox=tmp_path / "outbox") as queue,
+        ):
+            client.on_reconciled(lambda _: None, since=0)
+            updates = client.subscribe_order_updates(resume_from=0)
+            await queue.put(resting)
+            heard = await anext(updates)
+            await queue.put(limit(10))  # the position goes to the disk with the next transaction
+            return heard.sequence if isinstance(heard, OrderUpdate) else 0
+
+    async def second(engine: EngineProcess) -> tuple[int | None, Reconciliation]:
+        async with (
+            await connect(bridge_config(engine)) as client,
+            OrderQueue(client, outbox=tmp_path / "outbox") as queue,
+        ):
+            reports: asyncio.Queue[Reconciliation] = asyncio.Queue()
+            client.on_reconciled(reports.put_nowait, since=queue.position)
+            return queue.position, await reports.get()
+
+    with EngineProcess(tmp_path / "journal", durability="os") as engine:
+        with BlockingFastPathClient(bridge_config(engine)) as feed:
+            feed.publish_quotes([quote(100)])
+            handled = uvloop.run(first(engine))
+            feed.publish_quotes([quote(85)])
+        position, report = uvloop.run(second(engine))
+    assert handled >= 1 and position is not None and position >= handled
+    assert report.began_sequence == position
+    fills = [each for each in report.differences if isinstance(each, MissedFill)]
+    assert [fill.order_id for fill in fills] == [resting.order_id]
