@@ -3,6 +3,10 @@
 Deadlines: `timeout_ms` bounds a whole call with its retries (default: `BridgeConfig.call_timeout_ms`). A call ends in
 a reply, or raises `NotSentError`, `ExecutionError`, `ValidationError`, `AuthenticationError`, `EngineSystemError`,
 or `OutcomeUnknownError` (`transport.contract.errors` says what to do with each).
+
+The bridge clients go on for `unknown_resolution_ms` with a call that is in doubt when its time is over, while a path is
+alive, and offer `resolve(order_id)` for what stays unknown. Clients of one path end at `timeout_ms`; there, send the
+same order again under its id, or ask `get_order(order_id, fence=True)`.
 """
 
 from __future__ import annotations
