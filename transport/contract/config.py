@@ -90,6 +90,18 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Probes in a row that must succeed to close the breaker."""
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        if self.carrier == "native" and self.codec == "portable":
+            raise _bad("carrier", self.carrier, "decodes by itself: it does not go with codec = 'portable'")
+        if not is_printable_ascii_id(self.session_id):
+            raise _bad("session_id", self.session_id, "must be 1 to 64 bytes of printable ASCII")
+        if self.reconnect_max_ms < self.reconnect_min_ms:
+            raise _bad("reconnect_max_ms", self.reconnect_max_ms, "must not be below reconnect_min_ms")
+        if self.heartbeat_timeout_ms < self.heartbeat_interval_ms:
+            raise _bad("heartbeat_timeout_ms", self.heartbeat_timeout_ms, "must not be below heartbeat_interval_ms")
+        self._check_endpoints()
+
+    def _check_numbers(self) -> None:
         for name in _POSITIVE:
             if not 0 < getattr(self, name) < _ENDLESS:
                 raise _bad(name, getattr(self, name), "must be above 0, and finite")
@@ -98,21 +110,12 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise _bad(name, getattr(self, name), "must be 0 or above, and finite")
         if self.cancel_on_disconnect_ms is not None and not 0 <= self.cancel_on_disconnect_ms <= _UINT32_MAX:
             raise _bad("cancel_on_disconnect_ms", self.cancel_on_disconnect_ms, f"must be 0 to {_UINT32_MAX}, or None")
-        if self.carrier == "native" and self.codec == "portable":
-            raise _bad("carrier", self.carrier, "decodes by itself: it does not go with codec = 'portable'")
         for name, largest in _LARGEST.items():
             if getattr(self, name) > largest:
                 raise _bad(name, getattr(self, name), f"must be at most {largest}")
         for name in ("breaker_slow_call_share", "hedge_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise _bad(name, getattr(self, name), "must be above 0 and at most 1")
-        if not is_printable_ascii_id(self.session_id):
-            raise _bad("session_id", self.session_id, "must be 1 to 64 bytes of printable ASCII")
-        if self.reconnect_max_ms < self.reconnect_min_ms:
-            raise _bad("reconnect_max_ms", self.reconnect_max_ms, "must not be below reconnect_min_ms")
-        if self.heartbeat_timeout_ms < self.heartbeat_interval_ms:
-            raise _bad("heartbeat_timeout_ms", self.heartbeat_timeout_ms, "must not be below heartbeat_interval_ms")
-        self._check_endpoints()
 
     def _check_endpoints(self) -> None:
         for name in ("zmq_endpoint", "pub_endpoint"):
