@@ -207,6 +207,11 @@ impl Core {
         self.order(key.order())?.work(key.part()?)
     }
 
+    /// How many orders and legs are open, of all accounts.
+    pub fn open_parts(&self) -> usize {
+        self.accounts.iter().map(|account| account.open.len()).sum()
+    }
+
     /// Numbers for health and metrics, by name.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         let sum = |count: fn(&Account) -> u64| self.accounts.iter().map(count).sum();

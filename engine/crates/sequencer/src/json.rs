@@ -91,6 +91,7 @@ impl Words<'_> {
                 ("buyer" | "seller", _) => drop(object.insert(name, self.party(&value))),
                 ("waits_for", _) => drop(object.insert(name, self.order_ids(&value))),
                 ("content_hash", _) => drop(object.insert(name, hexadecimal(&value))),
+                ("half_ticks", _) => drop(object.insert("last_price".to_owned(), halves(&value, instrument))),
                 (named, _) if NAMED.contains(&named) && value.is_string() => {
                     object.insert(name, Value::String(wire_name(value.as_str().unwrap_or_default())));
                 }
@@ -166,6 +167,14 @@ fn decimal_in(fields: &Map<String, Value>) -> Option<Decimal> {
     let mantissa = fields.get("mantissa")?.as_i64()?;
     let exponent = i8::try_from(fields.get("exponent")?.as_i64()?).ok()?;
     Some(Decimal::new(mantissa, exponent))
+}
+
+/// A count of half ticks as a price.
+fn halves(count: &Value, instrument: Option<&Instrument>) -> Value {
+    let tick = instrument.map(|instrument| instrument.tick.normalised());
+    let half = tick.map(|tick| Decimal::new(tick.mantissa.saturating_mul(5), tick.exponent.saturating_sub(1)));
+    let price = count.as_i64().zip(half).and_then(|(count, half)| Decimal::from_steps(count, half));
+    price.map_or(Value::Null, |price| Value::String(price.to_string()))
 }
 
 fn hexadecimal(bytes: &Value) -> Value {

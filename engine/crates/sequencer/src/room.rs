@@ -8,6 +8,8 @@ use bridge_journal::Error;
 const RECORD_BYTES: usize = 4096;
 /// What one resting order, leg or quote may add: its fills, its end, its leg's changes, as events of core and venue.
 const BYTES_PER_ORDER: usize = 512;
+/// What one order takes that is only named: a command waits for an external venue's word on it.
+const BYTES_PER_KEY: usize = 10;
 /// More is never reserved for one input: an input that moves so many orders at once is not known.
 const RESERVED_BYTES_MAX: usize = 16 << 20;
 
@@ -55,7 +57,8 @@ impl<D: Disk> Sequencer<D> {
     /// What a record of this input may come to, generously.
     pub(crate) fn bytes_for(&self, input: InputRef<'_>) -> usize {
         let orders = self.state.resting_orders() + quotes_in(input);
-        let moved = orders.saturating_mul(BYTES_PER_ORDER);
+        let named = if may_name_all_orders(input) { self.state.core.open_parts() } else { 0 };
+        let moved = orders.saturating_mul(BYTES_PER_ORDER).saturating_add(named.saturating_mul(BYTES_PER_KEY));
         RECORD_BYTES.saturating_add(4 * text_bytes_in(input)).saturating_add(moved).min(RESERVED_BYTES_MAX)
     }
 
@@ -71,6 +74,14 @@ impl<D: Disk> Sequencer<D> {
 /// The input that an order is.
 pub(crate) const fn executing(order: &Order) -> InputRef<'_> {
     InputRef::Command(CommandRef::Execute(order))
+}
+
+/// Whether all open orders may be cancelled by it.
+const fn may_name_all_orders(input: InputRef<'_>) -> bool {
+    matches!(
+        input,
+        InputRef::Command(CommandRef::CancelAll(_) | CommandRef::SetTradingState(_)) | InputRef::LeaseExpired { .. }
+    )
 }
 
 fn quotes_in(input: InputRef<'_>) -> usize {

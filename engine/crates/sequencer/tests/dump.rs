@@ -97,6 +97,9 @@ fn a_line_says_who_asked_what_and_what_was_answered() {
         (&"REJECTED".into(), &"PRICE_OFF_TICK".into())
     );
     assert_eq!(lines[8]["events"][0]["order_id"], "fenced");
+    let mut opening = lines[1]["events"].as_array().unwrap().iter();
+    let last_price = opening.find(|event| event["event"] == "LastPriceSet").unwrap();
+    assert_eq!((&last_price["symbol"], &last_price["last_price"]), (&"ACME".into(), &"100".into()));
 }
 
 #[test]
