@@ -1,0 +1,428 @@
+"""A client's process: the true bridge client on simulated paths, and the strategy that uses it and writes down all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from fallback_grpc.bridge import ExecutionBridgeClient
+from tests.simulation.clock import MS, seeded_uuid7
+from tests.simulation.fast_carrier import SimulatedFastPath
+from tests.simulation.grpc_channel import SimulatedGrpcClient
+from tests.simulation.ledger import Call, CommandBelief, Ending, Ledger, OrderBelief, UpdatesHeard
+from tests.simulation.loop import Process, VirtualLoop
+from tests.simulation.network import Network
+from tests.simulation.schedule import OrderPlan, Settings
+from tests.simulation.trace import Trace
+from transport.contract.client import AsyncPath
+from transport.contract.codes import OrderSide, OrderType, TimeInForce, TradingState
+from transport.contract.config import BridgeConfig
+from transport.contract.errors import (
+    ClientClosedError,
+    ExecutionBridgeError,
+    OutcomeUnknownError,
+    StateRegressedError,
+)
+from transport.contract.orders import Order, Quote
+from transport.contract.replies import Path
+from transport.wire.choice import choose_codec
+
+SLACK_NS: Final = 600 * MS
+"""A call may end so much after its time-out: resolution of what is unknown, included."""
+
+
+@dataclass
+class Kit:
+    """What the clients of a run are made of; planted bugs put other classes in."""
+
+    bridge: type[ExecutionBridgeClient] = ExecutionBridgeClient
+    fast_path: type[SimulatedFastPath] = SimulatedFastPath
+    grpc_client: type[SimulatedGrpcClient] = SimulatedGrpcClient
+
+
+class ClientHost:
+    """One user's program: killed and started anew, it knows the ids that it wrote down."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        trace: Trace,
+        network: Network,
+        settings: Settings,
+        ledger: Ledger,
+        number: int,
+        kit: Kit,
+    ) -> None:
+        self.loop = loop
+        self.number = number
+        self.ledger = ledger
+        self.heard = UpdatesHeard()
+        ledger.updates.append(self.heard)
+        self.trace = trace
+        self._network = network
+        self._settings = settings
+        self._kit = kit
+        self._ids = seeded_uuid7(loop.clock, random.Random(f"{settings.seed} ids {number}"))
+        self._chance = random.Random(f"{settings.seed} client {number}")
+        self.process: Process | None = None
+        self.client: ExecutionBridgeClient | None = None
+        self._ready: asyncio.Event = asyncio.Event()
+        self._incarnation = 0
+        self.open_calls: set[int] = set()
+        self._calls: list[Call] = []
+        self.regressed = False
+
+    # ---- life ----
+
+    def start(self) -> None:
+        """The program starts; anew, it first finds out what became of the orders that it had under way."""
+        if self.process is not None:
+            return
+        self._incarnation += 1
+        self._ready = asyncio.Event()
+        self.client = None
+        self.process = Process(f"client-{self.number}.{self._incarnation}")
+        self.trace.note("client_started", self.process.name)
+        self.loop.spawn(self.process, self._run(), "strategy")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        self.trace.note("client_killed", process.name)
+        self.loop.kill(process)
+        for connection in self._network.all_connections():
+            if connection.process is process:
+                connection.close()
+        for call in self._calls:
+            if call.ending is Ending.OPEN:
+                self.trace.count("call_died")
+                call.died(self._now_ns())
+        self._calls.clear()
+
+    def do(self, act: Callable[[], Awaitable[None]], name: str) -> None:
+        """The strategy decides something; without effect while the program is down."""
+        if self.process is not None:
+            self.loop.spawn(self.process, self._when_ready(act), name)
+
+    async def _when_ready(self, act: Callable[[], Awaitable[None]]) -> None:
+        await self._ready.wait()
+        await act()
+
+    async def _run(self) -> None:
+        assert self.process is not None
+        config = BridgeConfig(
+            session_id=f"session-{self.number}-{self._incarnation}",
+            call_timeout_ms=self._settings.call_timeout_ms,
+            connect_timeout_ms=200.0,
+            codec="native",
+        )
+        while True:
+            client = self._make_client(config, self.process)
+            try:
+                await client.connect()
+            except StateRegressedError as problem:
+                self._stop(str(problem))
+                return
+            except ExecutionBridgeError as problem:
+                self.trace.note("client_not_connected", type(problem).__name__)
+                await asyncio.sleep(0.05)
+                continue
+            break
+        self.client = client
+        self._ready.set()
+        self.loop.spawn(self.process, self._listen(client), "listener")
+        for belief in list(self.ledger.orders.values()):
+            if belief.is_in_doubt and belief.number % 2 == self.number % 2:
+                await self.resolve(belief)
+
+    def _make_client(self, config: BridgeConfig, process: Process) -> ExecutionBridgeClient:
+        codec = choose_codec("native")
+        fast: AsyncPath = self._kit.fast_path(config, self._network, self.loop, process)
+        slow: AsyncPath = self._kit.grpc_client(config, self._network, self.loop, process, codec)
+        order: list[tuple[Path, AsyncPath]] = [("zmq", fast), ("grpc", slow)]
+        if self._settings.prefer == "grpc":
+            order.reverse()
+        client = self._kit.bridge(config, paths=dict(order))
+        client.on_path_event(lambda event: self.trace.note(f"path_{event.kind.value}", f"{event.path} {event.reason}"))
+        return client
+
+    def _stop(self, why: str) -> None:
+        """The engine has forgotten what this client saw: somebody must look, and the program does nothing more."""
+        if not self.regressed:
+            self.regressed = True
+            self.trace.note("client_stopped", why)
+            self.ledger.stopped.append(why)
+
+    async def _listen(self, client: ExecutionBridgeClient) -> None:
+        while True:
+            self.heard.resumed_at.append((len(self.heard.items), self.heard.position))
+            try:
+                async for item in client.subscribe_order_updates(resume_from=self.heard.position):
+                    self.heard.take(item)
+                    self.trace.note("update", f"{self.number} {getattr(item, 'sequence', item)}")
+                problem = "it ended by itself"
+            except StateRegressedError as error:
+                self._stop(str(error))
+                return
+            except ClientClosedError:
+                return
+            except ExecutionBridgeError as error:
+                problem = f"{type(error).__name__}: {error}"
+            self.heard.problems.append(problem)
+            self.trace.note("subscription_ended", problem)
+            await asyncio.sleep(0.05)
+
+    # ---- calls ----
+
+    def order_of(self, plan: OrderPlan) -> Order:
+        """The order of a plan, with an id of now."""
+        expires_at_ns = None
+        if plan.expires_in_ms is not None:
+            expires_at_ns = self.loop.clock.client_time_ns() + int(plan.expires_in_ms * MS)
+        return Order(
+            order_id=self._ids(),
+            symbol=plan.symbol,
+            order_type=OrderType[plan.order_type],
+            side=OrderSide[plan.side],
+            quantity=Decimal(plan.quantity),
+            price=_decimal(plan.price),
+            stop_loss=_decimal(plan.stop_loss),
+            take_profit=_decimal(plan.take_profit),
+            time_in_force=TimeInForce[plan.time_in_force or "GTC"],
+            expires_at_ns=expires_at_ns,
+        )
+
+    def _begin(self, what: str, timeout_ms: float | None) -> Call:
+        bound_ns = int((timeout_ms or self._settings.call_timeout_ms) * MS) + SLACK_NS
+        call = Call(what, self._now_ns(), bound_ns)
+        self._calls.append(call)
+        return call
+
+    async def _conclude(self, call: Call, answer: Awaitable[Any]) -> Any:
+        """Waits for a call and writes down how it ended; its reply, or None."""
+        try:
+            reply = await answer
+        except ExecutionBridgeError as problem:
+            call.fail(self._now_ns(), problem)
+            if isinstance(problem, StateRegressedError):
+                self._stop(str(problem))
+            self.trace.note(f"call_{call.ending.value}", f"{call.what} {type(problem).__name__}")
+            return None
+        call.end(self._now_ns(), reply)
+        self._calls.remove(call)
+        return reply
+
+    async def place(self, plan: OrderPlan, timeout_ms: float | None) -> None:
+        """One order by a call."""
+        assert self.client is not None
+        order = self.order_of(plan)
+        belief = self.ledger.believe(order, plan.number)
+        await self._send(belief, timeout_ms)
+        if belief.is_in_doubt:
+            await asyncio.sleep(0.02 + 0.2 * self._chance.random())
+            await self.resolve(belief)
+
+    async def _send(self, belief: OrderBelief, timeout_ms: float | None = None) -> None:
+        assert self.client is not None
+        call = self._begin("order", timeout_ms)
+        belief.calls.append(call)
+        delivery = await self._conclude(call, self.client.deliver_order(belief.order, timeout_ms=timeout_ms))
+        if delivery is not None:
+            call.reply, call.path, call.duplicate = delivery.reply, delivery.path, delivery.duplicate
+            code = delivery.reply.code.name
+            self.trace.note(f"replied_{delivery.path}", f"{delivery.reply.status.name} {code}")
+            self.trace.count(f"copies_{min(delivery.attempts, 4)}")
+            if delivery.duplicate:
+                self.trace.count("duplicate_reply")
+
+    async def resend(self, number: int) -> None:
+        """The same order again."""
+        belief = self.ledger.by_number.get(number)
+        if belief is not None:
+            await self._send(belief)
+
+    async def alter(self, number: int, quantity: str) -> None:
+        """Another order under an id that is spent."""
+        belief = self.ledger.by_number.get(number)
+        if belief is None or not belief.replies or self.client is None:
+            return
+        call = self._begin("altered", None)
+        other = replace_quantity(belief.order, Decimal(quantity))
+        delivery = await self._conclude(call, self.client.deliver_order(other))
+        if delivery is not None:
+            belief.altered.append(delivery.reply)
+
+    async def place_batch(self, plans: tuple[OrderPlan, ...]) -> None:
+        """Orders in one message."""
+        assert self.client is not None
+        beliefs = [self.ledger.believe(self.order_of(plan), plan.number) for plan in plans]
+        call = self._begin("batch", None)
+        calls = [Call("batched", call.began_ns, call.bound_ns) for _ in beliefs]
+        for belief, share in zip(beliefs, calls, strict=True):
+            belief.calls.append(share)
+            self._calls.append(share)
+        replies = await self._conclude(call, self.client.execute_batch([belief.order for belief in beliefs]))
+        for index, share in enumerate(calls):
+            self._calls.remove(share)
+            self._share(share, call, None if replies is None else replies[index])
+        for belief in beliefs:
+            if belief.is_in_doubt:
+                await self.resolve(belief)
+
+    def _share(self, share: Call, whole: Call, reply: Any) -> None:
+        """One order's share of a batch that has ended."""
+        share.ending, share.ended_ns, share.problem = whole.ending, whole.ended_ns, whole.problem
+        if reply is not None:
+            share.reply = reply
+            if reply.code.is_refusal:
+                share.ending = Ending.REFUSED
+
+    async def place_stream(self, plans: tuple[OrderPlan, ...]) -> None:
+        """Orders by `execute_batch_orders`: what got no reply is named by the error at the end."""
+        assert self.client is not None
+        beliefs = [self.ledger.believe(self.order_of(plan), plan.number) for plan in plans]
+        by_id = {belief.order.order_id: belief for belief in beliefs}
+        calls: dict[str, Call] = {}
+        for belief in beliefs:
+            call = calls[belief.order.order_id] = self._begin("streamed", None)
+            belief.calls.append(call)
+        problem: ExecutionBridgeError | None = None
+        try:
+            async for reply in self.client.execute_batch_orders(belief.order for belief in beliefs):
+                call = calls.pop(reply.order_id)
+                call.end(self._now_ns(), reply)
+                self._calls.remove(call)
+                if reply.code.is_refusal:
+                    call.ending = Ending.REFUSED
+        except ExecutionBridgeError as error:
+            problem = error
+            if isinstance(error, StateRegressedError):
+                self._stop(str(error))
+        for order_id, call in calls.items():
+            # The error at the end names who is in doubt; what it does not name is told apart by asking.
+            call.fail(self._now_ns(), problem or OutcomeUnknownError("no reply came", order_ids=(order_id,)))
+            if call.ending is Ending.NOT_SENT:
+                call.ending = Ending.UNKNOWN
+            await self.resolve(by_id[order_id])
+
+    # ---- commands and queries ----
+
+    async def cancel(self, number: int) -> None:
+        """Cancels an order, or fences the id of one that was never placed."""
+        assert self.client is not None
+        belief = self.ledger.by_number.get(number)
+        order_id = self._ids() if belief is None else belief.order.order_id
+        command_id = self._ids()
+        call = self._begin("cancel", None)
+        self.ledger.commands.append(CommandBelief(command_id, order_id, call))
+        await self._conclude(call, self.client.cancel_order(order_id, command_id=command_id))
+
+    async def replace(self, number: int, quantity: str | None, price: str | None) -> None:
+        """Changes an order, at the version that its last reply named."""
+        belief = self.ledger.by_number.get(number)
+        if belief is None or not belief.replies or self.client is None:
+            return
+        command_id = self._ids()
+        call = self._begin("replace", None)
+        self.ledger.commands.append(CommandBelief(command_id, belief.order.order_id, call))
+        answer = self.client.replace_order(
+            belief.order.order_id,
+            expected_version=belief.replies[-1].order_version,
+            quantity=_decimal(quantity),
+            price=_decimal(price),
+            command_id=command_id,
+        )
+        await self._conclude(call, answer)
+
+    async def cancel_all(self, symbol: str) -> None:
+        """Cancels every open order."""
+        assert self.client is not None
+        command_id = self._ids()
+        call = self._begin("cancel_all", None)
+        self.ledger.commands.append(CommandBelief(command_id, "", call))
+        await self._conclude(call, self.client.cancel_all_orders(symbol=symbol or None, command_id=command_id))
+
+    async def set_state(self, state: str, *, cancel_open_orders: bool) -> None:
+        """What the account may do."""
+        assert self.client is not None
+        command_id = self._ids()
+        call = self._begin("trading_state", None)
+        self.ledger.commands.append(CommandBelief(command_id, "", call))
+        answer = self.client.set_trading_state(
+            TradingState[state], cancel_open_orders=cancel_open_orders, command_id=command_id
+        )
+        await self._conclude(call, answer)
+
+    async def quote(self, symbol: str, bid: tuple[str, str] | None, ask: tuple[str, str] | None) -> None:
+        """The feed's side of the embedded exchange."""
+        assert self.client is not None
+        quote = Quote(
+            symbol=symbol,
+            bid=_decimal(bid and bid[0]),
+            bid_size=_decimal(bid and bid[1]),
+            ask=_decimal(ask and ask[0]),
+            ask_size=_decimal(ask and ask[1]),
+        )
+        call = self._begin("quote", None)
+        await self._conclude(call, self.client.publish_quotes([quote], command_id=self._ids()))
+
+    async def query(self, number: int, *, fence: bool) -> None:
+        """Asks for an order."""
+        belief = self.ledger.by_number.get(number)
+        if belief is not None:
+            await self._ask(belief, fence=fence)
+
+    async def _ask(self, belief: OrderBelief, *, fence: bool) -> bool:
+        """Whether an answer came."""
+        assert self.client is not None
+        call = self._begin("query", None)
+        answer = await self._conclude(call, self.client.get_order(belief.order.order_id, fence=fence))
+        if answer is None:
+            return False
+        belief.answers.append(answer)
+        if fence and not answer.found:
+            belief.fenced = belief.fenced or answer.fenced
+        if answer.reply is not None:
+            belief.resolved = answer.reply
+        return answer.found or answer.fenced
+
+    async def resolve(self, belief: OrderBelief) -> None:
+        """Finds out what became of an order in doubt: by its own id again, or by a fence."""
+        if self.regressed or not belief.is_in_doubt:
+            return
+        self.trace.note("resolving", str(belief.number))
+        with suppress(ExecutionBridgeError):
+            if self._chance.random() < 0.5:
+                await self._ask(belief, fence=True)
+            else:
+                await self._settle(belief)
+        if not belief.is_in_doubt:
+            self.trace.count("resolved")
+
+    async def _settle(self, belief: OrderBelief) -> None:
+        assert self.client is not None
+        call = self._begin("settle", None)
+        belief.calls.append(call)
+        done = await self._conclude(call, self.client.settle_order(belief.order, in_doubt=True))
+        if done is not None:
+            call.reply, call.path, call.duplicate = done.reply, done.path, done.duplicate
+
+    def _now_ns(self) -> int:
+        return self.loop.clock.now_ns
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def replace_quantity(order: Order, quantity: Decimal) -> Order:
+    """The order with another quantity."""
+    fields = {name: getattr(order, name) for name in order.__struct_fields__}
+    return Order(**(fields | {"quantity": quantity}))

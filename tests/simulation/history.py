@@ -1,0 +1,146 @@
+"""What is known when a run is over: what the clients believe, what the journal holds, what the exchange did."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from tests.simulation.ledger import Ledger
+from tests.simulation.schedule import Settings
+
+_UPDATE_KINDS = {
+    "Accepted": "ACCEPTED",
+    "VenueRejected": "REJECTED",
+    "Filled": "FILL",
+    "Closed": "CLOSED",
+    "Triggered": "TRIGGERED",
+    "Replaced": "REPLACED",
+    "LegOpened": "LEG_CHANGED",
+    "LegResized": "LEG_CHANGED",
+    "OrderRejected": "REJECTED",
+}
+
+
+class Fill(NamedTuple):
+    """One execution of one order."""
+
+    execution_id: int
+    quantity: Decimal
+    price: Decimal
+
+
+class JournaledUpdate(NamedTuple):
+    """One change of an order as the journal has it; its place in the list is its sequence number."""
+
+    kind: str
+    order_id: str
+    execution_id: int
+    record: int
+
+
+@dataclass
+class Admission:
+    """An order as `apply` took it."""
+
+    record: int
+    time_ns: int
+    event: str
+    code: str
+    input: dict[str, Any]
+
+
+@dataclass
+class JournalBook:
+    """What the records say, order by order."""
+
+    records: int = 0
+    admitted: dict[str, list[Admission]] = field(default_factory=lambda: defaultdict(list[Admission]))
+    replies: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """The stored reply to each order."""
+    fills: dict[str, list[Fill]] = field(default_factory=lambda: defaultdict(list[Fill]))
+    """What the account was told was executed."""
+    ended: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    """Record and reason of an order's end."""
+    updates: list[JournaledUpdate] = field(default_factory=list[JournaledUpdate])
+    fences: dict[str, int] = field(default_factory=dict[str, int])
+    """Record of each fence."""
+    commands: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list[dict[str, Any]]))
+    """Records of commands by command id."""
+    quantity: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    """Of each order that was opened, its total now."""
+    last_fill_record: dict[str, int] = field(default_factory=dict[str, int])
+
+    @classmethod
+    def read(cls, records: Iterable[dict[str, Any]]) -> JournalBook:
+        """From the records of a dump."""
+        book = cls()
+        for record in records:
+            book.records += 1
+            for event in record["events"]:
+                book._take(record, event)
+            for reply in record["concluded"]:
+                if "status" in reply:
+                    book.replies[reply["order_id"]] = reply
+            reply = record["reply"]
+            if reply and record["kind"] == "ExecuteOrder" and reply.get("code") != "DUPLICATE_ORDER_ID":
+                book.replies.setdefault(reply["order_id"], reply)
+        return book
+
+    def _take(self, record: dict[str, Any], event: dict[str, Any]) -> None:
+        name, order_id, at = event["event"], event.get("order_id", ""), record["seq"]
+        if name in _UPDATE_KINDS:
+            execution_id = event.get("execution_id", 0) if name == "Filled" else 0
+            self.updates.append(JournaledUpdate(_UPDATE_KINDS[name], order_id, execution_id, at))
+        if name in ("OrderOpened", "OrderRejected"):
+            admission = Admission(at, record["time_ns"], name, event.get("code", "NONE"), record["input"])
+            self.admitted[order_id].append(admission)
+        if name in ("OrderOpened", "Replaced"):
+            self.quantity[order_id] = Decimal(event["quantity"])
+        if name == "Filled":
+            self.fills[order_id].append(fill_of(event))
+            self.last_fill_record[order_id] = at
+        elif name in ("Closed", "VenueRejected"):
+            self.ended[order_id] = (at, event["code"])
+        elif name == "Fenced":
+            self.fences[order_id] = at
+        elif name == "CommandRecorded":
+            self.commands[event["command_id"]].append(record)
+
+    def open_orders(self) -> set[str]:
+        """Orders (no legs) that were not at their end when the journal ended."""
+        return {
+            order_id
+            for order_id, quantity in self.quantity.items()
+            if order_id not in self.ended and sum((fill.quantity for fill in self.fills[order_id]), Decimal(0)) < quantity
+        }
+
+
+def fill_of(event: dict[str, Any]) -> Fill:
+    """From an event of the journal."""
+    return Fill(event["execution_id"], Decimal(event["quantity"]), Decimal(event["price"]))
+
+
+@dataclass
+class History:
+    """A run that is over. The checker reads this and nothing else, so that tests can doctor it."""
+
+    settings: Settings
+    ledger: Ledger
+    journal: JournalBook
+    exchange: dict[str, list[Fill]]
+    """What the exchange did, read from it directly."""
+    exchange_new: dict[str, int]
+    """How often each order arrived at the external exchange as a new one."""
+    verified: str
+    """Empty, or why `verify` does not agree."""
+    problems: list[str]
+    """What engine or clients did that they must never do, noted while it happened."""
+    forgot: bool = False
+    """The machine was lost in mode `os`: what was acknowledged before may be gone."""
+    loud: bool = False
+    """A client stopped because the engine had forgotten."""
+    engine_last_sequence: int = 0
+    ended_ns: int = 0

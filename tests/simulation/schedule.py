@@ -1,0 +1,355 @@
+"""A schedule: everything that a run does and suffers, as plain data. A run is a pure function of it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path as FilePath
+from typing import Literal
+
+import msgspec
+
+from transport.contract.replies import Path
+
+Durability = Literal["always", "os"]
+VenueKind = Literal["embedded", "external"]
+
+
+class Point(Enum):
+    """Where a call can be cut."""
+
+    BEFORE_LEAVING = "before_leaving"
+    """The client has not handed the request over."""
+    TO_ENGINE = "to_engine"
+    """The request is on its way."""
+    TAKEN = "taken"
+    """The engine has taken it; nothing is durable yet."""
+    REPLY_LEAVES = "reply_leaves"
+    """The reply may go; it does not."""
+    TO_CLIENT = "to_client"
+    """The reply is on its way."""
+
+
+class Effect(Enum):
+    """What a trap does."""
+
+    RESET = "reset"
+    SILENCE = "silence"
+    KILL_ENGINE = "kill_engine"
+    CRASH_MACHINE = "crash_machine"
+    KILL_CLIENT = "kill_client"
+
+
+class _Action(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", omit_defaults=True):
+    at_ms: float
+
+
+class OrderPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One order. `number` names it in the schedule; its id is made from it and the run's clock. Numbers as text."""
+
+    number: int
+    symbol: str
+    order_type: str
+    side: str
+    quantity: str
+    price: str | None = None
+    stop_loss: str | None = None
+    take_profit: str | None = None
+    time_in_force: str | None = None
+    expires_in_ms: float | None = None
+
+
+# ---- what clients do ----
+
+
+class Place(_Action, tag="place"):
+    """One order, by a call; `timeout_ms` None: the configuration's."""
+
+    order: OrderPlan
+    client: int = 0
+    timeout_ms: float | None = None
+
+
+class PlaceBatch(_Action, tag="batch"):
+    """Orders in one message."""
+
+    orders: tuple[OrderPlan, ...]
+    client: int = 0
+
+
+class PlaceStream(_Action, tag="stream"):
+    """Orders by `execute_batch_orders`."""
+
+    orders: tuple[OrderPlan, ...]
+    client: int = 0
+
+
+class Enqueue(_Action, tag="enqueue"):
+    """One order into the client's queue (with its outbox, where the run has one)."""
+
+    order: OrderPlan
+    client: int = 0
+
+
+class Resend(_Action, tag="resend"):
+    """An order that was placed before, once more under its id, by any client."""
+
+    number: int
+    client: int = 0
+
+
+class Alter(_Action, tag="alter"):
+    """The id of an order that was placed before, with another quantity: must be rejected."""
+
+    number: int
+    quantity: str
+    client: int = 0
+
+
+class Cancel(_Action, tag="cancel"):
+    """Cancels an order by number; of one that was never placed, fences its id."""
+
+    number: int
+    client: int = 0
+
+
+class Replace(_Action, tag="replace"):
+    """Changes an order, at the version that the client knows."""
+
+    number: int
+    quantity: str | None = None
+    price: str | None = None
+    client: int = 0
+
+
+class CancelAll(_Action, tag="cancel_all"):
+    """Cancels every open order of the account."""
+
+    symbol: str = ""
+    client: int = 0
+
+
+class SetState(_Action, tag="trading_state"):
+    """ACTIVE, REDUCING or HALTED."""
+
+    state: str
+    cancel_open_orders: bool = False
+    client: int = 0
+
+
+class Query(_Action, tag="query"):
+    """Asks for an order; with `fence`, an unknown one never executes."""
+
+    number: int
+    fence: bool = False
+    client: int = 0
+
+
+class Quotes(_Action, tag="quote"):
+    """The market moves: (price, size) of both sides. Embedded: a client publishes it; external: the venue's own."""
+
+    symbol: str
+    bid: tuple[str, str] | None
+    ask: tuple[str, str] | None
+    client: int = 0
+
+
+class Prefer(_Action, tag="prefer"):
+    """The client's choice of path, at run time."""
+
+    path: Path
+    client: int = 0
+
+
+# ---- what the network does ----
+
+
+class CutPath(_Action, tag="cut"):
+    """Every connection of the path is reset; new ones are refused for a while."""
+
+    path: Path
+    refused_ms: float = 0.0
+
+
+class Silence(_Action, tag="silence"):
+    """Half open: these directions are dead and nobody is told."""
+
+    path: Path
+    to_engine: bool
+    to_client: bool
+    lasts_ms: float
+
+
+class Delay(_Action, tag="delay"):
+    """Messages of the path take so much longer."""
+
+    path: Path
+    extra_ms: float
+    lasts_ms: float
+
+
+class SetTrap(_Action, tag="trap"):
+    """Strikes when the `nth` message from now passes a point."""
+
+    path: Path
+    point: Point
+    nth: int
+    effect: Effect
+    lasts_ms: float = 50.0
+
+
+# ---- what the engine's machine does ----
+
+
+class KillEngine(_Action, tag="kill_engine"):
+    """SIGKILL; started anew after a while."""
+
+    down_ms: float
+
+
+class CrashMachine(_Action, tag="crash_machine"):
+    """The machine loses its power; started anew after a while."""
+
+    down_ms: float
+
+
+class DieAfter(_Action, tag="die_after"):
+    """The engine dies in the middle of a disk operation, so many operations from now."""
+
+    operations: int
+    machine: bool
+    down_ms: float
+
+
+class DrainEngine(_Action, tag="drain_engine"):
+    """SIGTERM: an end in order; started anew after a while."""
+
+    drain_ms: float
+    down_ms: float
+
+
+class SlowDisk(_Action, tag="slow_disk"):
+    """Syncs take so long."""
+
+    sync_ms: float
+    lasts_ms: float
+
+
+class FullDisk(_Action, tag="full_disk"):
+    """So much room is left, for a while."""
+
+    room_bytes: int
+    lasts_ms: float
+
+
+class FailSync(_Action, tag="fail_sync"):
+    """The nth sync from now fails; the operator kills and starts the engine anew after a while."""
+
+    nth: int
+    down_ms: float
+
+
+class FailWrite(_Action, tag="fail_write"):
+    """The nth write from now fails; the operator kills and starts the engine anew after a while."""
+
+    nth: int
+    down_ms: float
+
+
+class EngineClock(_Action, tag="engine_clock"):
+    """The wall clock of the engine's machine jumps."""
+
+    jump_ms: float
+
+
+class CutVenue(_Action, tag="cut_venue"):
+    """The link to the external venue is cut, for a while."""
+
+    lasts_ms: float
+
+
+class SlowVenue(_Action, tag="slow_venue"):
+    """Messages of the link to the venue take so much longer."""
+
+    extra_ms: float
+    lasts_ms: float
+
+
+# ---- what the clients' machine does ----
+
+
+class KillClient(_Action, tag="kill_client"):
+    """SIGKILL of a client's process; started anew from its outbox, or from the list of ids that it had."""
+
+    client: int
+    down_ms: float
+
+
+class ClientClock(_Action, tag="client_clock"):
+    """The wall clock of the clients' machine jumps."""
+
+    jump_ms: float
+
+
+Orders = Place | PlaceBatch | PlaceStream | Enqueue
+Fault = (
+    CutPath | Silence | Delay | SetTrap | KillEngine | CrashMachine | DieAfter | DrainEngine | SlowDisk | FullDisk
+    | FailSync | FailWrite | EngineClock | CutVenue | SlowVenue | KillClient | ClientClock
+)  # fmt: skip
+Action = (
+    Orders | Resend | Alter | Cancel | Replace | CancelAll | SetState | Query | Quotes | Prefer | Fault
+)  # fmt: skip
+
+FAULTS: tuple[type[_Action], ...] = (
+    CutPath, Silence, Delay, SetTrap, KillEngine, CrashMachine, DieAfter, DrainEngine, SlowDisk, FullDisk,
+    FailSync, FailWrite, EngineClock, CutVenue, SlowVenue, KillClient, ClientClock,
+)  # fmt: skip
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What holds for a whole run."""
+
+    seed: int
+    """Of the chance that is not in the actions: latencies, torn sectors, jitter."""
+    durability: Durability = "always"
+    venue: VenueKind = "embedded"
+    clients: int = 1
+    outbox: bool = True
+    """Whether queues have a durable outbox."""
+    prefer: Path = "zmq"
+    hedge_after_us: int = 0
+    call_timeout_ms: float = 400.0
+    update_history: int = 100_000
+    """Updates that the engine can replay; few: gaps happen."""
+    segment_bytes: int = 262_144
+    sync_us: int = 300
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings and actions, in order of time."""
+
+    settings: Settings
+    actions: tuple[Action, ...]
+
+    @property
+    def orders(self) -> int:
+        """How many orders it places."""
+        single = sum(isinstance(action, Place | Enqueue) for action in self.actions)
+        return single + sum(len(a.orders) for a in self.actions if isinstance(a, PlaceBatch | PlaceStream))
+
+    @property
+    def faults(self) -> int:
+        """How many faults it has."""
+        return sum(isinstance(action, FAULTS) for action in self.actions)
+
+
+def load(path: FilePath) -> Schedule:
+    """From a file that `save` wrote."""
+    return msgspec.json.decode(path.read_bytes(), type=Schedule)
+
+
+def save(schedule: Schedule, path: FilePath) -> None:
+    """As JSON, one action a line, so that people can read and edit it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    settings = msgspec.json.encode(schedule.settings).decode()
+    actions = ",\n  ".join(msgspec.json.encode(action).decode() for action in schedule.actions)
+    path.write_text(f'{{"settings": {settings},\n "actions": [\n  {actions}\n]}}\n', encoding="utf-8")
