@@ -211,6 +211,7 @@ class ClientHost:
             reply = await answer
         except ExecutionBridgeError as problem:
             call.fail(self._now_ns(), problem)
+            self._calls.remove(call)
             if isinstance(problem, StateRegressedError):
                 self._stop(str(problem))
             self.trace.note(f"call_{call.ending.value}", f"{call.what} {type(problem).__name__}")
@@ -308,8 +309,10 @@ class ClientHost:
         for order_id, call in calls.items():
             # The error at the end names who is in doubt; what it does not name is told apart by asking.
             call.fail(self._now_ns(), problem or OutcomeUnknownError("no reply came", order_ids=(order_id,)))
+            self._calls.remove(call)
             if call.ending is Ending.NOT_SENT:
                 call.ending = Ending.UNKNOWN
+        for order_id in calls:
             await self.resolve(by_id[order_id])
 
     # ---- commands and queries ----

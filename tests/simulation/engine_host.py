@@ -67,6 +67,8 @@ class EngineHost:
         self._is_linked = False
         self._link = 0
         self._venue_last_at_ns = [0, 0]
+        self.on_the_link = 0
+        """Messages between engine and venue that have not arrived."""
         self._restart_is_due = False
 
     # ---- the process ----
@@ -135,10 +137,14 @@ class EngineHost:
         engine = self.engine
         if engine is None:
             return
-        self._with(lambda engine: engine.close(self._now_ns()))
+        try:
+            self._with(lambda engine: engine.close(self._now_ns()))
+            self._dispatch_outputs(engine)
+        except RuntimeError:
+            if not self.disk_may_fail:
+                raise
         if self.engine is None:
             return
-        self._dispatch_outputs(engine)
         self._death(machine=False, down_ms=down_ms)
 
     def _died(self) -> None:
@@ -287,6 +293,11 @@ class EngineHost:
 
     # ---- the external venue ----
 
+    @property
+    def is_reconciled(self) -> bool:
+        """Whether engine and venue have told each other all there is."""
+        return self.venue is None or (self._is_linked and not self.on_the_link)
+
     def _connect_venue(self) -> None:
         if self.venue is None or self.engine is None or self._is_linked:
             return
@@ -319,19 +330,23 @@ class EngineHost:
             return
         for message in engine.venue_out():
             self._trace.note("to_venue", "", message)
+            self.on_the_link += 1
             self._loop.at_ns(self._venue_at_ns(0), self._at_venue, message)
 
     def _at_venue(self, message: bytes) -> None:
         assert self.venue is not None
+        self.on_the_link -= 1
         self.venue.receive(message)
         self._take_from_venue()
 
     def _take_from_venue(self) -> None:
         assert self.venue is not None
         for message in self.venue.take_out():
+            self.on_the_link += 1
             self._loop.at_ns(self._venue_at_ns(1), self._from_venue, self._link, message)
 
     def _from_venue(self, link: int, message: bytes) -> None:
+        self.on_the_link -= 1
         if link != self._link or self.engine is None:
             return
         self._trace.note("from_venue", "", message)

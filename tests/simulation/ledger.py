@@ -41,7 +41,7 @@ class Ending(Enum):
     """The caller's process died while it waited."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """One call of the client's API."""
 

@@ -67,6 +67,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._next_fileno = 1_000_000
         self._turns_at_this_instant = 0
         self._killed: list[Process] = []
+        self._remains: list[set[asyncio.Task[Any]]] = []
         self._is_over = False
         self.world_context = contextvars.copy_context()
         self.problems: list[str] = []
@@ -126,6 +127,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """SIGKILL: no line of the process runs any more, no handler, no `finally`."""
         process.is_dead = True
         self._killed.append(process)
+        # Nothing of it may be finalized before the run is over: finalizers are lines of code, too.
+        self._remains.append(asyncio.all_tasks(self))
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         ready: Any = self._ready  # type: ignore[attr-defined]
         for handle in [*scheduled, *ready]:

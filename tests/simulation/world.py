@@ -19,7 +19,7 @@ from tests.simulation.clock import MS, SECOND, Clock, spell
 from tests.simulation.engine_host import EngineHost, native
 from tests.simulation.grpc_channel import CARRIED_UPDATES
 from tests.simulation.history import Fill, History, JournalBook
-from tests.simulation.ledger import Ledger
+from tests.simulation.ledger import Ending, Ledger
 from tests.simulation.loop import SimulationStalledError, VirtualLoop
 from tests.simulation.network import Connection, Network, Trap, Way
 from tests.simulation.schedule import Effect, Schedule
@@ -328,9 +328,8 @@ class World:
         ends_ns = self.clock.now_ns + int(_MOST_SETTLING_S * SECOND)
         while self.clock.now_ns < ends_ns:
             await asyncio.sleep(0.1)
-            if all(client.regressed for client in self.clients):
-                break
-            self._resolve_doubts()
+            if not all(client.regressed for client in self.clients):
+                self._resolve_doubts()
             if self._is_settled():
                 break
         for client in self.clients:
@@ -340,22 +339,25 @@ class World:
 
     def _resolve_doubts(self) -> None:
         for belief in self.ledger.orders.values():
-            if belief.is_in_doubt and not any(call.ending.value == "open" for call in belief.calls):
+            if belief.is_in_doubt and not any(call.ending is Ending.OPEN for call in belief.calls):
                 host = self.clients[belief.number % len(self.clients)]
                 host.do(partial(host.resolve, belief), "resolve")
 
     def _is_settled(self) -> bool:
+        calls = [call for belief in self.ledger.orders.values() for call in belief.calls]
+        calls += [command.call for command in self.ledger.commands]
+        if any(call.ending is Ending.OPEN for call in calls):
+            return False
+        going_on = [client for client in self.clients if not client.regressed]
+        if not going_on:
+            return True
         if any(belief.is_in_doubt for belief in self.ledger.orders.values()):
             return False
-        if any(call.ending.value == "open" for belief in self.ledger.orders.values() for call in belief.calls):
-            return False
-        if any(command.call.ending.value == "open" for command in self.ledger.commands):
-            return False
         engine = self.engine.engine
-        if engine is None:
+        if engine is None or not self.engine.is_reconciled:
             return False
         last = engine.last_sequence()
-        return all(client.heard.reached >= last or client.regressed for client in self.clients)
+        return all(client.heard.reached >= last for client in going_on)
 
     async def _ask_at_the_end(self, client: ClientHost) -> None:
         assert client.client is not None
@@ -376,6 +378,10 @@ class World:
             try:
                 engine.close(self.clock.engine_time_ns())
             except native.EngineDied:  # the schedule's last word
+                disk = disk.kill()
+            except RuntimeError:
+                if not self.engine.disk_may_fail:
+                    raise
                 disk = disk.kill()
         journal = JournalBook.read(native.dump(disk))
         try:
