@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from fallback_grpc.bridge import ExecutionBridgeClient
+from fallback_grpc.queue import MemoryOutbox, OrderQueue, QueueFullError
 from tests.simulation.clock import MS, seeded_uuid7
 from tests.simulation.fast_carrier import SimulatedFastPath
 from tests.simulation.grpc_channel import SimulatedGrpcClient
@@ -32,8 +34,12 @@ from transport.contract.orders import Order, Quote
 from transport.contract.replies import Path
 from transport.wire.choice import choose_codec
 
-SLACK_NS: Final = 600 * MS
-"""A call may end so much after its time-out: resolution of what is unknown, included."""
+_QUEUE_PATIENCE_MS: Final = 60_000.0
+"""The queue goes on until it knows."""
+RESOLUTION_MS: Final = 500.0
+"""`unknown_resolution_ms` of the clients."""
+SLACK_NS: Final = int((RESOLUTION_MS + 100.0) * MS)
+"""A call may end so much after its time-out."""
 
 
 @dataclass
@@ -73,7 +79,10 @@ class ClientHost:
         self.client: ExecutionBridgeClient | None = None
         self._ready: asyncio.Event = asyncio.Event()
         self._incarnation = 0
-        self.open_calls: set[int] = set()
+        self.queue: OrderQueue | None = None
+        self._outbox = MemoryOutbox(partial(asyncio.sleep, 0.0004)) if settings.outbox else None
+        self._durable: set[Call] = set()
+        """Calls of orders that the outbox holds: the next process finishes them."""
         self._calls: list[Call] = []
         self.regressed = False
 
@@ -101,10 +110,11 @@ class ClientHost:
             if connection.process is process:
                 connection.close()
         for call in self._calls:
-            if call.ending is Ending.OPEN:
+            if call.ending is Ending.OPEN and call not in self._durable:
                 self.trace.count("call_died")
                 call.died(self._now_ns())
-        self._calls.clear()
+        self._calls = [call for call in self._calls if call.ending is Ending.OPEN]
+        self.queue = None
 
     def do(self, act: Callable[[], Awaitable[None]], name: str) -> None:
         """The strategy decides something; without effect while the program is down."""
@@ -122,6 +132,10 @@ class ClientHost:
             call_timeout_ms=self._settings.call_timeout_ms,
             connect_timeout_ms=200.0,
             codec="native",
+            prefer=self._settings.prefer,
+            hedge_after_us=self._settings.hedge_after_us,
+            hedge_share=0.5,
+            unknown_resolution_ms=RESOLUTION_MS,
         )
         while True:
             client = self._make_client(config, self.process)
@@ -136,8 +150,10 @@ class ClientHost:
                 continue
             break
         self.client = client
+        self.queue = await OrderQueue(client, outbox=self._outbox, capacity=200, receipt_after_ms=50.0).start()
         self._ready.set()
         self.loop.spawn(self.process, self._listen(client), "listener")
+        self.loop.spawn(self.process, self._hear(self.queue), "queue")
         for belief in list(self.ledger.orders.values()):
             if belief.is_in_doubt and belief.number % 2 == self.number % 2:
                 await self.resolve(belief)
@@ -146,10 +162,8 @@ class ClientHost:
         codec = choose_codec("native")
         fast: AsyncPath = self._kit.fast_path(config, self._network, self.loop, process)
         slow: AsyncPath = self._kit.grpc_client(config, self._network, self.loop, process, codec)
-        order: list[tuple[Path, AsyncPath]] = [("zmq", fast), ("grpc", slow)]
-        if self._settings.prefer == "grpc":
-            order.reverse()
-        client = self._kit.bridge(config, paths=dict(order))
+        paths: dict[Path, AsyncPath] = {"zmq": fast, "grpc": slow}
+        client = self._kit.bridge(config, paths=paths)
         client.on_path_event(lambda event: self.trace.note(f"path_{event.kind.value}", f"{event.path} {event.reason}"))
         return client
 
@@ -179,7 +193,41 @@ class ClientHost:
             self.trace.note("subscription_ended", problem)
             await asyncio.sleep(0.05)
 
+    async def _hear(self, queue: OrderQueue) -> None:
+        """What the queue tells, until it halts."""
+        try:
+            async for event in queue.events():
+                self.trace.note("queue_event", f"{type(event).__name__} {event.number}")
+                self.trace.count(f"queue_{type(event).__name__}")
+                belief = self.ledger.orders.get(event.order_id)
+                if belief is None:
+                    self.ledger.strange.append(f"the queue tells of {event.order_id}, which nobody gave it")
+                    continue
+                belief.take(event, self._now_ns())
+        except StateRegressedError as problem:
+            self._stop(str(problem))
+        except ClientClosedError:
+            pass
+
     # ---- calls ----
+
+    async def enqueue(self, plan: OrderPlan) -> None:
+        """One order into the queue: on disk before it is sent, where there is an outbox."""
+        assert self.queue is not None
+        order = self.order_of(plan)
+        belief = self.ledger.believe(order, plan.number)
+        call = belief.queued = self._begin("queued", _QUEUE_PATIENCE_MS)
+        belief.calls.append(call)
+        try:
+            await self.queue.put(order, timeout_ms=300.0)
+        except ExecutionBridgeError as problem:
+            # Not taken (no room, no disk, halted): it was never sent, unless it may be stored.
+            call.fail(self._now_ns(), problem)
+            if isinstance(problem, QueueFullError):
+                call.ending = Ending.NOT_SENT
+            return
+        if self._outbox is not None and call.ending is Ending.OPEN:
+            self._durable.add(call)
 
     def order_of(self, plan: OrderPlan) -> Order:
         """The order of a plan, with an id of now."""
@@ -402,12 +450,23 @@ class ClientHost:
             return
         self.trace.note("resolving", str(belief.number))
         with suppress(ExecutionBridgeError):
-            if self._chance.random() < 0.5:
+            way = self._chance.random()
+            if way < 0.25:
                 await self._ask(belief, fence=True)
-            else:
+            elif way < 0.5:
                 await self._settle(belief)
+            else:
+                await self._resolve(belief)
         if not belief.is_in_doubt:
             self.trace.count("resolved")
+
+    async def _resolve(self, belief: OrderBelief) -> None:
+        assert self.client is not None
+        call = self._begin("resolve", None)
+        found = await self._conclude(call, self.client.resolve(belief.order.order_id))
+        if found is not None:
+            belief.resolved = found.reply
+            belief.fenced = belief.fenced or found.fenced
 
     async def _settle(self, belief: OrderBelief) -> None:
         assert self.client is not None

@@ -104,7 +104,7 @@ class _Draw:
 
     # ---- faults ----
 
-    def fault(self) -> Action:
+    def faults(self) -> list[Action]:
         makers: tuple[tuple[int, Callable[[float], Action]], ...] = (
             (14, self._cut),
             (12, self._silence),
@@ -125,7 +125,11 @@ class _Draw:
             (4 if self.settings.venue == "external" else 0, self._slow_venue),
         )
         weights = [weight for weight, _ in makers]
-        return self.chance.choices([make for _, make in makers], weights)[0](self.at_ms())
+        fault = self.chance.choices([make for _, make in makers], weights)[0](self.at_ms())
+        if isinstance(fault, plan.FailSync | plan.FailWrite) and self.chance.random() < 0.6:
+            # What a failed sync has lost shows when the machine goes.
+            return [fault, self._crash_machine(round(fault.at_ms + self.between(0.5, 30), 3))]
+        return [fault]
 
     def _cut(self, at_ms: float) -> Action:
         refused_ms = self.chance.choice((0.0, 0.0, self.between(5, 300)))
@@ -213,15 +217,18 @@ def schedule_of(seed: int) -> Schedule:
     chance = draw.chance
     actions: list[Action] = []
     bursts = [draw.at_ms() for _ in range(chance.randrange(2, 6))]
+    queued = chance.random() < 0.6
     while draw.numbers < LEAST_ORDERS:
         kind = chance.random()
         near = chance.random() < 0.4
         at_ms = round(chance.choice(bursts) + 2 * chance.random(), 3) if near else draw.at_ms()
-        if kind < 0.86:
+        if kind < 0.15 and queued:
+            actions.append(plan.Enqueue(at_ms=at_ms, order=draw.order(), client=draw.client()))
+        elif kind < 0.83:
             actions.append(
                 plan.Place(at_ms=at_ms, order=draw.order(), client=draw.client(), timeout_ms=_patience(chance))
             )
-        elif kind < 0.93:
+        elif kind < 0.9:
             orders = draw.orders(chance.randrange(1, 12))
             actions.append(plan.PlaceBatch(at_ms=at_ms, orders=orders, client=draw.client()))
         else:
@@ -232,7 +239,7 @@ def schedule_of(seed: int) -> Schedule:
     for _ in range(chance.randrange(20, 50)):
         actions.append(_follow_up(draw))
     for _ in range(LEAST_FAULTS + chance.randrange(0, 8)):
-        actions.append(draw.fault())
+        actions.extend(draw.faults())
     return Schedule(settings=draw.settings, actions=tuple(sorted(actions, key=lambda action: action.at_ms)))
 
 

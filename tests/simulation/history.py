@@ -114,7 +114,8 @@ class JournalBook:
         return {
             order_id
             for order_id, quantity in self.quantity.items()
-            if order_id not in self.ended and sum((fill.quantity for fill in self.fills[order_id]), Decimal(0)) < quantity
+            if order_id not in self.ended
+            and sum((fill.quantity for fill in self.fills[order_id]), Decimal(0)) < quantity
         }
 
 

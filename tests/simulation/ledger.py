@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from fallback_grpc.queue import FINAL, QueueEvent, Receipt, Result, Untraceable
+from fallback_grpc.queue import Refused as RefusedInQueue
 from transport.contract.codes import ReasonCode
 from transport.contract.errors import (
     EngineSystemError,
@@ -99,8 +101,29 @@ class OrderBelief:
     """A resolution said that it never executes."""
     altered: list[OrderReply] = field(default_factory=list[OrderReply])
     """Replies to the same id with other content."""
-    results: list[Any] = field(default_factory=list[Any])
-    """Events of the queue about it."""
+    told: list[QueueEvent] = field(default_factory=list[QueueEvent])
+    """Events of the queue about it, in order; final ones may come again after a restart."""
+    queued: Call | None = None
+    """The call that the queue's final event ends."""
+
+    def take(self, event: QueueEvent, now_ns: int) -> None:
+        """An event of the queue."""
+        self.told.append(event)
+        call = self.queued
+        if call is None or not isinstance(event, FINAL) or call.ending not in (Ending.OPEN, Ending.DIED):
+            return
+        if isinstance(event, Result):
+            call.end(now_ns, event.reply)
+        else:
+            call.ended_ns = now_ns
+            call.ending = Ending.REFUSED if isinstance(event, RefusedInQueue) else Ending.NOT_SENT
+            if isinstance(event, Untraceable):
+                call.ending = Ending.UNKNOWN
+
+    @property
+    def has_receipt(self) -> bool:
+        """Whether the queue said that the engine has it."""
+        return any(isinstance(event, Receipt) for event in self.told)
 
     @property
     def replies(self) -> list[OrderReply]:
@@ -118,7 +141,7 @@ class OrderBelief:
     def was_denied(self) -> bool:
         """Whether every call of it was told that nothing was executed."""
         endings = {call.ending for call in self.calls}
-        return bool(self.calls) and endings <= {Ending.REFUSED, Ending.NOT_SENT} and not self.results
+        return bool(self.calls) and endings <= {Ending.REFUSED, Ending.NOT_SENT}
 
 
 @dataclass
@@ -166,6 +189,8 @@ class Ledger:
     by_number: dict[int, OrderBelief] = field(default_factory=dict[int, OrderBelief])
     commands: list[CommandBelief] = field(default_factory=list[CommandBelief])
     updates: list[UpdatesHeard] = field(default_factory=list[UpdatesHeard])
+    strange: list[str] = field(default_factory=list[str])
+    """What no client should have been told."""
     stopped: list[str] = field(default_factory=list[str])
     """Why clients stopped for good (the engine's state went back)."""
     stopped_at_ns: int | None = None

@@ -36,6 +36,26 @@ class Process:
 _PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 
+class _Future(asyncio.Future[Any]):
+    """A future whose hash is its number: sets of them have the same order in every run."""
+
+    number: int
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class _Task(asyncio.Task[Any]):
+    """A task whose hash is its number."""
+
+    def __init__(self, coroutine: Any, number: int, **settings: Any) -> None:
+        self.number = number  # first: the base puts it into a set
+        super().__init__(coroutine, **settings)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
 class _Selector:
     """What the loop asks instead of the kernel."""
 
@@ -69,11 +89,23 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._killed: list[Process] = []
         self._remains: list[set[asyncio.Task[Any]]] = []
         self._is_over = False
+        self._made = 0
         self.world_context = contextvars.copy_context()
         self.problems: list[str] = []
         """What callbacks and tasks raised that nobody caught."""
         self.set_exception_handler(self._note)
-        self.set_task_factory(_make_task)
+        self.set_task_factory(self._make_task)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """One whose place in a set does not depend on memory addresses."""
+        future = _Future(loop=self)
+        self._made += 1
+        future.number = self._made
+        return future
+
+    def _make_task(self, _loop: asyncio.AbstractEventLoop, coroutine: Any, **settings: Any) -> asyncio.Task[Any]:
+        self._made += 1
+        return _Task(coroutine, self._made, loop=self, **settings)
 
     # ---- time ----
 
@@ -205,11 +237,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         problem = context.get("exception")
         if not self._is_over:
             self.problems.append(f"{context.get('message')}: {problem!r}")
-
-
-def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **settings: Any) -> asyncio.Task[Any]:
-    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **settings)
-    return task
 
 
 def _is_of_the_dead(context: contextvars.Context | None) -> bool:

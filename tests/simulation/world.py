@@ -108,7 +108,7 @@ class World:
 
     @act.register
     def _(self, action: plan.Enqueue) -> None:
-        self._do(action.client, ClientHost.place, action.order, None)
+        self._do(action.client, ClientHost.enqueue, action.order)
 
     @act.register
     def _(self, action: plan.Resend) -> None:
@@ -373,16 +373,7 @@ class World:
         """The books of the run that is over."""
         engine = self.engine.engine
         last_sequence = engine.last_sequence() if engine is not None else 0
-        disk = self.engine.disk
-        if engine is not None:
-            try:
-                engine.close(self.clock.engine_time_ns())
-            except native.EngineDied:  # the schedule's last word
-                disk = disk.kill()
-            except RuntimeError:
-                if not self.engine.disk_may_fail:
-                    raise
-                disk = disk.kill()
+        disk = self.engine.disk.kill()
         journal = JournalBook.read(native.dump(disk))
         try:
             native.verify(disk)
@@ -403,7 +394,7 @@ class World:
             exchange=exchange,
             exchange_new=Counter(order_id for what, order_id in received if what == "new"),
             verified=verified,
-            problems=[*self.engine.problems, *self.loop.problems],
+            problems=[*self.engine.problems, *self.loop.problems, *self.ledger.strange],
             forgot=self.engine.regressions_allowed,
             loud=bool(self.ledger.stopped),
             engine_last_sequence=last_sequence,
