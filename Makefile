@@ -10,7 +10,7 @@ ENGINE_SOURCES := $(shell find engine -path engine/target -prune -o \( -name '*.
 RUST_TESTS := -p bridge-core -p bridge-venue -p bridge-journal -p bridge-sequencer -p bridge-wire -p execution-engine
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test test-python simulator test-rust lint bench bench-build bench-full soak wheel generate clean check-tools
+.PHONY: help setup demo test test-python simulator simulate test-rust lint bench bench-build bench-full soak wheel generate clean check-tools
 
 help:
 	@echo "make demo   set up, start the engine, trade 10 years of market data, cut the fast path twice, compare the books"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint   ruff, pyright, import-linter, rustfmt, clippy, generated code up to date"
 	@echo "make wheel  build the wheel (native module and engine included) into dist/, and check that both are in it"
 	@echo "make bench  floors, codecs, round trips, throughput, peers, load, growth, in one run (under ten minutes)"
+	@echo "make simulate RUNS=500 | SEED=17 | SCHEDULE=FILE  true client and engine in virtual time, under seeded faults"
 	@echo "make soak MINUTES=10 SEED=7  real processes under kills, cuts, full disks; report in build/chaos/"
 	@echo "make bench-full  the same for longer; both write bench/results/"
 
@@ -55,6 +56,11 @@ $(VENV)/.simulator: $(VENV)/.built
 	@touch $@
 
 simulator: $(VENV)/.simulator
+
+# SEED=17: that one in full. RUNS=2000 SEED=0: a range. SCHEDULE=build/simulation/seed-17.json: a saved one.
+simulate: setup simulator
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(SCHEDULE),--schedule $(SCHEDULE))
 
 demo: setup
 	@$(BIN)/python -m examples.demo

@@ -17,6 +17,7 @@ from rich.table import Table
 from tests.simulation.checker import check, summary
 from tests.simulation.explore import Verdict, judge, judge_seed, shrink_and_save, total, words
 from tests.simulation.generate import schedule_of
+from tests.simulation.planted import kit_with
 from tests.simulation.schedule import Schedule, load
 from tests.simulation.world import run
 
@@ -30,7 +31,7 @@ def main() -> int:
     arguments.add_argument("--runs", type=int, help="so many seeds")
     arguments.add_argument("--schedule", type=Path, help="a saved schedule")
     arguments.add_argument("--trace", action="store_true", help="print everything that happens (one run)")
-    arguments.add_argument("--bug", action="append", default=[], help="a bug planted in the engine (see _native_sim)")
+    arguments.add_argument("--bug", action="append", default=[], help="plant a bug (planted.py, _native_sim.BUGS)")
     given = arguments.parse_args()
     bugs = frozenset(given.bug)
     if given.schedule is not None:
@@ -42,7 +43,8 @@ def main() -> int:
 
 
 def _one(schedule: Schedule, bugs: frozenset[str], *, trace: bool, shrink: bool) -> int:
-    over = run(schedule, bugs=bugs, keep_trace=trace)
+    of_engine, kit = kit_with(bugs)
+    over = run(schedule, bugs=of_engine, kit=kit, keep_trace=trace)
     for line in over.lines:
         print(line)
     _print_counts(over.counts)

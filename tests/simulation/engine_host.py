@@ -90,6 +90,7 @@ class EngineHost:
                 venue=self.venue,
                 segment_bytes=settings.segment_bytes,
                 update_history=settings.update_history,
+                max_parked_outputs=settings.max_parked_outputs,
                 bugs=sorted(self._bugs),
             )
         except native.EngineDied:

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from tests.simulation.checker import Violation, check, summary
-from tests.simulation.client_host import Kit
 from tests.simulation.generate import schedule_of
+from tests.simulation.planted import kit_with
 from tests.simulation.schedule import Schedule, save
 from tests.simulation.shrink import Shrinker
 from tests.simulation.world import run
@@ -36,9 +36,10 @@ class Verdict(msgspec.Struct, frozen=True):
         return not self.violations
 
 
-def judge(schedule: Schedule, *, bugs: frozenset[str] = frozenset(), kit: Kit | None = None) -> Verdict:
-    """Runs a schedule and checks it."""
-    over = run(schedule, bugs=bugs, kit=kit)
+def judge(schedule: Schedule, *, bugs: frozenset[str] = frozenset()) -> Verdict:
+    """Runs a schedule and checks it; `bugs`: planted ones, of engine or client."""
+    of_engine, kit = kit_with(bugs)
+    over = run(schedule, bugs=of_engine, kit=kit)
     violations = [(violation.check, violation.what) for violation in check(over.history)]
     return Verdict(
         seed=schedule.settings.seed,

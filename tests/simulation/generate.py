@@ -38,6 +38,7 @@ class _Draw:
             hedge_after_us=chance.choice((0, 0, 2_000, 20_000)),
             call_timeout_ms=chance.choice((150.0, 400.0, 1_000.0)),
             update_history=chance.choice((40, 100_000, 100_000)),
+            max_parked_outputs=chance.choice((24, 200_000, 200_000)),
             segment_bytes=chance.choice((65_536, 262_144)),
             sync_us=chance.choice((100, 300, 1_500)),
         )

@@ -84,7 +84,7 @@ class SimulatedRpcError(grpc.RpcError):
     def initial_metadata(self) -> tuple[tuple[str, str], ...]:
         return ()
 
-    def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
+    def trailing_metadata(self) -> Any:
         return self._trailers
 
 
@@ -129,7 +129,8 @@ class _StreamCall:
         self._channel = channel
         self._items: asyncio.Queue[Any] = asyncio.Queue()
         self._headers: asyncio.Future[tuple[tuple[str, str], ...]] = asyncio.get_running_loop().create_future()
-        self._begun = False
+        self._begun = self._ended = False
+        self._beginning: asyncio.Future[None] | None = None
         self._ask = SubscribeOrderUpdates(account=ask.account, resume_from=ask.resume_from, accept_gaps=ask.accept_gaps)
         self._journal_id = journal_id
         self._correlation = 0
@@ -137,8 +138,20 @@ class _StreamCall:
     async def initial_metadata(self) -> tuple[tuple[str, str], ...]:
         if not self._begun:
             self._begun = True
-            self._correlation = await self._channel.begin(self._ask, self._journal_id, self.take)
+            self._beginning = asyncio.ensure_future(self._begin())
         return await asyncio.shield(self._headers)
+
+    async def _begin(self) -> None:
+        """Apart from who waits for it: a deadline ends the wait while a connection is still being made."""
+        try:
+            correlation = await self._channel.begin(self._ask, self._journal_id, self.take)
+        except (grpc.RpcError, asyncio.CancelledError) as problem:
+            self.take(problem)
+            return
+        if self._ended:
+            self._channel.unsubscribe(correlation, self._journal_id)
+        else:
+            self._correlation = correlation
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         await self.initial_metadata()
@@ -152,12 +165,15 @@ class _StreamCall:
 
     def cancel(self) -> None:
         """Ends it: the engine hears RST_STREAM."""
+        self._ended = True
         if self._correlation:
             self._channel.unsubscribe(self._correlation, self._journal_id)
             self._correlation = 0
 
     def take(self, body: Any) -> None:
         """What came for it."""
+        if self._ended:
+            return
         if isinstance(body, SubscribeReply):
             headers = (*self._channel.headers(), ("x-last-sequence", str(body.last_sequence)))
             if not self._headers.done():
@@ -167,6 +183,8 @@ class _StreamCall:
             body = None if body.code == ReasonCode.NONE else _status_of(body.code, body.message)
         elif isinstance(body, Refusal):
             body = _status_of(body.code, body.message, body.field)
+        if isinstance(body, BaseException):
+            self._ended = True
         if isinstance(body, BaseException) and not self._headers.done():
             self._headers.set_exception(body)
             self._headers.exception()  # it may be that nobody waits
@@ -205,8 +223,14 @@ class SimulatedChannel:
         return begin
 
     def unary_stream(self, method: str, **_serialisers: Any) -> Any:
-        def begin(request: Carried, *, metadata: Sequence[tuple[str, str]]) -> _StreamCall:
-            return _StreamCall(self, request.ask, dict(metadata).get("x-journal-id", ""))
+        def begin(
+            request: Carried, *, metadata: Sequence[tuple[str, str]], timeout: float | None = None
+        ) -> _StreamCall:
+            call = _StreamCall(self, request.ask, dict(metadata).get("x-journal-id", ""))
+            if timeout is not None:
+                expired = SimulatedRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+                self._loop.call_later(timeout, call.take, expired)
+            return call
 
         return begin
 

@@ -7,12 +7,11 @@ simulation (or to the world, where there is none); a process that was killed run
 from __future__ import annotations
 
 import asyncio
-import asyncio.events
 import contextvars
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tests.simulation.clock import Clock
 
@@ -90,6 +89,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._remains: list[set[asyncio.Task[Any]]] = []
         self._is_over = False
         self._made = 0
+        self._tasks: list[asyncio.Task[Any]] = []
+        """All of the run: nothing may be finalized in the middle of it."""
         self.world_context = contextvars.copy_context()
         self.problems: list[str] = []
         """What callbacks and tasks raised that nobody caught."""
@@ -105,7 +106,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _make_task(self, _loop: asyncio.AbstractEventLoop, coroutine: Any, **settings: Any) -> asyncio.Task[Any]:
         self._made += 1
-        return _Task(coroutine, self._made, loop=self, **settings)
+        task = _Task(coroutine, self._made, loop=self, **settings)
+        self._tasks.append(task)
+        return task
+
+    def note_what_tasks_raised(self) -> None:
+        """Exceptions that nobody asked a task for: said at the end of the run, not when a collector finds them."""
+        for task in self._tasks:
+            if task.done() and getattr(task, "_log_traceback", False):
+                self.problems.append(f"task {task.get_name()} raised {task.exception()!r}, and nobody asked")
 
     # ---- time ----
 
@@ -116,7 +125,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def jump(self) -> None:
         """To the next timer."""
         self._turns_at_this_instant = 0
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        scheduled = cast("list[asyncio.TimerHandle]", self._scheduled)  # type: ignore[attr-defined]
         self.clock.now_ns = max(self.clock.now_ns, math.ceil(scheduled[0].when() * 1e9))
 
     def count_turn(self) -> None:
@@ -161,8 +170,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._killed.append(process)
         # Nothing of it may be finalized before the run is over: finalizers are lines of code, too.
         self._remains.append(asyncio.all_tasks(self))
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        ready: Any = self._ready  # type: ignore[attr-defined]
+        scheduled = cast("list[asyncio.TimerHandle]", self._scheduled)  # type: ignore[attr-defined]
+        ready = cast("list[asyncio.Handle]", self._ready)  # type: ignore[attr-defined]
         for handle in [*scheduled, *ready]:
             context: contextvars.Context = handle._context  # pyright: ignore[reportPrivateUsage]
             if not handle.cancelled() and context.get(_PROCESS) is process:

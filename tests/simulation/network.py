@@ -151,7 +151,7 @@ class Connection:
         self.session_id = ""
         self.engine_number: int | None = None
         """The engine's number for it, while it knows it."""
-        self.identity = ("", 0)
+        self.identity: tuple[str, int] = ("", 0)
         """Journal and epoch of the engine at the other end."""
         chance = random.Random(f"{network.seed} {state.path} {number}")
         self._end = end

@@ -61,7 +61,7 @@ class OrderPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 # ---- what clients do ----
 
 
-class Place(_Action, tag="place"):
+class Place(_Action, frozen=True, kw_only=True, tag="place"):
     """One order, by a call; `timeout_ms` None: the configuration's."""
 
     order: OrderPlan
@@ -69,35 +69,35 @@ class Place(_Action, tag="place"):
     timeout_ms: float | None = None
 
 
-class PlaceBatch(_Action, tag="batch"):
+class PlaceBatch(_Action, frozen=True, kw_only=True, tag="batch"):
     """Orders in one message."""
 
     orders: tuple[OrderPlan, ...]
     client: int = 0
 
 
-class PlaceStream(_Action, tag="stream"):
+class PlaceStream(_Action, frozen=True, kw_only=True, tag="stream"):
     """Orders by `execute_batch_orders`."""
 
     orders: tuple[OrderPlan, ...]
     client: int = 0
 
 
-class Enqueue(_Action, tag="enqueue"):
+class Enqueue(_Action, frozen=True, kw_only=True, tag="enqueue"):
     """One order into the client's queue (with its outbox, where the run has one)."""
 
     order: OrderPlan
     client: int = 0
 
 
-class Resend(_Action, tag="resend"):
+class Resend(_Action, frozen=True, kw_only=True, tag="resend"):
     """An order that was placed before, once more under its id, by any client."""
 
     number: int
     client: int = 0
 
 
-class Alter(_Action, tag="alter"):
+class Alter(_Action, frozen=True, kw_only=True, tag="alter"):
     """The id of an order that was placed before, with another quantity: must be rejected."""
 
     number: int
@@ -105,14 +105,14 @@ class Alter(_Action, tag="alter"):
     client: int = 0
 
 
-class Cancel(_Action, tag="cancel"):
+class Cancel(_Action, frozen=True, kw_only=True, tag="cancel"):
     """Cancels an order by number; of one that was never placed, fences its id."""
 
     number: int
     client: int = 0
 
 
-class Replace(_Action, tag="replace"):
+class Replace(_Action, frozen=True, kw_only=True, tag="replace"):
     """Changes an order, at the version that the client knows."""
 
     number: int
@@ -121,14 +121,14 @@ class Replace(_Action, tag="replace"):
     client: int = 0
 
 
-class CancelAll(_Action, tag="cancel_all"):
+class CancelAll(_Action, frozen=True, kw_only=True, tag="cancel_all"):
     """Cancels every open order of the account."""
 
     symbol: str = ""
     client: int = 0
 
 
-class SetState(_Action, tag="trading_state"):
+class SetState(_Action, frozen=True, kw_only=True, tag="trading_state"):
     """ACTIVE, REDUCING or HALTED."""
 
     state: str
@@ -136,7 +136,7 @@ class SetState(_Action, tag="trading_state"):
     client: int = 0
 
 
-class Query(_Action, tag="query"):
+class Query(_Action, frozen=True, kw_only=True, tag="query"):
     """Asks for an order; with `fence`, an unknown one never executes."""
 
     number: int
@@ -144,7 +144,7 @@ class Query(_Action, tag="query"):
     client: int = 0
 
 
-class Quotes(_Action, tag="quote"):
+class Quotes(_Action, frozen=True, kw_only=True, tag="quote"):
     """The market moves: (price, size) of both sides. Embedded: a client publishes it; external: the venue's own."""
 
     symbol: str
@@ -153,7 +153,7 @@ class Quotes(_Action, tag="quote"):
     client: int = 0
 
 
-class Prefer(_Action, tag="prefer"):
+class Prefer(_Action, frozen=True, kw_only=True, tag="prefer"):
     """The client's choice of path, at run time."""
 
     path: Path
@@ -163,14 +163,14 @@ class Prefer(_Action, tag="prefer"):
 # ---- what the network does ----
 
 
-class CutPath(_Action, tag="cut"):
+class CutPath(_Action, frozen=True, kw_only=True, tag="cut"):
     """Every connection of the path is reset; new ones are refused for a while."""
 
     path: Path
     refused_ms: float = 0.0
 
 
-class Silence(_Action, tag="silence"):
+class Silence(_Action, frozen=True, kw_only=True, tag="silence"):
     """Half open: these directions are dead and nobody is told."""
 
     path: Path
@@ -179,7 +179,7 @@ class Silence(_Action, tag="silence"):
     lasts_ms: float
 
 
-class Delay(_Action, tag="delay"):
+class Delay(_Action, frozen=True, kw_only=True, tag="delay"):
     """Messages of the path take so much longer."""
 
     path: Path
@@ -187,7 +187,7 @@ class Delay(_Action, tag="delay"):
     lasts_ms: float
 
 
-class SetTrap(_Action, tag="trap"):
+class SetTrap(_Action, frozen=True, kw_only=True, tag="trap"):
     """Strikes when the `nth` message from now passes a point."""
 
     path: Path
@@ -200,19 +200,19 @@ class SetTrap(_Action, tag="trap"):
 # ---- what the engine's machine does ----
 
 
-class KillEngine(_Action, tag="kill_engine"):
+class KillEngine(_Action, frozen=True, kw_only=True, tag="kill_engine"):
     """SIGKILL; started anew after a while."""
 
     down_ms: float
 
 
-class CrashMachine(_Action, tag="crash_machine"):
+class CrashMachine(_Action, frozen=True, kw_only=True, tag="crash_machine"):
     """The machine loses its power; started anew after a while."""
 
     down_ms: float
 
 
-class DieAfter(_Action, tag="die_after"):
+class DieAfter(_Action, frozen=True, kw_only=True, tag="die_after"):
     """The engine dies in the middle of a disk operation, so many operations from now."""
 
     operations: int
@@ -220,54 +220,54 @@ class DieAfter(_Action, tag="die_after"):
     down_ms: float
 
 
-class DrainEngine(_Action, tag="drain_engine"):
+class DrainEngine(_Action, frozen=True, kw_only=True, tag="drain_engine"):
     """SIGTERM: an end in order; started anew after a while."""
 
     drain_ms: float
     down_ms: float
 
 
-class SlowDisk(_Action, tag="slow_disk"):
+class SlowDisk(_Action, frozen=True, kw_only=True, tag="slow_disk"):
     """Syncs take so long."""
 
     sync_ms: float
     lasts_ms: float
 
 
-class FullDisk(_Action, tag="full_disk"):
+class FullDisk(_Action, frozen=True, kw_only=True, tag="full_disk"):
     """So much room is left, for a while."""
 
     room_bytes: int
     lasts_ms: float
 
 
-class FailSync(_Action, tag="fail_sync"):
+class FailSync(_Action, frozen=True, kw_only=True, tag="fail_sync"):
     """The nth sync from now fails; the operator kills and starts the engine anew after a while."""
 
     nth: int
     down_ms: float
 
 
-class FailWrite(_Action, tag="fail_write"):
+class FailWrite(_Action, frozen=True, kw_only=True, tag="fail_write"):
     """The nth write from now fails; the operator kills and starts the engine anew after a while."""
 
     nth: int
     down_ms: float
 
 
-class EngineClock(_Action, tag="engine_clock"):
+class EngineClock(_Action, frozen=True, kw_only=True, tag="engine_clock"):
     """The wall clock of the engine's machine jumps."""
 
     jump_ms: float
 
 
-class CutVenue(_Action, tag="cut_venue"):
+class CutVenue(_Action, frozen=True, kw_only=True, tag="cut_venue"):
     """The link to the external venue is cut, for a while."""
 
     lasts_ms: float
 
 
-class SlowVenue(_Action, tag="slow_venue"):
+class SlowVenue(_Action, frozen=True, kw_only=True, tag="slow_venue"):
     """Messages of the link to the venue take so much longer."""
 
     extra_ms: float
@@ -277,14 +277,14 @@ class SlowVenue(_Action, tag="slow_venue"):
 # ---- what the clients' machine does ----
 
 
-class KillClient(_Action, tag="kill_client"):
+class KillClient(_Action, frozen=True, kw_only=True, tag="kill_client"):
     """SIGKILL of a client's process; started anew from its outbox, or from the list of ids that it had."""
 
     client: int
     down_ms: float
 
 
-class ClientClock(_Action, tag="client_clock"):
+class ClientClock(_Action, frozen=True, kw_only=True, tag="client_clock"):
     """The wall clock of the clients' machine jumps."""
 
     jump_ms: float
@@ -320,6 +320,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     call_timeout_ms: float = 400.0
     update_history: int = 100_000
     """Updates that the engine can replay; few: gaps happen."""
+    max_parked_outputs: int = 200_000
+    """Outputs that may wait for the disk; few: orders are refused with BUSY."""
     segment_bytes: int = 262_144
     sync_us: int = 300
 

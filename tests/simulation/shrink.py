@@ -93,6 +93,7 @@ _SIMPLEST: Final[dict[str, Any]] = {
     "prefer": "zmq",
     "hedge_after_us": 0,
     "update_history": 100_000,
+    "max_parked_outputs": 200_000,
     "call_timeout_ms": 400.0,
     "outbox": True,
 }

@@ -407,15 +407,18 @@ def run(
 ) -> Run:
     """Lives through a schedule. The same schedule gives the same run, in any process."""
     clean = random.Random(f"{schedule.settings.seed} process")
-    world = World(schedule, bugs=bugs, kit=kit or Kit(), keep_trace=keep_trace)
+    kit = kit or Kit()
+    world = World(schedule, bugs=bugs, kit=kit, keep_trace=keep_trace)
     loop = world.loop
     asyncio.set_event_loop(None)
-    with spell(world.clock, clean), mock.patch.object(service, "SUBSCRIBE_ORDER_UPDATES", CARRIED_UPDATES):
+    carried = mock.patch.object(service, "SUBSCRIBE_ORDER_UPDATES", CARRIED_UPDATES)
+    with spell(world.clock, clean), carried, kit.patched():
         try:
             try:
                 loop.run_until_complete(world.live())
             except SimulationStalledError as stalled:
                 loop.problems.append(f"stalled: {stalled}")
+            loop.note_what_tasks_raised()
             history = world.history()
             digest = world.trace.digest()
         finally:
