@@ -100,7 +100,7 @@ def test_a_client_killed_at_any_moment_sends_each_order_once_and_hears_of_each(t
         while left or put - heard:
             share = left[: chance.randrange(20, 80)]
             # The kills hit starts, puts, sends and answers alike.
-            kill_after_s = chance.choice([0.0, 0.002, 0.01, 0.03, 0.06]) if kills < 8 else None
+            kill_after_s = chance.choice([0.0, 0.002, 0.005, 0.01, 0.02]) if kills < 8 else None
             finished = client.run(share, kill_after_s, put - heard)
             assert finished or kill_after_s is not None, "a client that is left alone comes to its end"
             kills += not finished
@@ -209,10 +209,10 @@ def test_an_engine_that_is_killed_under_the_queue_costs_nothing_but_time(tmp_pat
 
 @pytest.fixture
 def slow_engine(tmp_path: Path) -> Iterator[EngineProcess]:
-    """An engine whose venue thinks for a second and a half before it says anything."""
+    """An engine whose venue thinks for two and a half seconds before it says anything."""
     socket, log = tmp_path / "venue.sock", tmp_path / "venue.jsonl"
     venue = subprocess.Popen(
-        [sys.executable, str(VENUE), str(socket), str(log), "--delay-ms", "1500"], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(VENUE), str(socket), str(log), "--delay-ms", "2500"], stdout=subprocess.PIPE, text=True
     )
     assert venue.stdout is not None and venue.stdout.readline() == "ready\n"
     config = tmp_path / "engine.toml"
