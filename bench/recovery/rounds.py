@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -17,6 +18,7 @@ from examples.rig.fault_proxy import FaultProxy
 from fallback_grpc import BlockingExecutionBridgeClient, ExecutionBridgeClient
 from transport import BridgeConfig, ExecutionStatus, Path
 
+T = TypeVar("T")
 Fault = Callable[[FaultProxy], None]
 FAULTS: dict[str, Fault] = {"reset": FaultProxy.reset_connections, "blackhole": FaultProxy.blackhole}
 """RST on every connection of the fast path; or nothing passes any more, either way, and nobody is told."""
@@ -30,23 +32,39 @@ class Recovered:
     """What the rounds of one client and one fault came to."""
 
     milliseconds: list[float]
-    """From the instant before the fault to the next order completed after it: by gRPC, since the fast path is gone."""
+    """From the fault to the next order completed after it: by gRPC, since the fast path is gone."""
     resent: int
     """Orders that were in flight and went again under their ids."""
+
+
+class TimedProxy(FaultProxy):
+    """A fault proxy that knows when it struck: in its own thread, right before it breaks something."""
+
+    struck_at_ns = 0
+
+    def _on_loop(self, act: Callable[..., T], **named: Any) -> T:
+        def timed(**given: Any) -> T:
+            self.struck_at_ns = time.monotonic_ns()
+            return act(**given)
+
+        return super()._on_loop(timed, **named)
 
 
 class Saboteur:
     """Breaks the fast path from a thread of its own, at an instant that the client does not know."""
 
-    def __init__(self, proxy: FaultProxy, fault: Fault, random: Random) -> None:
+    def __init__(self, proxy: TimedProxy, fault: Fault, random: Random) -> None:
         self._proxy, self._fault, self._random = proxy, fault, random
         self._thread = ThreadPoolExecutor(1, "saboteur")
-        self.at_ns = 0
-        """When the last fault began: a little before it takes effect."""
+
+    @property
+    def at_ns(self) -> int:
+        """When the last fault came; 0: not yet."""
+        return self._proxy.struck_at_ns
 
     def strike_soon(self) -> None:
         """A fault within `LONGEST_LEAD_S`."""
-        self.at_ns = 0
+        self._proxy.struck_at_ns = 0
         self._thread.submit(self._strike, self._random.uniform(0, LONGEST_LEAD_S))
 
     def has_hit(self, path: Path, completed_ns: int) -> bool:
@@ -63,7 +81,6 @@ class Saboteur:
 
     def _strike(self, lead_s: float) -> None:
         threading.Event().wait(lead_s)
-        self.at_ns = time.monotonic_ns()
         self._fault(self._proxy)
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING
 
-from bench.recovery.rounds import CLIENTS, FAULTS, Recovered, Saboteur
+from bench.recovery.rounds import CLIENTS, FAULTS, Recovered, Saboteur, TimedProxy
 from bench.samples import percentile
 from bench.sections import Section, SectionResult
-from examples.rig.fault_proxy import FaultProxy
 from transport import BridgeConfig
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ def run(context: Context) -> SectionResult:
     for fault, strike in FAULTS.items():
         for name, measure in CLIENTS.items():
             context.say(f"recovery: {name} client, {fault}, {rounds} times")
-            with FaultProxy(engine.tcp) as proxy:
+            proxy = TimedProxy(engine.tcp)
+            with proxy:
                 # Nothing but the endpoints is set: these are the defaults that a user has.
                 config = BridgeConfig(
                     zmq_endpoint=f"tcp://{proxy.endpoint}", pub_endpoint=engine.process.pub, grpc_endpoint=engine.grpc
@@ -63,7 +63,7 @@ def _figures(found: Found) -> dict[str, float]:
 def _markdown(found: Found, rounds: int) -> str:
     config = BridgeConfig()
     lines = [
-        f"From the instant before the fault to the next completed order, {rounds} faults each, one order at a time, "
+        f"From the fault to the next completed order, {rounds} faults each, one order at a time, "
         f"with default settings (a PING every {config.heartbeat_interval_ms} ms, silent after "
         f"{config.heartbeat_timeout_ms} ms). The fast path goes through a proxy in the client's own process, "
         "gRPC directly. Milliseconds; with so few faults p99 is the largest.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.recovery.rounds import Recovered, Saboteur
+from random import Random
+
+from bench.recovery.rounds import FAULTS, Recovered, Saboteur, TimedProxy
 from bench.recovery.section import _figures, _markdown  # pyright: ignore[reportPrivateUsage]
 from bench.targets import TARGETS
 
@@ -32,9 +34,14 @@ def test_every_client_and_fault_has_its_row() -> None:
 
 
 def test_an_order_on_the_fast_path_is_none_after_the_fault() -> None:
-    saboteur = Saboteur.__new__(Saboteur)
-    saboteur.at_ns = 0
-    assert not saboteur.has_hit("grpc", 5)
-    saboteur.at_ns = 10
-    assert not saboteur.has_hit("grpc", 9) and not saboteur.has_hit("zmq", 11)
-    assert saboteur.has_hit("grpc", 11)
+    proxy = TimedProxy("127.0.0.1:1")
+    with proxy:
+        saboteur = Saboteur(proxy, FAULTS["reset"], Random(1))
+        proxy.struck_at_ns = 0
+        assert not saboteur.has_hit("grpc", 5)
+        proxy.reset_connections()
+        at_ns = proxy.struck_at_ns
+        assert at_ns > 0
+        assert not saboteur.has_hit("grpc", at_ns - 1) and not saboteur.has_hit("zmq", at_ns + 1)
+        assert saboteur.has_hit("grpc", at_ns + 1)
+        saboteur.end()
