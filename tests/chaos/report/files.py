@@ -18,6 +18,7 @@ def write_report(result: RunResult, figures: Figures, folder: Path) -> tuple[Pat
     """Writes into `folder`; where the report is, and what kept the plots from being drawn (empty: nothing)."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(dataclasses.asdict(figures), indent=2) + "\n")
+    (folder / "timeline.json").write_text(json.dumps(_timeline(result), indent=1) + "\n")
     plots, why_not = write_plots(result, folder)
     report = folder / "report.md"
     report.write_text(markdown(figures, plots, why_not))
@@ -62,6 +63,14 @@ def markdown(figures: Figures, plots: Sequence[str] = (), why_not: str = "") -> 
         *([f"![{plot}]({plot})" for plot in plots] or [f"No plots: {why_not}"]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _timeline(result: RunResult) -> list[dict[str, object]]:
+    """Every fault as it came to pass; the clock is the ledgers'."""
+    return [
+        dataclasses.asdict(one.fault) | {"began_ns": one.began_ns, "healed_ns": one.healed_ns}
+        for one in result.happened
+    ]
 
 
 def _differences(differences: Sequence[str]) -> str:
