@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.report.figures import Figures
 from tests.chaos.report.plots import write_plots
@@ -65,7 +66,7 @@ def markdown(figures: Figures, plots: Sequence[str] = (), why_not: str = "") -> 
     return "\n\n".join(parts) + "\n"
 
 
-def _timeline(result: RunResult) -> list[dict[str, object]]:
+def _timeline(result: RunResult) -> list[dict[str, Any]]:
     """Every fault as it came to pass; the clock is the ledgers'."""
     return [
         dataclasses.asdict(one.fault) | {"began_ns": one.began_ns, "healed_ns": one.healed_ns}
