@@ -37,8 +37,10 @@ class Saboteur:
         self.happened: list[Happened] = []
         self.exit_codes: list[int] = []
         """Of engines that were ended by SIGTERM with a disk that worked."""
+        self.full_disks = 0
+        """How often the engine said that there was no room."""
         self.restarts_after_full_disk = 0
-        """A record that wanted the last byte of its segment: then a full disk is a failed one."""
+        """A segment that was made larger for a large reservation: a limit below its size fails it, as a broken disk."""
         steps = [(fault.at_ms, 1, number, fault) for number, fault in enumerate(plan)]
         steps += [(fault.at_ms + fault.lasts_ms, 2, number, fault) for number, fault in enumerate(plan)]
         self._steps = sorted(steps)
@@ -90,6 +92,7 @@ class Saboteur:
             case FaultKind.DISK_FULL:
                 # A new segment has no room; those that have theirs are written on.
                 engine.limit_file_bytes(SEGMENT_BYTES - 1)
+                self.full_disks += self._world.observer.fill_the_disk()
             case _:
                 engine.limit_file_bytes(1)
 
@@ -118,7 +121,7 @@ class Saboteur:
                 engine.resume()
             case FaultKind.DISK_FULL:
                 engine.limit_file_bytes(None)
-                if not self._world.is_serving():
+                if not self._world.observer.is_serving():
                     self.restarts_after_full_disk += 1
                     engine.stop()
                     engine.start()

@@ -6,18 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
 from examples.rig.engine_process import EngineFailedError
-from fallback_grpc import BlockingGrpcClient
-from tests.chaos.actors.ledger_file import LedgerFile, order_words, reply_words, words_of
 from tests.chaos.checker import Books, Difference, DifferenceKind, check
 from tests.chaos.client_process import ClientFailedError, ClientProcess, rss_bytes
 from tests.chaos.faults import EngineDiedError, Happened, Saboteur
 from tests.chaos.plan import Fault, fault_plan
 from tests.chaos.world import FULL_CAST, LANES, PATHS, Cast, World
-from transport import ExecutionBridgeError, Order, OrderSide, OrderType, new_command_id
+from transport import ExecutionBridgeError
 
 CONNECT_DEADLINE_S = 60.0
 RESOLVE_DEADLINE_S = 60.0
@@ -60,6 +57,8 @@ class RunResult:
     differences: list[Difference] = field(default_factory=list[Difference])
     memory: list[MemorySample] = field(default_factory=list[MemorySample])
     took_s: float = 0.0
+    full_disks: int = 0
+    """Times that the engine said that the disk was full."""
     restarts_after_full_disk: int = 0
 
 
@@ -83,9 +82,8 @@ def run(settings: RunSettings, folder: Path, progress: Progress = _silent) -> Ru
             result.differences.append(Difference(DifferenceKind.CLIENT_FAILED, "run", str(failure)))
         except (EngineDiedError, EngineFailedError, ExecutionBridgeError) as failure:
             result.differences.append(Difference(DifferenceKind.ENGINE_FAILED, "run", str(failure)))
-        ledgers = world.ledgers | {"conductor": conductor.ledger_path}
     # The processes are gone, however the run went; what they wrote is there.
-    result.books = Books.read(ledgers, world.engine, conductor.last_sequence)
+    result.books = Books.read(world.ledgers, world.engine, conductor.last_sequence)
     result.differences += check(result.books)
     result.took_s = time.monotonic() - began
     return result
@@ -100,8 +98,6 @@ class _Conductor:
         self._sampled = 0.0
         self._pause = threading.Event().wait
         self.last_sequence = 0
-        self.ledger_path = world.folder / "conductor.jsonl"
-        self._ledger = LedgerFile(self.ledger_path, life=1)
 
     def conduct(self) -> None:
         clients = list(self._world.clients.values())
@@ -111,6 +107,7 @@ class _Conductor:
         saboteur = Saboteur(self._world, self._settings.plan)
         self._result.happened = saboteur.happened
         saboteur.run(self._meanwhile, self._pause)
+        self._result.full_disks = saboteur.full_disks
         self._result.restarts_after_full_disk = saboteur.restarts_after_full_disk
         self._world.heal()
         self._wind_down(clients)
@@ -121,25 +118,12 @@ class _Conductor:
         for client in clients:
             client.tell("wind down")
         self._told(clients, "resolved", RESOLVE_DEADLINE_S)
-        self.last_sequence = self._last_order()
+        self.last_sequence, left = self._world.observer.last_words()
+        for order_id in left:
+            self._differ(DifferenceKind.OPEN_AFTER_CANCEL_ALL, "engine", order_id)
         for client in clients:
             client.tell("drain", sequence=self.last_sequence)
         self._told(clients, "drained", DRAIN_DEADLINE_S)
-
-    def _last_order(self) -> int:
-        """Takes back what is open and sends one more order; the number of its last update."""
-        with BlockingGrpcClient(self._world.direct_config) as observer:
-            command = {"command_id": new_command_id()}
-            number = self._ledger.intent("cancel_all_orders", command=command)
-            answer = observer.cancel_all_orders(command_id=command["command_id"], timeout_ms=30_000)
-            self._ledger.write({"e": "answer", "n": number, "answer": words_of(answer.raise_for_rejection())})
-            for order in observer.open_orders(timeout_ms=10_000).orders:
-                self._differ(DifferenceKind.OPEN_AFTER_CANCEL_ALL, "engine", order.order_id)
-            last = Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(1))
-            number = self._ledger.intent("order", orders=[order_words(last)])
-            reply = observer.execute_order(last, timeout_ms=10_000)
-            self._ledger.write({"e": "reply", "n": number, "reply": reply_words(reply)})
-            return reply.sequence
 
     def _end(self, clients: list[ClientProcess], saboteur: Saboteur) -> None:
         for client in clients:

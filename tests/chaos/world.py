@@ -13,15 +13,16 @@ from typing import Any, Self
 
 from examples.rig.engine_process import EngineProcess
 from examples.rig.fault_proxy import FaultProxy
-from fallback_grpc import BlockingGrpcClient
 from tests.chaos.actors.spec import ActorSpec
 from tests.chaos.client_process import ClientProcess
+from tests.chaos.observer import Observer
 from transport import BridgeConfig
 
 LANES = ("A", "B")
 PATHS = ("zmq", "grpc")
-SEGMENT_BYTES = 65_536
-"""Small, so that a disk that fills is noticed soon, and a run crosses many segments."""
+SEGMENT_BYTES = 262_144
+"""Small, so that a disk that fills is noticed soon, and a run crosses many segments; large enough for what the engine
+reserves for a batch while some dozens of orders rest."""
 ENGINE_CONFIG = f"""
 drain_ms = 1000
 [journal]
@@ -71,6 +72,7 @@ class World:
     cast: tuple[Cast, ...]
     pause_ms: tuple[float, float] = (5.0, 60.0)
     engine: EngineProcess = field(init=False)
+    observer: Observer = field(init=False)
     proxies: dict[str, FaultProxy] = field(init=False, default_factory=dict[str, FaultProxy])
     """By lane and path: `A.zmq`."""
     clients: dict[str, ClientProcess] = field(init=False, default_factory=dict[str, ClientProcess])
@@ -91,6 +93,7 @@ class World:
                 ready_deadline_s=60,
             )
             stack.enter_context(self.engine)
+            self.observer = Observer(self.direct_config, self.folder)
             for lane in LANES:
                 for path in PATHS:
                     upstream = self.engine.zmq if path == "zmq" else self.engine.grpc
@@ -115,17 +118,13 @@ class World:
     @property
     def ledgers(self) -> dict[str, Path]:
         """The clients' ledgers, by name."""
-        return {name: Path(client.spec.ledger) for name, client in self.clients.items()}
+        clients = {name: Path(client.spec.ledger) for name, client in self.clients.items()}
+        return clients | {"observer": self.observer.ledger_path}
 
     def heal(self) -> None:
         """Nothing between clients and engine is broken any more."""
         for proxy in self.proxies.values():
             proxy.heal()
-
-    def is_serving(self) -> bool:
-        """What the engine says of itself, past all proxies."""
-        with BlockingGrpcClient(self.direct_config) as observer:
-            return observer.health_check(timeout_ms=10_000).is_serving
 
     def _spec(self, cast: Cast) -> ActorSpec:
         return ActorSpec(

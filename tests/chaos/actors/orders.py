@@ -23,7 +23,8 @@ def random_order(draw: random.Random, order_id: str | None = None) -> Order:
     price = None if order_type == OrderType.MARKET else _near(draw, symbol)
     if draw.random() < 0.02 and price is not None:
         price += Decimal("0.001")  # off the tick: a rejection, which is a reply like any other
-    stop_loss, take_profit = _legs(draw, symbol, side) if draw.random() < 0.15 else (None, None)
+    has_legs = draw.random() < 0.15
+    stop_loss, take_profit = _legs(draw, price or MIDDLE[symbol], side) if has_legs else (None, None)
     soon = draw.random() < 0.05
     return Order(
         order_id=order_id or new_order_id(),
@@ -58,7 +59,7 @@ def random_quotes(draw: random.Random) -> list[Quote]:
     quotes: list[Quote] = []
     for symbol in SYMBOLS:
         bid = _near(draw, symbol)
-        size = Decimal(draw.choice((0, 20, 100, 400)))
+        size = Decimal(draw.choice((0, 50, 400, 3000)))
         quotes.append(Quote(symbol=symbol, bid=bid, ask=bid + 2 * _TICK, bid_size=size, ask_size=size, last_price=bid))
     return quotes
 
@@ -72,7 +73,8 @@ def _near(draw: random.Random, symbol: str) -> Decimal:
     return MIDDLE[symbol] + _TICK * draw.randint(-150, 150)
 
 
-def _legs(draw: random.Random, symbol: str, side: OrderSide) -> tuple[Decimal, Decimal]:
-    below = MIDDLE[symbol] - _TICK * draw.randint(160, 260)
-    above = MIDDLE[symbol] + _TICK * draw.randint(160, 260)
+def _legs(draw: random.Random, price: Decimal, side: OrderSide) -> tuple[Decimal, Decimal]:
+    """Near enough that one of them triggers before long: what rests costs room in the journal with every record."""
+    below = price - _TICK * draw.randint(5, 100)
+    above = price + _TICK * draw.randint(5, 100)
     return (below, above) if side == OrderSide.BUY else (above, below)

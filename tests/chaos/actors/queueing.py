@@ -15,6 +15,8 @@ from tests.chaos.actors.orders import random_order
 from transport import ExecutionBridgeError, Order, new_command_id
 
 _CAPACITY = 500
+_BATCH_ORDERS = 8
+"""A batch reserves room in the journal for each of its orders: larger ones would not fit in the small segments."""
 _PUT_TIMEOUT_MS = 500.0
 _REMEMBERED = 100
 _LOOK_S = 0.1
@@ -25,7 +27,7 @@ class QueueTrader:
 
     def __init__(self, client: ExecutionBridgeClient, ledger: LedgerFile, outbox: Path, seed: str) -> None:
         self._ledger = ledger
-        self._queue = OrderQueue(client, outbox=outbox, capacity=_CAPACITY)
+        self._queue = OrderQueue(client, outbox=outbox, capacity=_CAPACITY, batch_orders=_BATCH_ORDERS)
         self._draw = random.Random(seed)
         self._put: deque[str] = deque(maxlen=_REMEMBERED)
         self._hearing: asyncio.Task[None] | None = None

@@ -44,7 +44,7 @@ class Trader:
         deeds = (
             (self._order, 40), (self._batch, 8), (self._stream, 5), (self._cancel, 12), (self._replace, 10),
             (self._same_again, 6), (self._other_under_same_id, 2), (self._fence_then_send, 2), (self._shared, 12),
-            (self._twice_at_once, 3), (self._limit, 1),
+            (self._twice_at_once, 3), (self._cancel_all, 2), (self._limit, 1),
             (self._reduce_for_a_moment, 1), (self._prefer_another, 1 if self._prefers else 0),
         )  # fmt: skip
         deed = self._draw.choices([one for one, _ in deeds], [weight for _, weight in deeds])[0]
@@ -55,7 +55,7 @@ class Trader:
         self._learn(order, await self._caller.order(order))
 
     async def _batch(self) -> None:
-        orders = [random_order(self._draw) for _ in range(self._draw.randint(2, 12))]
+        orders = [random_order(self._draw) for _ in range(self._draw.randint(2, 8))]
         self._learn_all(orders, await self._caller.batch(orders))
 
     async def _stream(self) -> None:
@@ -69,6 +69,10 @@ class Trader:
         order = random_order(self._draw)
         replies = await asyncio.gather(self._caller.order(order), self._caller.order(order, "again"))
         self._learn(order, replies[0] or replies[1])
+
+    async def _cancel_all(self) -> None:
+        command = {"command_id": new_command_id(), "symbol": self._draw.choice(SYMBOLS)}
+        await send_command(self._caller, "cancel_all_orders", command)
 
     async def _limit(self) -> None:
         limits = {"max_order_quantity": str(self._draw.randint(25, 60))} if self._draw.random() < 0.7 else {}

@@ -56,6 +56,10 @@ class Figures:
     duplicates_answered: int
     """Replies that the engine gave from memory."""
     faults: dict[str, int]
+    full_disks: int
+    """Times that the engine refused for want of room."""
+    full_disks_that_failed: int
+    """A limit that took room from a segment that had it already: a broken disk, rather than a full one."""
     client_lives: dict[str, int]
     ends: dict[str, dict[str, int]]
     """By client: how many calls ended in what."""
@@ -89,6 +93,8 @@ def figures_of(result: RunResult) -> Figures:
         journal_orders=len(books.journal.contents),
         duplicates_answered=_duplicates(books),
         faults=dict(sorted(Counter(str(one.fault.kind) for one in result.happened).items())),
+        full_disks=result.full_disks,
+        full_disks_that_failed=result.restarts_after_full_disk,
         client_lives={name: book.lives for name, book in clients.items()},
         ends={
             name: dict(Counter(call.how or "killed" for call in book.calls.values())) for name, book in clients.items()

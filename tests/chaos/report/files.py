@@ -38,6 +38,8 @@ def markdown(figures: Figures, plots: Sequence[str] = (), why_not: str = "") -> 
         f"{figures.duplicates_answered} replies from memory; {figures.updates} updates delivered.",
         "## Faults",
         _table(("kind", "times"), figures.faults.items()),
+        f"A full disk was refused with BUSY {figures.full_disks} times; {figures.full_disks_that_failed} of the full "
+        "disks were failed ones to the engine.",
         "## Recovery, from the fault to the next completed order (ms)",
         _table(
             ("client", "fault", "samples", "p50", "p99", "worst"),
