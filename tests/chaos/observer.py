@@ -27,6 +27,8 @@ _MOST_BALLAST_ORDERS = 400
 _BALLAST = {f"ballast {number}": "x" * 250 for number in range(30)}
 """Some 8 KB of an order that the journal has to keep."""
 _PATIENCE_MS = 10_000.0
+_BALLAST_PATIENCE_MS = 500.0
+"""An engine whose disk has failed does not answer."""
 
 
 class Observer:
@@ -52,7 +54,7 @@ class Observer:
                     price=Decimal(1), time_in_force=TimeInForce.IOC, metadata=_BALLAST,
                 )  # fmt: skip
                 try:
-                    self._send(client, order)
+                    self._send(client, order, _BALLAST_PATIENCE_MS)
                 except ExecutionError as refused:
                     return refused.code == ReasonCode.BUSY
                 except ExecutionBridgeError:
@@ -75,11 +77,11 @@ class Observer:
             last = Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(1))
             return self._send(client, last).sequence, left
 
-    def _send(self, client: BlockingGrpcClient, order: Order) -> OrderReply:
+    def _send(self, client: BlockingGrpcClient, order: Order, timeout_ms: float = _PATIENCE_MS) -> OrderReply:
         number = self._ledger.intent("order", orders=[order_words(order)])
         end: dict[str, Any] = {"e": "end", "n": number, "how": "done"}
         try:
-            reply = client.execute_order(order, timeout_ms=_PATIENCE_MS)
+            reply = client.execute_order(order, timeout_ms=timeout_ms)
         except ExecutionBridgeError as problem:
             end |= {"how": type(problem).__name__, "message": str(problem)}
             end["ids"] = list(problem.order_ids) if isinstance(problem, OutcomeUnknownError) else []

@@ -106,6 +106,23 @@ def _query_tells_another(books: Doctored) -> None:
     books.first += [query(7, "o1"), answer(7, found), end(7)]
 
 
+def _resolution_rejected_as_another(books: Doctored) -> None:
+    found = {"found": True, "fenced": False, "reply": stored("o1", "REJECTED", code="DUPLICATE_ORDER_ID")}
+    books.first += [query(7, "o1"), answer(7, found), end(7)]
+
+
+def _resolution_rejected_as_fenced(books: Doctored) -> None:
+    found = {"found": True, "fenced": False, "reply": stored("o1", "REJECTED", code="FENCED")}
+    books.first += [query(7, "o1"), answer(7, found), end(7)]
+
+
+def test_the_resolution_of_another_order_under_a_known_id_is_that_it_was_another() -> None:
+    books = Doctored()
+    books.first += [intent(6, order("o1", quantity="6")), end(6, "OutcomeUnknownError", ids=["o1"])]
+    _resolution_rejected_as_another(books)
+    assert books.found() == set()
+
+
 def _executed_though_not_sent(books: Doctored) -> None:
     books.records.append(taken("o4", fills=[]))
 
@@ -307,6 +324,8 @@ DOCTORS = [
     (_told_another_reply, Kind.REPLY_DIFFERS),
     (_told_another_answer, Kind.COMMAND_REPLY_DIFFERS),
     (_query_tells_another, Kind.QUERY_DIFFERS),
+    (_resolution_rejected_as_another, Kind.REJECTED_AS_OTHER),
+    (_resolution_rejected_as_fenced, Kind.REJECTED_AS_FENCED),
     (_executed_though_not_sent, Kind.EXECUTED_UNSENT),
     (_executed_though_refused, Kind.EXECUTED_UNSENT),
     (_executed_though_failed_in_a_batch, Kind.EXECUTED_UNSENT),

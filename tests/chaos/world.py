@@ -20,9 +20,9 @@ from transport import BridgeConfig
 
 LANES = ("A", "B")
 PATHS = ("zmq", "grpc")
-SEGMENT_BYTES = 262_144
+SEGMENT_BYTES = 1_048_576
 """Small, so that a disk that fills is noticed soon, and a run crosses many segments; large enough for what the engine
-reserves for a batch while some dozens of orders rest."""
+reserves for a batch while some hundreds of orders rest."""
 ENGINE_CONFIG = f"""
 drain_ms = 1000
 [journal]

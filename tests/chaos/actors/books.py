@@ -125,6 +125,10 @@ class ClientBook:
             }
         return self._put.get(order_id)
 
+    def calls_of(self, order_id: str) -> Iterator[Call]:
+        """Calls that sent this order."""
+        return (call for call in self.calls.values() if order_id in call.orders)
+
     def order_calls(self) -> Iterator[Call]:
         """Calls that sent orders."""
         return (call for call in self.calls.values() if call.orders)

@@ -66,16 +66,26 @@ def _check_fence(books: Books, client: str, call: Call) -> Iterator[Difference]:
                 yield Difference(DifferenceKind.FENCE_UNRECORDED, client, order_id)
         case "reply":
             assert answer is not None
-            stored = books.journal.replies.get(order_id)
-            if answer["reply"]["code"] == "FENCED":
-                if order_id in books.journal.contents or order_id not in books.journal.fenced:
-                    yield Difference(DifferenceKind.REJECTED_AS_FENCED, client, order_id)
-            elif stored is None:
-                yield Difference(DifferenceKind.ACKNOWLEDGED_LOST, client, f"{order_id}: found by a query")
-            elif differing := same_reply(answer["reply"], stored):
-                yield Difference(DifferenceKind.QUERY_DIFFERS, client, f"{order_id}: {differing}")
+            yield from _check_found(books, client, order_id, answer["reply"])
         case _:
             pass
+
+
+def _check_found(books: Books, client: str, order_id: str, reply: Entry) -> Iterator[Difference]:
+    """What a query found, or what a resolution came to: that sends again what this client sent last."""
+    journal = books.journal
+    stored = journal.replies.get(order_id)
+    if reply["code"] == "FENCED":
+        if order_id in journal.contents or order_id not in journal.fenced:
+            yield Difference(DifferenceKind.REJECTED_AS_FENCED, client, order_id)
+    elif reply["code"] == "DUPLICATE_ORDER_ID":
+        sent = {content_of(call.orders[order_id]) for call in books.clients[client].calls_of(order_id)}
+        if order_id not in journal.contents or not sent - {journal.contents[order_id]}:
+            yield Difference(DifferenceKind.REJECTED_AS_OTHER, client, order_id)
+    elif stored is None:
+        yield Difference(DifferenceKind.ACKNOWLEDGED_LOST, client, f"{order_id}: found by a query")
+    elif differing := same_reply(reply, stored):
+        yield Difference(DifferenceKind.QUERY_DIFFERS, client, f"{order_id}: {differing}")
 
 
 def _check_what_was_not_done(books: Books, ended: dict[str, list[Conclusion]]) -> Iterator[Difference]:
