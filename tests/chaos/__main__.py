@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -22,6 +24,7 @@ _SHOWN = 20
 def main(arguments: list[str] | None = None) -> int:
     """Runs as told; 1 where anything differs."""
     told = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end)
     seed = random.SystemRandom().randrange(_SEEDS) if told.seed is None else told.seed
     durability = told.durability or ("always", "os")[seed % 2]
     cast = SHORT_CAST if told.few else FULL_CAST
@@ -44,6 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
     totals = " ".join(f"{name}={count}" for name, count in figures.totals.items())
     print(f"soak: seed={seed} orders={figures.orders} {totals} {'ok' if figures.is_good else 'FAILED'}")
     return 0 if figures.is_good else 1
+
+
+def _end(signal_number: int, _: FrameType | None) -> None:
+    """As Ctrl-C does: no process is left behind."""
+    sys.exit(128 + signal_number)
 
 
 def _parser() -> argparse.ArgumentParser:
