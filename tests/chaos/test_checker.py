@@ -268,7 +268,8 @@ def _lease(session: str = "s", gone_ms: int = 300) -> list[dict[str, Any]]:
         },
         {
             "kind": "LeaseExpired", "time_ns": start_ns + gone_ms * 1_000_000, "venue_events": [],
-            "input": {"session_id": session}, "events": [closed],
+            "input": {"session_id": session},
+            "events": [{"event": "CommandRecorded", "command_id": "cancel-on-disconnect·1"}, closed],
         },
     ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,14 @@ def test_nothing_is_lost_doubled_or_unknown_whatever_breaks(seed: int, durabilit
     restarted = {name for name, book in result.books.clients.items() if book.lives > 1}
     killed = {one.fault.target for one in result.happened if one.fault.kind is FaultKind.CLIENT_KILL}
     assert restarted == killed != set()
+    assert result.full_disks + result.restarts_after_full_disk >= 1, "the disk was full, and the engine noticed"
+    assert processes_of(tmp_path) == [], "a run leaves no process behind"
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of engines and clients that work in this folder: it is among their arguments."""
+    lines: list[str] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            lines.append((process / "cmdline").read_text(errors="replace"))
+    return [line for line in lines if str(folder) in line]

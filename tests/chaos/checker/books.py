@@ -56,7 +56,7 @@ class JournalBook(Journal):
                     self.fenced.add(event["order_id"])
                 case "Replaced" | "LegOpened" | "LegResized":
                     self._grown(event["order_id"], event["quantity"])
-                case "CommandRecorded":
+                case "CommandRecorded" if record["kind"] != "LeaseExpired":  # that one is the engine's own
                     self.commands[event["command_id"]] += 1
                     if record.get("reply"):
                         self.command_replies[event["command_id"]] = record["reply"]
