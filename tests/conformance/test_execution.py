@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 
 import pytest
 
 from tests.conformance.conftest import quote
+from tests.waiting import eventually
 from transport import ExecutionStatus, OrderSide, OrderType, ReasonCode, TimeInForce
 
 D = Decimal
@@ -133,3 +135,18 @@ def test_decimals_that_spell_one_value_are_one_order(client, order) -> None:
     first = order(quantity=D("1.500"))
     client.execute_order(first)
     assert client.deliver_order(order(order_id=first.order_id, quantity=D("1.5"))).duplicate
+
+
+def test_an_order_expires_once_and_its_reply_does_not(client, other_path, order) -> None:
+    expires_at_ns = time.time_ns() + 1_000_000_000
+    taken = order(expires_at_ns=expires_at_ns)
+    reply = client.execute_order(taken)
+    assert reply.status == ExecutionStatus.FILLED
+    eventually(lambda: time.time_ns() > expires_at_ns, "it has expired")
+    assert other_path.execute_order(taken) == reply, "a late copy of what was taken in time"
+    late = order(expires_at_ns=expires_at_ns)
+    refused = client.execute_order(late)
+    assert (refused.status, refused.code, refused.field) == (
+        ExecutionStatus.REJECTED, ReasonCode.EXPIRED, "expires_at",
+    )  # fmt: skip
+    assert other_path.execute_order(late) == refused

@@ -98,11 +98,12 @@ class AsyncControl(ABC):
     async def cancel_on_disconnect(
         self, grace_ms: int | None, *, command_id: str | None = None, timeout_ms: float | None = None
     ) -> CommandReply:
-        """Have the open orders of this session cancelled once it has had no connection for `grace_ms`; None: no more.
+        """Have this session's open orders cancelled once it has had no connection for `grace_ms`; None: no more.
 
-        Either path's connection counts, so failing over trips nothing. It is journaled and belongs to the session
-        (`BridgeConfig.session_id`): it need not be said again after a reconnect, nor after a restart of the engine
-        (which grants the full grace anew). A client that starts again under another session id leaves it behind.
+        Those that it enters from now on, stops and targets included; not those from before. Either path's connection
+        counts, so failing over trips nothing. It is journaled and belongs to the session (`BridgeConfig.session_id`):
+        it need not be said again after a reconnect, nor after it has tripped, nor after a restart of the engine (which
+        grants the full grace anew). A client that starts again under another session id leaves it behind.
         """
         command = _commands(self._client_config()).cancel_on_disconnect(grace_ms, command_id)
         return cast(CommandReply, await self._run(command, timeout_ms))
