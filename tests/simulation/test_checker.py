@@ -63,12 +63,6 @@ def _id(history: History, number: int) -> str:
     return _belief(history, number).order.order_id
 
 
-def _update(history: History, index: int) -> OrderUpdate:
-    item = history.ledger.updates[0].items[index]
-    assert isinstance(item, OrderUpdate)
-    return item
-
-
 # ---- what is done to a history; each under the name of the check that must see it ----
 
 
