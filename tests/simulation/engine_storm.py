@@ -17,8 +17,10 @@ from tests.simulation.native_desk import CODEC, MS, START_NS, limit_order
 from transport import Order, OrderReply, OrderUpdate, UpdateGap
 from transport.contract.codes import ReasonCode
 from transport.contract.replies import ExecuteReply, GetOrderReply
-from transport.contract.requests import CancelOrder, GetOrder, SubscribeOrderUpdates
+from transport.contract.requests import CancelOrder, GetOrder, HealthCheck, SetCancelOnDisconnect, SubscribeOrderUpdates
 from transport.wire.messages import Hello
+
+GRACE_MS = 40
 
 
 class Storm:
@@ -28,6 +30,7 @@ class Storm:
         self.chance = random.Random(seed)
         self.bugs = bugs
         self.now_ns = START_NS
+        self.monotonic_ns = 0
         self.disk = native.Disk(seed)
         refused_share = self.chance.choice([0.0, 0.0, 0.1])
         self.venue = native.Venue(seed, refused_share=refused_share) if self.chance.random() < 0.5 else None
@@ -41,6 +44,7 @@ class Storm:
         self.fenced: set[str] = set()
         self.fencing: dict[int, str] = {}
         self.last_update = 0
+        self.leases_expired = 0
         self.is_linked = False
         self.to_venue: list[bytes] = []
         self.to_engine: list[bytes] = []
@@ -68,6 +72,7 @@ class Storm:
             except native.EngineDied:
                 self.disk = self.disk.kill()
         self.connections: list[int] = []
+        self.alone_since_ns = self.monotonic_ns
         self.subscriber: int | None = None
         self.sync_is_out = False
         self.fencing.clear()
@@ -89,15 +94,18 @@ class Storm:
         happenings: list[tuple[Callable[[], None], float]] = [
             (self.order, 35), (self.cancel, 5), (self.fence, 3), (self.subscribe, 3), (self.disconnect, 2),
             (self.end_turn, 14), (self.end_sync, 10), (self.wait, 3), (self.die, 2), (self.spoil_disk, 5),
-            (self.talk_to_venue, 17),
+            (self.talk_to_venue, 17), (self.take_lease, 1), (self.lose_all_connections, 1),
         ]  # fmt: skip
         acts, weights = zip(*happenings, strict=True)
         for act in self.chance.choices(acts, weights, k=steps):
-            self.now_ns += self.chance.choice([1_000, 100_000, MS, 20 * MS])
+            passed_ns = self.chance.choice([1_000, 100_000, MS, 20 * MS])
+            self.now_ns += passed_ns
+            self.monotonic_ns += passed_ns
             if self.chance.random() < 0.01:
                 self.now_ns += self.chance.choice([-3_600_000, 3_600_000]) * MS
             try:
                 act()
+                self.look_at_leases()
                 if self.engine.failed is not None:
                     self.die()
             except native.EngineDied:
@@ -118,8 +126,7 @@ class Storm:
         if len(self.connections) < 3 or self.chance.random() < 0.05:
             path: Literal["zmq", "grpc"] = self.chance.choice(["zmq", "grpc"])
             opened = self.engine.connect(path, "storm", self.now_ns)
-            if path == "zmq":
-                self.tell(opened, Hello(session_id="storm"))
+            self.tell(opened, Hello(session_id="storm") if path == "zmq" else HealthCheck())
             self.connections.append(opened)
         return self.chance.choice(self.connections)
 
@@ -152,8 +159,29 @@ class Storm:
         if self.connections:
             gone = self.connections.pop(self.chance.randrange(len(self.connections)))
             self.engine.disconnect(gone, self.now_ns)
+            self.alone_since_ns = self.monotonic_ns
             if gone == self.subscriber:
                 self.subscriber = None
+
+    def take_lease(self) -> None:
+        command_id = f"lease-{self.chance.randrange(1 << 40)}"
+        self.tell(self.connection(), SetCancelOnDisconnect(grace_ms=GRACE_MS, command_id=command_id))
+
+    def lose_all_connections(self) -> None:
+        while self.connections:
+            self.disconnect()
+        self.now_ns += 2 * GRACE_MS * MS
+        self.monotonic_ns += 2 * GRACE_MS * MS
+
+    def look_at_leases(self) -> None:
+        """A lease expires for who had no connection for its whole grace, on either path, and for nobody else."""
+        deadline_ns = self.engine.next_lease_deadline_ns(self.monotonic_ns)
+        if deadline_ns is not None and deadline_ns <= self.monotonic_ns:
+            assert not self.connections, "a lease expires though its session is connected"
+            alone_ms = (self.monotonic_ns - self.alone_since_ns) // MS
+            assert alone_ms >= GRACE_MS, f"a lease expires after {alone_ms} ms"
+            self.engine.expire_leases(self.monotonic_ns, self.now_ns)
+            self.leases_expired += 1
 
     def end_turn(self) -> None:
         self.sync_is_out |= self.engine.end_turn(self.now_ns)
@@ -223,6 +251,7 @@ class Storm:
         for connection, message in self.engine.take_outputs():
             if message is None:
                 self.connections.remove(connection)
+                self.alone_since_ns = self.monotonic_ns
             else:
                 self.hear(*CODEC.decode(message))
 
