@@ -303,6 +303,28 @@ def _cancelled_on_disconnect_without_a_lease(books: Doctored) -> None:
     books.records[3]["events"].append(closed)
 
 
+def _reconciled(fills: list[list[Any]], missing: list[str], gap: str = "") -> dict[str, Any]:
+    return {"e": "reconciled", "t": 1, "fills": fills, "missing": missing, "gap": gap}
+
+
+def test_a_reconciliation_that_tells_of_a_fill_that_was_is_no_difference() -> None:
+    books = Doctored()
+    books.first.append(_reconciled([["o1", 1]], []))
+    assert books.found() == set()
+
+
+def _said_to_be_forgotten(books: Doctored) -> None:
+    books.first.append(_reconciled([], ["o1"]))
+
+
+def _reconciled_with_a_fill_that_never_was(books: Doctored) -> None:
+    books.first.append(_reconciled([["o1", 2]], []))
+
+
+def _reconciled_over_a_gap(books: Doctored) -> None:
+    books.first.append(_reconciled([], [], gap="1 to 2"))
+
+
 def _verify_found_nothing(books: Doctored) -> None:
     books.verified = {}
 
@@ -364,6 +386,9 @@ DOCTORS = [
     (_lease_that_nobody_has, Kind.CANCELLED_WITHOUT_LEASE),
     (_lease_took_the_order_of_another, Kind.CANCELLED_WITHOUT_LEASE),
     (_cancelled_on_disconnect_without_a_lease, Kind.CANCELLED_WITHOUT_LEASE),
+    (_said_to_be_forgotten, Kind.SAID_TO_BE_FORGOTTEN),
+    (_reconciled_with_a_fill_that_never_was, Kind.RECONCILED_UNTRUE),
+    (_reconciled_over_a_gap, Kind.UPDATE_GAP),
     (_verify_found_nothing, Kind.VERIFY_FAILED),
 ]
 

@@ -13,12 +13,14 @@ import json
 import logging
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvloop
 
+from fallback_grpc.reconciliation.report import MissedFill, MissingAtEngine, Reconciliation
 from tests.chaos.actors.calling import Caller
 from tests.chaos.actors.doubts import Doubts
 from tests.chaos.actors.faces import AsyncFace, Face, connect
@@ -55,6 +57,7 @@ class Actor:
         config = BridgeConfig.from_mapping(self._spec.config)
         face = await connect(self._spec.kind, config, self._note_failure)
         self._caller = Caller(face, self._ledger)
+        self._hear_reconciliations(face)
         say(said="connected")
         background = [asyncio.create_task(self._count())]
         if self._spec.subscribes:
@@ -119,6 +122,28 @@ class Actor:
         while self._trading:
             await hand.step()
             await asyncio.sleep(next(pause))
+
+    def _hear_reconciliations(self, face: Face) -> None:
+        """Of clients that have them; those for threads tell in a thread of their own."""
+        if hasattr(face.client, "on_reconciled"):
+            loop = asyncio.get_running_loop()
+
+            def heard(report: Reconciliation) -> None:
+                loop.call_soon_threadsafe(self._note_reconciled, report)
+
+            face.client.on_reconciled(heard, since=self._sequence or None)
+
+    def _note_reconciled(self, report: Reconciliation) -> None:
+        found = report.differences
+        self._ledger.write({
+            "e": "reconciled",
+            "began": report.began_sequence,
+            "ended": report.ended_sequence,
+            "kinds": Counter(type(one).__name__ for one in found),
+            "fills": [(one.order_id, one.update.execution_id) for one in found if isinstance(one, MissedFill)],
+            "missing": [one.order_id for one in found if isinstance(one, MissingAtEngine)],
+            "gap": "" if report.gap is None else str(report.gap),
+        })  # fmt: skip
 
     async def _hear_updates(self, face: Face) -> None:
         self._ledger.write({"e": "subscribed", "after": self._sequence})

@@ -10,6 +10,7 @@ from tests.chaos.checker.differences import Difference, DifferenceKind
 from tests.chaos.checker.exchange import check_exchange
 from tests.chaos.checker.orders import check_orders
 from tests.chaos.checker.queued import check_queues
+from tests.chaos.checker.reconciled import check_reconciliations
 from tests.chaos.checker.updates import check_updates
 
 EXPECTED_ENDS = (
@@ -33,6 +34,7 @@ def check(books: Books) -> list[Difference]:
         *check_commands(books),
         *check_updates(books),
         *check_queues(books),
+        *check_reconciliations(books),
         *books.journal.leases.differences,
         *_check_ends(books),
         *_check_verify(books),

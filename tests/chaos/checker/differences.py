@@ -17,6 +17,7 @@ class DifferenceKind(StrEnum):
     UPDATE_HOLE = "update missing in between"
     UPDATES_MISSING = "last updates never came"
     UPDATE_GAP = "gap message within the history"
+    SAID_TO_BE_FORGOTTEN = "a reconciliation said that the engine had forgotten an order"
     EXECUTED_TWICE = "taken as a new order twice"
     OPENED_TWICE = "opened twice at the exchange"
     FILLED_TWICE = "one execution twice"
@@ -45,6 +46,7 @@ class DifferenceKind(StrEnum):
     OPEN_AFTER_CANCEL_ALL = "an order is open after all were cancelled"
     TOLD_AFTER_THE_END = "the queue told more of an order after its final event"
     TOLD_TWO_ENDS = "the queue told two different ends of one order"
+    RECONCILED_UNTRUE = "a reconciliation told of a fill that the exchange never made"
     SUBSCRIPTION_ENDED = "a subscription ended with an error that no fault explains"
     SURPRISE = "an exception that is not of the bridge"
     UNEXPECTED_END = "a call ended in an error that no fault explains"
@@ -59,6 +61,7 @@ _TOTALS: dict[DifferenceKind, Total] = {
     DifferenceKind.UPDATE_HOLE: "lost",
     DifferenceKind.UPDATES_MISSING: "lost",
     DifferenceKind.UPDATE_GAP: "lost",
+    DifferenceKind.SAID_TO_BE_FORGOTTEN: "lost",
     DifferenceKind.EXECUTED_TWICE: "duplicated",
     DifferenceKind.OPENED_TWICE: "duplicated",
     DifferenceKind.FILLED_TWICE: "duplicated",
