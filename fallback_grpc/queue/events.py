@@ -27,7 +27,10 @@ class QueueEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Receipt(QueueEvent, frozen=True, kw_only=True):
-    """The engine has the order in its journal, durably. Always before the order's `Result`."""
+    """The engine has the order in its journal, durably. Always before the order's `Result`.
+
+    A rejection that is stored under no id (FENCED, DUPLICATE_ORDER_ID, ID_TOO_OLD) has one too, with `sequence` 0.
+    """
 
     sequence: int = 0
     """The account's update that the engine's word included for this order; 0: none yet (the venue is silent)."""

@@ -52,7 +52,7 @@ class Sender:
         self._client = client
         self._core = core
         self._changed = changed
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of their start
 
     def send_what_is_due(self, now_ns: int) -> None:
         """Starts the calls that the core wants, in its order."""
@@ -64,14 +64,15 @@ class Sender:
 
     async def stop(self) -> None:
         """Breaks off what is under way: unknown."""
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     async def _send(self, send: Send) -> None:
         conclusions: Sequence[Conclusion[Any]] = ()
