@@ -2,18 +2,27 @@
 
 use crate::change::Change;
 use crate::hash_bytes::put_text;
+use crate::id_table::IdTable;
 use crate::identity::uuid7_ms;
 use crate::recent_set::RecentSet;
 use crate::state_hash::{Kind, StateHash, hash_of};
 use crate::{CommandNo, OrderNo, Text, TradingState, VenueKey};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// What an order id of the account stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Slot {
     Order(OrderNo),
-    /// It never executes.
-    Fenced,
+    /// It never executes; the number of its [`Tombstone`].
+    Fenced(u64),
+}
+
+/// An order id that never executes.
+#[derive(Clone, Debug)]
+pub(crate) struct Tombstone {
+    /// Index of its account.
+    pub account: u32,
+    pub order_id: Text,
 }
 
 /// Net quantity steps in one instrument.
@@ -33,11 +42,10 @@ pub(crate) struct Account {
     pub state: TradingState,
     /// Ids used that are no UUIDv7: of orders and published quotes. What closes an account down takes none.
     pub foreign_ids: u64,
-    pub tombstones: u64,
-    /// Order ids. Looked up, never iterated but for a sum; its random seeds keep hostile ids from colliding.
-    pub ids: HashMap<Text, Slot>,
-    /// Command ids, as `ids`.
-    pub commands: HashMap<Text, CommandNo>,
+    /// Order ids.
+    pub ids: IdTable<Slot>,
+    /// Command ids.
+    pub commands: IdTable<CommandNo>,
     /// By instrument; an absent one is 0.
     positions: BTreeMap<u32, Position>,
     /// Instruments whose position is not what the state hash was made with.
@@ -62,9 +70,8 @@ impl Account {
             sequence: 0,
             state: TradingState::Active,
             foreign_ids: 0,
-            tombstones: 0,
-            ids: HashMap::new(),
-            commands: HashMap::new(),
+            ids: IdTable::default(),
+            commands: IdTable::default(),
             positions: BTreeMap::new(),
             moved: Vec::new(),
             open: RecentSet::default(),
@@ -110,9 +117,6 @@ impl Account {
         for (symbol, position) in &self.positions {
             add(Self::position_hash(&self.name, *symbol, position.steps, bytes));
         }
-        for (id, _) in self.ids.iter().filter(|(_, slot)| **slot == Slot::Fenced) {
-            add(self.tombstone_hash(id, bytes));
-        }
     }
 
     /// Brings the account's shares of the state hash up to date.
@@ -144,10 +148,10 @@ impl Account {
 
     /// Remembers an order id.
     pub fn remember_order(&mut self, id: &Text, slot: Slot) {
-        if slot != Slot::Fenced {
+        if matches!(slot, Slot::Order(_)) {
             self.count_id(id);
         }
-        self.ids.insert(id.clone(), slot);
+        self.ids.insert(id, slot);
     }
 
     /// Remembers a command id, which takes from the quota or not.
@@ -155,7 +159,7 @@ impl Account {
         if in_quota {
             self.count_id(id);
         }
-        self.commands.insert(id.clone(), command);
+        self.commands.insert(id, command);
     }
 
     fn count_id(&mut self, id: &str) {
@@ -175,6 +179,16 @@ impl Account {
         while self.history.len() > kept && self.history.front().is_some_and(|oldest| oldest.sequence <= self.released) {
             self.history.pop_front();
         }
+    }
+
+    /// Whether the update with this number has left the history, or will with the next one.
+    pub fn has_left_history(&self, sequence: u64, limit: usize) -> bool {
+        sequence.saturating_add(limit as u64) <= self.sequence
+    }
+
+    /// The history may hold so many from now on.
+    pub fn shorten_history(&mut self, limit: usize) {
+        self.release(self.released, limit);
     }
 
     /// How many of the last changes can be replayed: at most `limit`.

@@ -54,9 +54,9 @@ impl Core {
             return Ok(());
         }
         let account = self.account(account_name(ids.account));
-        let order = ids.order.filter(|id| is_id(id) && account.is_none_or(|one| !one.ids.contains_key(*id)));
+        let order = ids.order.filter(|id| is_id(id) && account.is_none_or(|one| self.slot_of(one, id).is_none()));
         let command_id =
-            ids.command.filter(|id| is_id(id) && account.is_none_or(|one| !one.commands.contains_key(*id)));
+            ids.command.filter(|id| is_id(id) && account.is_none_or(|one| self.command_of(one, id).is_none()));
         self.check_room(command, u64::from(order.is_some()) + u64::from(command_id.is_some()))?;
         if !matches!(command, CommandRef::Execute(_) | CommandRef::PublishQuotes(_)) {
             return Ok(());
@@ -133,8 +133,7 @@ impl Core {
 
     /// How many ids are remembered.
     pub fn remembered_ids(&self) -> RememberedIds {
-        let tombstones: u64 = self.accounts.iter().map(|account| account.tombstones).sum();
-        let used = self.orders.len() as u64 + self.commands.len() as u64 + tombstones;
+        let used = self.orders.len() + self.commands.len() + self.tombstones.len();
         let limit = self.limits().max_remembered_ids;
         RememberedIds { used, limit, alarm: used > 0 && used >= limit - limit / 10 }
     }

@@ -12,6 +12,8 @@ pub(crate) struct CommandState {
     pub account: u32,
     pub command_id: Text,
     pub content_hash: ContentHash,
+    /// Published quotes: each message takes an id, so these are remembered for a time of their own.
+    pub is_quotes: bool,
     pub intent: Intent,
     /// Orders and legs that the venue has not answered for.
     pub waits_for: BTreeSet<VenueKey>,

@@ -35,8 +35,12 @@ pub struct Configuration {
     pub instruments: Vec<Instrument>,
     /// How far ahead of engine time a UUIDv7 order id may be, milliseconds.
     pub max_skew_ms: u64,
-    /// How old a UUIDv7 order id may be when first seen, milliseconds.
+    /// How old a UUIDv7 order id may be when first seen, milliseconds. Orders and commands whose id is one are
+    /// remembered at least so long (with `max_skew_ms` on top), and then forgotten.
     pub retention_ms: u64,
+    /// How long the id of published quotes is remembered, milliseconds, where it is a UUIDv7: a feed sends many, and
+    /// repeats none for long.
+    pub quote_retention_ms: u64,
     /// How many ids that are no UUIDv7 an account may use for orders and published quotes.
     pub foreign_id_quota: u64,
     /// How many ids are remembered: of orders, fences and commands, of all accounts. An order under a UUIDv7 takes some
@@ -80,6 +84,7 @@ impl Configuration {
         instruments: Vec::new(),
         max_skew_ms: 0,
         retention_ms: 0,
+        quote_retention_ms: 0,
         foreign_id_quota: 0,
         max_remembered_ids: u64::MAX,
         update_history: 0,
@@ -115,6 +120,7 @@ impl Configuration {
         let limits = [
             ("max_skew_ms", self.max_skew_ms, 0, MAX_MS),
             ("retention_ms", self.retention_ms, 1, MAX_MS),
+            ("quote_retention_ms", self.quote_retention_ms, 1, MAX_MS),
             ("foreign_id_quota", self.foreign_id_quota, 0, u64::MAX),
             ("max_remembered_ids", self.max_remembered_ids, 1, u64::MAX),
             ("update_history", u64::from(self.update_history), 0, u64::from(MAX_UPDATE_HISTORY)),

@@ -1,9 +1,11 @@
 //! The core's state and its public face. What it decides is in `apply/`, how its state changes in `fold/`.
 
-use crate::account::Account;
+use crate::account::{Account, Slot, Tombstone};
 use crate::command_state::CommandState;
+use crate::forgetting::Watermarks;
 use crate::instruments::Instruments;
 use crate::lease::Leases;
+use crate::numbered::Numbered;
 use crate::order_state::OrderState;
 use crate::recent_set::RecentSet;
 use crate::risk::RiskState;
@@ -21,10 +23,14 @@ pub struct Core {
     pub(crate) instruments: Instruments,
     /// By index, in the order of first appearance.
     pub(crate) accounts: Vec<Account>,
-    /// By `OrderNo - 1`.
-    pub(crate) orders: Vec<OrderState>,
-    /// By `CommandNo - 1`.
-    pub(crate) commands: Vec<CommandState>,
+    /// By `OrderNo`.
+    pub(crate) orders: Numbered<OrderState>,
+    /// By `CommandNo`.
+    pub(crate) commands: Numbered<CommandState>,
+    /// Order ids that never execute.
+    pub(crate) tombstones: Numbered<Tombstone>,
+    /// Up to when ids were forgotten.
+    pub(crate) forgotten: Watermarks,
     /// Commands that wait for the venue's word on an order or leg, oldest first.
     pub(crate) waiting: BTreeMap<VenueKey, Vec<CommandNo>>,
     /// What risk checks remember.
@@ -144,23 +150,32 @@ impl Core {
     }
 
     pub(crate) fn order(&self, no: OrderNo) -> Option<&OrderState> {
-        self.orders.get(index_of(no.0)?)
+        self.orders.get(no.0)
     }
 
     pub(crate) fn command(&self, no: CommandNo) -> Option<&CommandState> {
-        self.commands.get(index_of(no.0)?)
+        self.commands.get(no.0)
     }
 
     pub(crate) fn next_order(&self) -> OrderNo {
-        OrderNo(self.orders.len() as u64 + 1)
+        OrderNo(self.orders.last() + 1)
     }
 
     pub(crate) fn next_command(&self) -> CommandNo {
-        CommandNo(self.commands.len() as u64 + 1)
+        CommandNo(self.commands.last() + 1)
     }
-}
 
-/// Numbers count from 1, places from 0.
-pub(crate) fn index_of(no: u64) -> Option<usize> {
-    usize::try_from(no.checked_sub(1)?).ok()
+    /// What an order id of the account stands for.
+    pub(crate) fn slot_of(&self, account: &Account, order_id: &str) -> Option<Slot> {
+        account.ids.get(order_id, |slot| match slot {
+            Slot::Order(no) => self.order(no).is_some_and(|order| order.order_id == *order_id),
+            Slot::Fenced(no) => self.tombstones.get(no).is_some_and(|fenced| fenced.order_id == *order_id),
+        })
+    }
+
+    /// The command that has this id in the account.
+    pub(crate) fn command_of(&self, account: &Account, command_id: &str) -> Option<&CommandState> {
+        let is = |no| self.command(no).is_some_and(|command| command.command_id == *command_id);
+        self.command(account.commands.get(command_id, is)?)
+    }
 }

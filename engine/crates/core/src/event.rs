@@ -1,8 +1,8 @@
 //! What happened: all that [`crate::Core::fold`] needs to rebuild the state, without the inputs.
 
 use crate::{
-    CommandNo, CommandOutcome, Configuration, Decimal, NewOrder, OrderNo, OrderType, ReasonCode, RiskLimits, Side,
-    Text, TradingState, UtcNanos, VenueKey,
+    CommandNo, CommandOutcome, Configuration, Decimal, NewOrder, OrderNo, OrderType, ReasonCode, RememberedKind,
+    RiskLimits, Side, Text, TradingState, UtcNanos, VenueKey,
 };
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,8 @@ pub enum Event {
     LeaseEnded { lease: u32 },
     /// A session had no connection for the grace of its lease.
     LeaseExpired { lease: u32 },
+    /// Ids are remembered no more.
+    Forgotten(Box<Forgotten>),
 }
 
 /// Of [`Event::OrderOpened`].
@@ -171,4 +173,17 @@ pub enum Intent {
     CancelAll,
     /// The same, because their session is gone: nobody sent this command.
     CancelOnDisconnect,
+}
+
+/// Of [`Event::Forgotten`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// No id of an order or command whose time is up to this was or will be anything new: milliseconds since 1970.
+    pub ids_through_ms: u64,
+    /// The same for the command ids of published quotes.
+    pub quotes_through_ms: u64,
+    /// What kind of things they stand for.
+    pub kind: RememberedKind,
+    /// Their numbers, ascending; none where only the times move.
+    pub numbers: Vec<u64>,
 }

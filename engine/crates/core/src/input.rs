@@ -1,7 +1,7 @@
 //! What `apply` is given and what it answers.
 
 use crate::{
-    Command, CommandRef, CommandReply, Configuration, GetOrderReply, OrderCommandReply, OrderNo, OrderReply,
+    Command, CommandRef, CommandReply, Configuration, GetOrderReply, OrderCommandReply, OrderNo, OrderReply, Sweep,
     VenueReport,
 };
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,8 @@ pub enum Input {
         /// Whose.
         session_id: String,
     },
+    /// Time to forget ids that are old enough, among some.
+    Forget(Sweep),
 }
 
 /// An input as `apply` reads it: borrowed, so that who brought it keeps its memory. Serialises as [`Input`] does.
@@ -47,6 +49,7 @@ pub enum InputRef<'a> {
     Venue(&'a VenueReport),
     AckTimeout { order: OrderNo },
     LeaseExpired { session_id: &'a str },
+    Forget(Sweep),
 }
 
 impl<'a> From<&'a Input> for InputRef<'a> {
@@ -58,6 +61,7 @@ impl<'a> From<&'a Input> for InputRef<'a> {
             Input::Venue(report) => Self::Venue(report),
             Input::AckTimeout { order } => Self::AckTimeout { order: *order },
             Input::LeaseExpired { session_id } => Self::LeaseExpired { session_id },
+            Input::Forget(sweep) => Self::Forget(*sweep),
         }
     }
 }

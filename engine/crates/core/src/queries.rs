@@ -1,6 +1,7 @@
 //! What can be asked of the core without changing it.
 
 use crate::account::{Account, Slot};
+use crate::forgetting::forgotten_order;
 use crate::identity::{check_id, split_leg};
 use crate::order_state::OrderState;
 use crate::progress::Work;
@@ -60,6 +61,9 @@ impl Core {
         }
         match self.find(account_name(account), order_id) {
             Found::Order(key) => self.found(key),
+            Found::Unknown if self.may_be_forgotten(order_id) => {
+                GetOrderReply { fenced: true, ..refused(forgotten_order(order_id, self.forgotten.ids_ms)) }
+            }
             found => GetOrderReply { fenced: found == Found::Fenced, ..refused(unknown_order(order_id)) },
         }
     }
@@ -77,14 +81,14 @@ impl Core {
 
     pub(crate) fn find(&self, account: &str, order_id: &str) -> Found {
         let (entry, part) = split_leg(order_id);
-        let slot = self.account(account).and_then(|account| account.ids.get(entry));
+        let slot = self.account(account).and_then(|account| self.slot_of(account, entry));
         match slot {
             Some(Slot::Order(no)) => {
-                let exists = self.order(*no).is_some_and(|order| order.work(part).is_some());
-                if exists { Found::Order(VenueKey::new(*no, part)) } else { Found::UnknownLeg }
+                let exists = self.order(no).is_some_and(|order| order.work(part).is_some());
+                if exists { Found::Order(VenueKey::new(no, part)) } else { Found::UnknownLeg }
             }
             _ if part != Part::Entry => Found::UnknownLeg,
-            Some(Slot::Fenced) => Found::Fenced,
+            Some(Slot::Fenced(_)) => Found::Fenced,
             None => Found::Unknown,
         }
     }
@@ -157,11 +161,11 @@ impl Core {
             CommandRef::SetRiskLimits(set) => (&set.account, &set.command_id),
             CommandRef::SetCancelOnDisconnect(set) => (&set.account, &set.command_id),
         };
-        self.account(account_name(account)).is_some_and(|account| account.commands.contains_key(&**id))
+        self.account(account_name(account)).is_some_and(|account| self.command_of(account, id).is_some())
     }
 
     fn knows_order(&self, account: &str, order_id: &str) -> bool {
-        self.account(account_name(account)).is_some_and(|account| account.ids.contains_key(order_id))
+        self.account(account_name(account)).is_some_and(|account| self.slot_of(account, order_id).is_some())
     }
 
     /// The account's last update.
@@ -218,10 +222,10 @@ impl Core {
         let alarms = self.accounts.iter().filter(|account| self.quota(&account.name).alarm).count();
         let remembered = self.remembered_ids();
         vec![
-            ("orders", self.orders.len() as u64),
+            ("orders", self.orders.len()),
             ("open_orders", sum(|account| account.open.len() as u64)),
-            ("commands", self.commands.len() as u64),
-            ("fenced_ids", sum(|account| account.tombstones)),
+            ("commands", self.commands.len()),
+            ("fenced_ids", self.tombstones.len()),
             ("foreign_ids", sum(|account| account.foreign_ids)),
             ("foreign_id_alarms", alarms as u64),
             ("remembered_ids", remembered.used),

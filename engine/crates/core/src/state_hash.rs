@@ -4,7 +4,6 @@
 //! hash is asked for, however often it changed in between.
 
 use crate::account::Account;
-use crate::core::index_of;
 use crate::lease::lease_hash;
 use crate::{CommandNo, Core, OrderNo};
 use serde::Serialize;
@@ -27,6 +26,7 @@ pub(crate) enum Kind {
     LastPrice = 8,
     Bucket = 9,
     Lease = 10,
+    Watermarks = 11,
 }
 
 /// Hash of an entity's bytes.
@@ -86,8 +86,12 @@ impl Core {
         let bytes = &mut Vec::new();
         let mut sum = 0u128;
         let mut add = |hash| sum = sum.wrapping_add(hash);
-        self.orders.iter().for_each(|order| add(order.hash_in(bytes)));
-        self.commands.iter().for_each(|command| add(entity_hash(Kind::Command, command, bytes)));
+        self.orders.iter().for_each(|(_, order)| add(order.hash_in(bytes)));
+        self.commands.iter().for_each(|(_, command)| add(entity_hash(Kind::Command, command, bytes)));
+        for (_, fenced) in self.tombstones.iter() {
+            add(self.accounts[fenced.account as usize].tombstone_hash(&fenced.order_id, bytes));
+        }
+        add(self.forgotten.hash(bytes));
         self.accounts.iter().for_each(|account| account.each_hash(bytes, &mut add));
         self.risk.each_hash(bytes, &mut add);
         self.leases.iter().for_each(|(no, lease)| add(lease_hash(no, lease)));
@@ -96,7 +100,7 @@ impl Core {
 
     /// An order is not what the sum was made with.
     pub(crate) fn order_changed(&mut self, no: OrderNo) {
-        let Some(order) = index_of(no.0).and_then(|at| self.orders.get_mut(at)) else { return };
+        let Some(order) = self.orders.get_mut(no.0) else { return };
         if order.hash_is_due {
             return;
         }
@@ -109,7 +113,7 @@ impl Core {
 
     /// A command is not what the sum was made with.
     pub(crate) fn command_changed(&mut self, no: CommandNo) {
-        let Some(command) = index_of(no.0).and_then(|at| self.commands.get_mut(at)) else { return };
+        let Some(command) = self.commands.get_mut(no.0) else { return };
         if command.hash_is_due {
             return;
         }
@@ -125,14 +129,14 @@ impl Core {
         let (mut orders, mut commands) =
             (std::mem::take(&mut self.hash.orders), std::mem::take(&mut self.hash.commands));
         for no in orders.drain(..) {
-            if let Some(order) = index_of(no.0).and_then(|at| self.orders.get_mut(at)) {
+            if let Some(order) = self.orders.get_mut(no.0) {
                 order.hash_is_due = false;
                 let hash = order.hash_in(&mut bytes);
                 self.hash.replace(&mut order.hash, hash);
             }
         }
         for no in commands.drain(..) {
-            if let Some(command) = index_of(no.0).and_then(|at| self.commands.get_mut(at)) {
+            if let Some(command) = self.commands.get_mut(no.0) {
                 command.hash_is_due = false;
                 let hash = entity_hash(Kind::Command, command, &mut bytes);
                 self.hash.replace(&mut command.hash, hash);

@@ -17,6 +17,7 @@ fn every_input() -> Vec<Input> {
         instruments: Vec::new(),
         max_skew_ms: 1,
         retention_ms: 2,
+        quote_retention_ms: 2,
         foreign_id_quota: 3,
         max_remembered_ids: 4,
         update_history: 5,

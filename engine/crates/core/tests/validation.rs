@@ -169,6 +169,7 @@ fn an_id_from_before_the_retention_window_is_rejected_and_not_stored() {
     let events = desk.events.len();
     let old = uuid7(now_ms - 60_001);
     assert_eq!(desk.reply_to(limit(&old)).code, ReasonCode::IdTooOld);
-    assert_eq!(desk.events.len(), events);
+    assert!(matches!(&desk.events[events..], [Event::Forgotten(forgotten)] if forgotten.numbers.is_empty()));
+    assert_eq!(desk.core.remembered_ids().used, 0);
     desk.work(limit(&uuid7(now_ms - 60_000)));
 }

@@ -34,6 +34,7 @@ fn configuration() -> Configuration {
         }],
         max_skew_ms: 1 << 40,
         retention_ms: 1 << 40,
+        quote_retention_ms: 1 << 40,
         foreign_id_quota: u64::MAX,
         max_remembered_ids: u64::MAX,
         update_history: 10_000,

@@ -6,7 +6,7 @@ use crate::record::Record;
 use crate::state::State;
 use crate::verify::read_records;
 use crate::{Disk, ReadError};
-use bridge_core::{Command, Input};
+use bridge_core::{Command, Core, Event, Input};
 use serde_json::{Value, json};
 
 /// Hands out one JSON object per record, in order. Takes no lock and writes nothing.
@@ -23,9 +23,12 @@ pub fn dump<D: Disk>(disk: &D, mut line: impl FnMut(Value)) -> Result<(), ReadEr
     let mut state: Option<State> = None;
     read_records(disk, |seq, record| {
         let state = state.get_or_insert_with(|| State::new(record.embedded));
-        // First, so that the record's own orders have their names.
+        // What is forgotten has its names before, what is new after.
+        let forgotten = forgotten_ids(&record.events, &state.core);
         state.fold(&record.events, &record.venue_events);
-        line(line_of(seq, &record, &Words { core: &state.core }));
+        let mut made = line_of(seq, &record, &Words { core: &state.core });
+        name_forgotten(&mut made, forgotten);
+        line(made);
         true
     })?;
     Ok(())
@@ -49,6 +52,23 @@ fn line_of(seq: u64, record: &Record, words: &Words<'_>) -> Value {
     })
 }
 
+/// The ids that a record's events forget.
+fn forgotten_ids(events: &[Event], core: &Core) -> Vec<Vec<String>> {
+    let forgotten = events.iter().filter_map(|event| match event {
+        Event::Forgotten(forgotten) => Some(forgotten),
+        _ => None,
+    });
+    let id_of = |kind, number: &u64| core.remembered_id(kind, *number).unwrap_or_default().to_owned();
+    forgotten.map(|one| one.numbers.iter().map(|number| id_of(one.kind, number)).collect()).collect()
+}
+
+fn name_forgotten(line: &mut Value, ids: Vec<Vec<String>>) {
+    let events = line.get_mut("events").and_then(Value::as_array_mut).into_iter().flatten();
+    for (event, ids) in events.filter(|event| event["event"] == "Forgotten").zip(ids) {
+        event["ids"] = json!(ids);
+    }
+}
+
 fn kind_of(input: &Input) -> &'static str {
     match input {
         Input::Started { .. } => "Started",
@@ -56,6 +76,7 @@ fn kind_of(input: &Input) -> &'static str {
         Input::Venue(_) => "VenueReport",
         Input::AckTimeout { .. } => "AckTimeout",
         Input::LeaseExpired { .. } => "LeaseExpired",
+        Input::Forget(_) => "Forget",
         Input::Command(Command::Execute(_)) => "ExecuteOrder",
         Input::Command(Command::Cancel(_)) => "CancelOrder",
         Input::Command(Command::Replace(_)) => "ReplaceOrder",
@@ -81,6 +102,7 @@ fn input_of(input: &Input, words: &Words<'_>) -> Value {
         Input::Command(Command::SetCancelOnDisconnect(set)) => words.plain(set),
         Input::Venue(report) => words.tagged("report", report),
         Input::Configured(configuration) => words.plain(configuration),
+        Input::Forget(sweep) => words.plain(sweep),
         Input::Started { .. } | Input::AckTimeout { .. } | Input::LeaseExpired { .. } => words.tagged("input", input),
     }
 }

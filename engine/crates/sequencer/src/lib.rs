@@ -9,6 +9,7 @@
 //! `parking` under the record's number. Invariant 2 lives there: they leave when that record is durable.
 
 mod dump;
+mod forgetting;
 pub mod health;
 mod json;
 mod leases;

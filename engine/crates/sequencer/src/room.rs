@@ -110,6 +110,7 @@ fn text_bytes_in(input: InputRef<'_>) -> usize {
         InputRef::Venue(bridge_core::VenueReport::Rejected { message, .. }) => message.len(),
         InputRef::Venue(bridge_core::VenueReport::Accepted { venue_order_id, .. }) => venue_order_id.len(),
         InputRef::Venue(_) | InputRef::Configured(_) | InputRef::Started { .. } | InputRef::AckTimeout { .. } => 0,
+        InputRef::Forget(_) => 0,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The sequencer: its parts, how it starts, how a turn ends, and how it fails.
 
+use crate::forgetting::Forgetting;
 use crate::health::{Capture, Counts};
 use crate::parking::Parking;
 use crate::record::Encoded;
@@ -24,6 +25,7 @@ pub struct Sequencer<D: Disk> {
     pub(crate) ack_timers: AckTimers,
     /// Who is connected.
     pub(crate) sessions: Sessions,
+    pub(crate) forgetting: Forgetting,
     pub(crate) counts: Counts,
     /// Engine time: never decreases, whatever the clock does.
     pub(crate) now: UtcNanos,
@@ -55,6 +57,7 @@ impl<D: Disk> Sequencer<D> {
             waiting: Waiting::default(),
             ack_timers: AckTimers::default(),
             sessions: Sessions::default(),
+            forgetting: Forgetting::after_start(now),
             counts: Counts::default(),
             now,
             payload: Encoded::default(),

@@ -66,12 +66,22 @@ impl<D: Disk> Sequencer<D> {
 
     /// When [`Sequencer::on_time`] is due next, UTC nanoseconds.
     pub fn next_deadline(&self) -> Option<UtcNanos> {
-        if self.failed().is_some() { None } else { self.ack_timers.next() }
+        let forgetting = self.forgetting.due();
+        let next = self.ack_timers.next().map_or(forgetting, |deadline| deadline.min(forgetting));
+        self.failed().is_none().then_some(next)
     }
 
-    /// Ends calls whose venue did not answer in time as PENDING; that is the stored reply then.
+    /// Ends calls whose venue did not answer in time as PENDING; that is the stored reply then. Forgets some of the ids
+    /// that are old enough.
     pub fn on_time(&mut self, now: UtcNanos) {
         self.clamp(now);
+        self.end_late_calls();
+        if self.failed().is_none() {
+            self.forget_some();
+        }
+    }
+
+    fn end_late_calls(&mut self) {
         while self.failed().is_none() {
             let Some(order) = self.ack_timers.due(self.now) else { return };
             if self.run_internal(Input::AckTimeout { order }, Path::Internal).is_err() {

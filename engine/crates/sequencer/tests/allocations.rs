@@ -19,8 +19,8 @@ use nowhere::Nowhere;
 /// The history of updates is full after so many orders, and every buffer has its size.
 const WARM_UP: u64 = 12_000;
 const ORDERS: u64 = 20_000;
-/// Tables that double: ids, orders, the book's own.
-const DOUBLING: f64 = 0.01;
+/// Tables that grow: a chunk for 64 orders, shards of ids, the book's own.
+const DOUBLING: f64 = 0.03;
 
 /// An engine with a history of 10,000 updates and a deep market of 99.99 to 100.01, and a clock.
 struct Engine {
@@ -42,6 +42,7 @@ fn engine() -> Engine {
         }],
         max_skew_ms: 1 << 40,
         retention_ms: 1 << 40,
+        quote_retention_ms: 1 << 40,
         foreign_id_quota: 1_000_000,
         max_remembered_ids: 1_000_000,
         update_history: 10_000,

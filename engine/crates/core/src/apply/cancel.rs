@@ -2,6 +2,7 @@
 
 use super::Decision;
 use super::command::{Identity, Known, order_command_reply, unremembered};
+use crate::forgetting::forgotten_order;
 use crate::identity::{check_id, split_leg};
 use crate::queries::{Found, account_name, refused, unknown_order};
 use crate::{
@@ -40,6 +41,12 @@ impl Core {
                     self.answer(&identity, reply(rejection, order), decision)
                 }
             },
+            Found::Unknown if self.may_be_forgotten(&cancel.order_id) => {
+                let forgotten = forgotten_order(&cancel.order_id, self.forgotten.ids_ms);
+                let never =
+                    OrderCommandReply { fenced: true, ..order_command_reply(&cancel.command_id, forgotten, None) };
+                self.answer(&identity, CommandOutcome::OrderCommand(never), decision)
+            }
             found => {
                 let fenced = self.fence(found, account, &cancel.order_id, decision);
                 let unknown = unknown_order(&cancel.order_id);

@@ -37,8 +37,12 @@ impl Core {
             return Known::Refused(rejection);
         }
         let account = self.account(account_name(identity.account));
-        let no = account.and_then(|account| account.commands.get(identity.command_id));
-        let Some(known) = no.and_then(|no| self.command(*no)) else { return Known::New };
+        let Some(known) = account.and_then(|account| self.command_of(account, identity.command_id)) else {
+            return match self.check_command_not_forgotten(identity.command_id, identity.in_quota) {
+                Ok(()) => Known::New,
+                Err(rejection) => Known::Refused(rejection),
+            };
+        };
         if known.content_hash != identity.content_hash {
             let message = "the id stands for another command, and that one stands";
             return Known::Refused(Rejection::new(ReasonCode::DuplicateCommandId, "command_id", message));

@@ -2,6 +2,7 @@
 
 use super::Decision;
 use crate::account::Slot;
+use crate::forgetting::{forgotten_order, milliseconds};
 use crate::identity::{check_id, uuid7_ms};
 use crate::queries::{account_name, check_account};
 use crate::risk::Bucket;
@@ -11,8 +12,6 @@ use crate::{
     OrderNo, OrderOpened, OrderRejected, OrderReply, Outcome, ReasonCode, Rejection, Text, UtcNanos, VenueCommand,
     VenueKey, canonical,
 };
-
-const NANOS_PER_MS: u64 = 1_000_000;
 
 impl Core {
     pub(super) fn decide_order(&mut self, order: &Order, decision: &mut Decision<'_>) -> Outcome {
@@ -27,7 +26,7 @@ impl Core {
         if let Some(outcome) = self.known_order(order, content_hash) {
             return outcome;
         }
-        if let Err(rejection) = self.check_not_too_old(order, decision.now) {
+        if let Some(rejection) = self.too_old(order, decision) {
             return answered(unstored(order, rejection));
         }
         match self.judge(order, decision.now) {
@@ -38,32 +37,37 @@ impl Core {
 
     /// The answer to an id that was seen before.
     fn known_order(&self, order: &Order, content_hash: ContentHash) -> Option<Outcome> {
-        let slot = self.account(account_name(&order.account))?.ids.get(order.order_id.as_str())?;
+        let slot = self.slot_of(self.account(account_name(&order.account))?, &order.order_id)?;
         let Slot::Order(no) = slot else {
             let message =
                 "the id was fenced before this order came, so it never executes; a new decision needs a new id";
             let rejection = Rejection::new(ReasonCode::Fenced, "order_id", message);
             return Some(answered(unstored(order, rejection)));
         };
-        let known = self.order(*no)?;
+        let known = self.order(no)?;
         if known.content_hash != content_hash {
             let message = "the id stands for another order, and that one stands";
             let rejection = Rejection::new(ReasonCode::DuplicateOrderId, "order_id", message);
             return Some(answered(unstored(order, rejection)));
         }
         let reply = self.stored_reply(known).map(CommandOutcome::Execute);
-        let waits_for = reply.is_none().then_some(Call::Execute(*no));
+        let waits_for = reply.is_none().then_some(Call::Execute(no));
         Some(Outcome { reply, waits_for, duplicate: true })
     }
 
-    fn check_not_too_old(&self, order: &Order, now: UtcNanos) -> Result<(), Rejection> {
-        let Some(id_ms) = uuid7_ms(&order.order_id) else { return Ok(()) };
-        let retention_ms = self.limits().retention_ms;
-        if id_ms.saturating_add(retention_ms) >= milliseconds(now) {
-            return Ok(());
+    /// An id that is not known, and so old that it may have been: it never executes from now on.
+    fn too_old(&mut self, order: &Order, decision: &mut Decision<'_>) -> Option<Rejection> {
+        let id_ms = uuid7_ms(&order.order_id)?;
+        if id_ms <= self.forgotten.ids_ms {
+            return Some(forgotten_order(&order.order_id, self.forgotten.ids_ms));
         }
+        let retention_ms = self.limits().retention_ms;
+        if id_ms.saturating_add(retention_ms) >= milliseconds(decision.now) {
+            return None;
+        }
+        self.never_again(id_ms, decision);
         let message = format!("the id's time lies more than {retention_ms} ms before engine time");
-        Err(Rejection::new(ReasonCode::IdTooOld, "order_id", message))
+        Some(Rejection::new(ReasonCode::IdTooOld, "order_id", message))
     }
 
     /// All that can be wrong with an order under an id that is to be spent. With the account's bucket after it.
@@ -130,10 +134,6 @@ fn check_order_id(order: &Order) -> Result<(), Rejection> {
         Some(defect) if defect.field == "order_id" || defect.field == "account" => Err(defect.clone()),
         _ => check_id("order_id", &order.order_id),
     }
-}
-
-fn milliseconds(now: UtcNanos) -> u64 {
-    u64::try_from(now).unwrap_or(0) / NANOS_PER_MS
 }
 
 fn answered(reply: OrderReply) -> Outcome {

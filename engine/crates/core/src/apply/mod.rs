@@ -63,6 +63,10 @@ impl Core {
                 self.decide_report(report, &mut decision);
                 Outcome::default()
             }
+            InputRef::Forget(sweep) => {
+                self.decide_forgetting(sweep, &mut decision);
+                Outcome::default()
+            }
             InputRef::AckTimeout { order } => {
                 let waits = self.order(order).is_some_and(|order| !order.is_concluded());
                 if waits {

@@ -1,7 +1,6 @@
 //! Events of remembered commands, and of what they wait for.
 
 use crate::command_state::CommandState;
-use crate::core::index_of;
 use crate::{Call, CommandNo, CommandOutcome, CommandRecorded, Core, ExecutionStatus, ReasonCode, Text, VenueKey};
 
 impl Core {
@@ -14,6 +13,7 @@ impl Core {
             account: self.account_index(&event.account),
             command_id: event.command_id.clone(),
             content_hash: event.content_hash,
+            is_quotes: event.in_quota,
             intent: event.intent,
             waits_for: event.waits_for.iter().copied().collect(),
             refused: None,
@@ -78,7 +78,7 @@ impl Core {
 
     /// Changes a command, and so its share of the state hash.
     fn change_command(&mut self, no: CommandNo, change: impl FnOnce(&mut CommandState)) {
-        if let Some(command) = index_of(no.0).and_then(|at| self.commands.get_mut(at)) {
+        if let Some(command) = self.commands.get_mut(no.0) {
             change(command);
         }
         self.command_changed(no);

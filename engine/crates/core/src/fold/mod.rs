@@ -7,7 +7,6 @@ mod venue;
 
 use crate::account::Account;
 use crate::change::{Change, Execution};
-use crate::core::index_of;
 use crate::order_state::OrderState;
 use crate::risk::order_moved_by;
 use crate::{Core, Event, OrderNo, Part, UpdateKind, UtcNanos, VenueKey};
@@ -29,6 +28,8 @@ impl Core {
                 self.instruments.configure(configuration);
                 self.configuration = Some((**configuration).clone());
                 self.rebuild_bounds();
+                let limit = self.history_limit();
+                self.accounts.iter_mut().for_each(|account| account.shorten_history(limit));
             }
             Event::OrderOpened(opened) => self.absorb_opened(opened),
             Event::OrderRejected(rejected) => self.absorb_rejected(rejected),
@@ -52,6 +53,7 @@ impl Core {
             | Event::LeaseSet(_)
             | Event::LeaseEnded { .. }
             | Event::LeaseExpired { .. } => self.absorb_control(event),
+            Event::Forgotten(forgotten) => self.absorb_forgotten(forgotten),
             venue => {
                 let _known = self.absorb_venue(venue);
             }
@@ -70,7 +72,7 @@ impl Core {
     }
 
     fn order_mut(&mut self, no: OrderNo) -> Option<&mut OrderState> {
-        self.orders.get_mut(index_of(no.0)?)
+        self.orders.get_mut(no.0)
     }
 
     /// Gives a change of an order the account's next number, and keeps it for subscribers.
@@ -81,7 +83,7 @@ impl Core {
         execution: Option<Execution>,
         event_time_ns: UtcNanos,
     ) -> Option<()> {
-        let order = self.orders.get_mut(index_of(key.order().0)?)?;
+        let order = self.orders.get_mut(key.order().0)?;
         let account = self.accounts.get_mut(usize::try_from(order.account).ok()?)?;
         let now = &mut order.work_mut(key.part()?)?.now;
         account.sequence += 1;

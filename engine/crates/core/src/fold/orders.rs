@@ -1,6 +1,6 @@
 //! Events that make the core remember an order id.
 
-use crate::account::Slot;
+use crate::account::{Slot, Tombstone};
 use crate::order_state::{Identity, OrderState, Symbol};
 use crate::progress::Progress;
 use crate::{Call, Core, ExecutionStatus, OrderNo, OrderOpened, OrderRejected, Text, UpdateKind, VenueKey};
@@ -88,12 +88,12 @@ impl Core {
 
     pub(super) fn absorb_fenced(&mut self, account: &str, order_id: &Text) {
         let index = self.account_index(account);
-        let account = &mut self.accounts[index as usize];
-        if account.ids.contains_key(order_id.as_str()) {
+        if self.slot_of(&self.accounts[index as usize], order_id).is_some() {
             return;
         }
-        account.remember_order(order_id, Slot::Fenced);
-        account.tombstones += 1;
+        let no = self.tombstones.push(Tombstone { account: index, order_id: order_id.clone() });
+        let account = &mut self.accounts[index as usize];
+        account.remember_order(order_id, Slot::Fenced(no));
         self.hash.add(account.tombstone_hash(order_id, &mut Vec::new()));
     }
 }

@@ -32,6 +32,7 @@ pub fn configuration() -> Configuration {
         instruments: vec![instrument("NASDAQ"), instrument("SP500")],
         max_skew_ms: 1_000,
         retention_ms: 60_000,
+        quote_retention_ms: 10_000,
         foreign_id_quota: 1_000,
         max_remembered_ids: 1_000_000,
         update_history: 100,

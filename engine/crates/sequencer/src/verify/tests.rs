@@ -30,6 +30,7 @@ fn configuration() -> Configuration {
         }],
         max_skew_ms: 60_000,
         retention_ms: 1 << 40,
+        quote_retention_ms: 1 << 40,
         foreign_id_quota: 1000,
         max_remembered_ids: 1_000_000,
         update_history: 1000,

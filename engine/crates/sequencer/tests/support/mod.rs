@@ -32,6 +32,7 @@ pub fn configuration() -> Configuration {
         }],
         max_skew_ms: 60_000,
         retention_ms: 7 * 24 * 3_600_000,
+        quote_retention_ms: 600_000,
         foreign_id_quota: 1_000_000,
         max_remembered_ids: 5_000_000,
         update_history: 10_000,
@@ -116,7 +117,11 @@ impl Rig {
     }
 
     pub fn on(disk: FakeDisk, options: Options, now: UtcNanos) -> Self {
-        let (sequencer, _) = Sequencer::open(disk.clone(), options, configuration(), now).expect("opens");
+        Self::configured(disk, options, configuration(), now)
+    }
+
+    pub fn configured(disk: FakeDisk, options: Options, configuration: Configuration, now: UtcNanos) -> Self {
+        let (sequencer, _) = Sequencer::open(disk.clone(), options, configuration, now).expect("opens");
         let mut rig = Self { disk, sequencer, now, path: Path::Zmq, last_token: 0 };
         rig.outputs();
         rig

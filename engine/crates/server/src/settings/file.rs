@@ -38,6 +38,7 @@ pub struct JournalSection {
 pub struct OrdersSection {
     pub max_skew_ms: Option<u64>,
     pub retention_ms: Option<u64>,
+    pub quote_retention_ms: Option<u64>,
     pub foreign_id_quota: Option<u64>,
     pub max_remembered_ids: Option<u64>,
     pub update_history: Option<u32>,

@@ -23,6 +23,7 @@ pub fn configuration(
         instruments,
         max_skew_ms: orders.max_skew_ms.unwrap_or(10_000),
         retention_ms: orders.retention_ms.unwrap_or(7 * 24 * 3_600_000),
+        quote_retention_ms: orders.quote_retention_ms.unwrap_or(600_000),
         foreign_id_quota: orders.foreign_id_quota.unwrap_or(1_000_000),
         max_remembered_ids: orders.max_remembered_ids.unwrap_or(5_000_000),
         update_history: orders.update_history.unwrap_or(100_000),
