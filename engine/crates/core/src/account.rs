@@ -186,6 +186,13 @@ impl Account {
         sequence.saturating_add(limit as u64) <= self.sequence
     }
 
+    /// An order was forgotten: updates as old as its last cannot be put in words any more.
+    pub fn drop_history_through(&mut self, sequence: u64) {
+        while self.history.front().is_some_and(|oldest| oldest.sequence <= sequence) {
+            self.history.pop_front();
+        }
+    }
+
     /// The history may hold so many from now on.
     pub fn shorten_history(&mut self, limit: usize) {
         self.release(self.released, limit);

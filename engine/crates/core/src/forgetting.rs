@@ -196,6 +196,9 @@ impl Core {
         self.hash.remove(order.hash);
         let account = self.accounts.get_mut(usize::try_from(order.account).ok()?)?;
         account.ids.remove(&order.order_id, crate::account::Slot::Order(order.no));
+        let parts = [Part::Entry, Part::Stop, Part::Target].into_iter().filter_map(|part| order.work(part));
+        // Beyond what can be replayed: only a subscriber that lags this far behind would have seen them still.
+        account.drop_history_through(parts.map(|work| work.now.sequence).max().unwrap_or(0));
         Some(())
     }
 

@@ -114,9 +114,10 @@ fn what_still_works_or_was_told_lately_or_has_no_age_is_kept() {
         assert!(desk.core.get("default", &order.order_id).found, "{}", order.order_id);
         assert!(desk.send(Command::Execute(order.clone())).duplicate);
     }
-    assert!(desk.core.updates_since("default", 0) != Replay::Regressed);
-    let Replay::Updates(updates) = desk.core.updates_since("default", 0) else { panic!("a gap") };
-    assert_eq!(updates.len() as u64, desk.core.last_sequence("default"), "the history has no holes");
+    assert_eq!(desk.core.updates_since("default", 0), Replay::Whole { after: 0 });
+    let last = desk.core.last_sequence("default");
+    let range = UpdateRange { account: "default".into(), first: 1, last };
+    assert_eq!(desk.core.updates(&range).count() as u64, last, "the history has no holes");
 }
 
 #[test]

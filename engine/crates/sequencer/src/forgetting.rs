@@ -9,7 +9,7 @@ const AT_ONCE: usize = 256;
 /// Between two of these turns: a pass takes one fiftieth of the reactor's time, and forgets as fast as orders come.
 const PAUSE_NS: UtcNanos = 1_000_000;
 /// From a start to its first pass, and after the disk was full.
-const LATER_NS: UtcNanos = 1_000_000_000;
+const LATER_NS: UtcNanos = 10_000_000_000;
 
 /// Where the pass is. Not state: a start begins anew.
 pub(crate) struct Forgetting {

@@ -53,7 +53,7 @@ fn what_is_old_is_forgotten_in_small_pieces_and_the_journal_tells_what() {
     })));
     rig.turn();
     assert_eq!(rig.counter("remembered_ids"), 2_002);
-    pass(&mut rig, 8_000);
+    pass(&mut rig, 13_000);
     assert_eq!(rig.counter("remembered_ids"), 2_001, "quotes go first");
     let turns = pass(&mut rig, 20_000);
     assert!(turns > 2_000 / 256, "{turns} turns");
