@@ -69,6 +69,7 @@ fn configuration_from(given: &Given<'_>) -> PyResult<Configuration> {
         instruments: instruments(texts).map_err(PyValueError::new_err)?,
         max_skew_ms: given.take("max_skew_ms", 10_000)?,
         retention_ms: given.take("retention_ms", 7 * 24 * 3_600_000)?,
+        quote_retention_ms: given.take("quote_retention_ms", 600_000)?,
         foreign_id_quota: given.take("foreign_id_quota", 1_000_000)?,
         max_remembered_ids: given.take("max_remembered_ids", 5_000_000)?,
         update_history: given.take("update_history", 100_000)?,
