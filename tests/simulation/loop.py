@@ -49,6 +49,7 @@ class _Task(asyncio.Task[Any]):
 
     def __init__(self, coroutine: Any, number: int, **settings: Any) -> None:
         self.number = number  # first: the base puts it into a set
+        self.process = _PROCESS.get()
         super().__init__(coroutine, **settings)
 
     def __hash__(self) -> int:
@@ -89,7 +90,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._remains: list[set[asyncio.Task[Any]]] = []
         self._is_over = False
         self._made = 0
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: list[_Task] = []
         """All of the run: nothing may be finalized in the middle of it."""
         self.world_context = contextvars.copy_context()
         self.problems: list[str] = []
@@ -113,6 +114,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def note_what_tasks_raised(self) -> None:
         """Exceptions that nobody asked a task for: said at the end of the run, not when a collector finds them."""
         for task in self._tasks:
+            if task.process is not None and task.process.is_dead:
+                continue
             if task.done() and getattr(task, "_log_traceback", False):
                 self.problems.append(f"task {task.get_name()} raised {task.exception()!r}, and nobody asked")
 
