@@ -361,7 +361,8 @@ class World:
         if engine is None or not self.engine.is_reconciled:
             return False
         last = engine.last_sequence()
-        return all(client.heard.reached >= last for client in going_on)
+        # Who has come further than the engine has yet to learn that it forgot.
+        return all(client.heard.reached == last for client in going_on)
 
     async def _ask_at_the_end(self, client: ClientHost) -> None:
         assert client.client is not None
