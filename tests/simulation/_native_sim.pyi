@@ -178,6 +178,7 @@ class Engine:
         update_history: int = 100_000,
         max_skew_ms: int = 10_000,
         retention_ms: int = 604_800_000,
+        quote_retention_ms: int = 600_000,
         foreign_id_quota: int = 1_000_000,
         max_remembered_ids: int = 5_000_000,
         max_batch_orders: int = 1_000,
