@@ -7,6 +7,7 @@ use crate::identity::uuid7_ms;
 use crate::recent_set::RecentSet;
 use crate::state_hash::{Kind, StateHash, hash_of};
 use crate::{CommandNo, OrderNo, Text, TradingState, VenueKey};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What an order id of the account stands for.
@@ -18,7 +19,7 @@ pub(crate) enum Slot {
 }
 
 /// An order id that never executes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Tombstone {
     /// Index of its account.
     pub account: u32,
@@ -26,7 +27,7 @@ pub(crate) struct Tombstone {
 }
 
 /// Net quantity steps in one instrument.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Position {
     steps: i128,
     /// Its share of the state hash, as the sum has it.
@@ -34,7 +35,7 @@ struct Position {
 }
 
 /// One account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
     pub name: Text,
     /// Of its last update.
@@ -43,12 +44,15 @@ pub(crate) struct Account {
     /// Ids used that are no UUIDv7: of orders and published quotes. What closes an account down takes none.
     pub foreign_ids: u64,
     /// Order ids.
+    #[serde(skip)]
     pub ids: IdTable<Slot>,
     /// Command ids.
+    #[serde(skip)]
     pub commands: IdTable<CommandNo>,
     /// By instrument; an absent one is 0.
     positions: BTreeMap<u32, Position>,
     /// Instruments whose position is not what the state hash was made with.
+    #[serde(skip)]
     moved: Vec<u32>,
     /// Orders and legs that work, in no order.
     pub open: RecentSet<VenueKey>,
@@ -59,6 +63,7 @@ pub(crate) struct Account {
     /// Its own share of the state hash (positions, commands and tombstones have theirs), as the sum has it.
     hash: u128,
     /// It is not what the state hash was made with.
+    #[serde(skip)]
     pub hash_is_due: bool,
 }
 

@@ -4,12 +4,13 @@
 
 use crate::progress::Progress;
 use crate::{Core, OrderUpdate, Text, UpdateKind, UtcNanos, VenueKey};
+use serde::{Deserialize, Serialize};
 
 /// An execution as its update shows it: id, quantity steps, price ticks.
 pub(crate) type Execution = (u64, i64, i64);
 
 /// One change of an order or leg.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Change {
     pub sequence: u64,
     pub kind: UpdateKind,

@@ -1,11 +1,11 @@
 //! One remembered command: its content, what it waits for, and its reply.
 
 use crate::{CommandNo, CommandOutcome, ContentHash, Intent, ReasonCode, Text, VenueKey};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// One remembered command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CommandState {
     pub no: CommandNo,
     /// Index of its account.

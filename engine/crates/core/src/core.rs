@@ -13,10 +13,12 @@ use crate::state_hash::StateHash;
 use crate::{
     Call, CommandNo, CommandOutcome, Configuration, ConfigurationError, Event, OrderNo, Text, UpdateRange, VenueKey,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Orders, accounts and everything remembered about them.
-#[derive(Clone, Debug, Default)]
+/// Orders, accounts and everything remembered about them. As it serialises it is whole, but for what [`Core::restore`]
+/// makes again: what is new here must say which of the two it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Core {
     pub(crate) epoch: u64,
     pub(crate) configuration: Option<Configuration>,
@@ -41,7 +43,9 @@ pub struct Core {
     pub(crate) unreported: RecentSet<OrderNo>,
     pub(crate) hash: StateHash,
     /// Memory for a canonical form.
+    #[serde(skip)]
     pub(crate) form: Vec<u8>,
+    #[serde(skip)]
     pub(crate) turn: Turn,
 }
 

@@ -48,7 +48,6 @@ impl<T: Copy + PartialEq> IdTable<T> {
     }
 
     /// Room for so many more.
-    #[allow(dead_code, reason = "for snapshots")]
     pub fn reserve(&mut self, more: usize) {
         if self.shards.is_empty() {
             self.shards.resize_with(SHARDS, HashTable::new);

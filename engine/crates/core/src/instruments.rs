@@ -1,10 +1,11 @@
 //! The instruments that the core knows, by index and by symbol. An index, once given, stays.
 
 use crate::{Configuration, ConfigurationError, Decimal, Instrument, Text};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// One instrument, and whether a configuration still has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Listed {
     pub instrument: Instrument,
     /// Its symbol, as replies carry it.
@@ -15,7 +16,7 @@ pub(crate) struct Listed {
 }
 
 /// All instruments that ever were.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Instruments {
     listed: Vec<Listed>,
     /// Looked up, never iterated.

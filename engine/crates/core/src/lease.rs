@@ -23,7 +23,7 @@ pub(crate) struct Lease {
 }
 
 /// All leases.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Leases {
     last: LeaseNo,
     by_number: BTreeMap<LeaseNo, Lease>,

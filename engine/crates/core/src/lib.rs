@@ -36,7 +36,8 @@ mod queries;
 mod quotes;
 mod recent_set;
 pub mod reply;
-pub mod risk;
+pub mod restoring;
+mod risk;
 mod state_hash;
 mod text;
 mod trading_state;
@@ -54,7 +55,9 @@ pub use command::{
 pub use configuration::{Configuration, ConfigurationError, Instrument};
 pub use decimal::{Decimal, DecimalError, StepError};
 pub use effect::{Effect, MarketData};
-pub use event::{CommandRecorded, ContentHash, Event, Forgotten, Intent, LeaseSet, OrderOpened, OrderRejected, RiskLimitsSet};
+pub use event::{
+    CommandRecorded, ContentHash, Event, Forgotten, Intent, LeaseSet, OrderOpened, OrderRejected, RiskLimitsSet,
+};
 pub use forgetting::{RememberedKind, Sweep};
 pub use input::{Call, CommandNo, CommandOutcome, Input, InputRef, Outcome};
 pub use open_orders::OpenOrders;

@@ -3,10 +3,17 @@
 //! They lie in chunks, so that a million more never moves those there are (a reactor that copies a table stands
 //! still), and what is forgotten gives its memory back.
 
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::VecDeque;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Things of one chunk: one that is never forgotten (an order that rests for a year) keeps so many places with it.
 const CHUNK: usize = 64;
+/// Between two that are remembered, in a snapshot that makes sense.
+const MOST_FORGOTTEN: u64 = 1 << 36;
 
 /// See the module's documentation.
 #[derive(Clone, Debug)]
@@ -96,7 +103,6 @@ impl<T> Numbered<T> {
     }
 
     /// The last number was this, whatever is remembered.
-    #[allow(dead_code, reason = "for snapshots")]
     pub fn resume_after(&mut self, last: u64) {
         self.last = self.last.max(last);
     }
@@ -136,6 +142,53 @@ impl<T> Numbered<T> {
         let chunks = (first..).zip(self.chunks.range(skipped.min(self.chunks.len())..));
         let items = chunks.flat_map(|(chunk, held)| (chunk * CHUNK as u64 + 1..).zip(&held.items));
         items.filter(move |(at, _)| *at >= number).filter_map(|(at, item)| Some((at, item.as_ref()?)))
+    }
+}
+
+/// The last number, how many are remembered, and each with its number.
+impl<T: Serialize> Serialize for Numbered<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let items = usize::try_from(self.remembered).unwrap_or(usize::MAX);
+        let mut written = serializer.serialize_seq(items.checked_add(1))?;
+        written.serialize_element(&(self.last, None::<&T>))?;
+        for (number, item) in self.iter() {
+            written.serialize_element(&(number, Some(item)))?;
+        }
+        written.end()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Numbered<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Items(PhantomData))
+    }
+}
+
+struct Items<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+    type Value = Numbered<T>;
+
+    fn expecting(&self, words: &mut fmt::Formatter<'_>) -> fmt::Result {
+        words.write_str("the last number, then things with their ascending numbers")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut read: A) -> Result<Self::Value, A::Error> {
+        let mut numbered = Numbered::default();
+        let last = match read.next_element::<(u64, Option<T>)>()? {
+            Some((last, None)) => last,
+            _ => return Err(A::Error::custom("no last number")),
+        };
+        while let Some((number, item)) = read.next_element::<(u64, Option<T>)>()? {
+            // Chunks between are made one by one: a number that lies far off must not make a million of them.
+            let gap = number.saturating_sub(numbered.last);
+            if number <= numbered.last || number > last || (numbered.remembered > 0 && gap > MOST_FORGOTTEN) {
+                return Err(A::Error::custom("numbers out of order"));
+            }
+            numbered.put(number, item.ok_or_else(|| A::Error::custom("a number without its thing"))?);
+        }
+        numbered.resume_after(last);
+        Ok(numbered)
     }
 }
 

@@ -11,12 +11,13 @@ use crate::{
     ContentHash, Decimal, ExecutionStatus, NewOrder, OrderNo, OrderReply, OrderType, Part, Side, Text, TimeInForce,
     VenueKey,
 };
+use serde::{Deserialize, Serialize};
 
 /// Digits below the tick to which an average price is rounded (reply.rs).
 const AVERAGE_DIGITS: u8 = 6;
 
 /// An order behind an order: its stop-loss or take-profit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Leg {
     /// Its own id, made once: every reply about it needs it.
     order_id: Text,
@@ -31,14 +32,14 @@ impl Leg {
 }
 
 /// The instrument of an order, or the name of none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Symbol {
     Listed(u32),
     Named(Text),
 }
 
 /// The reply to an order's call, once concluded.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 enum Stored {
     /// The call is not concluded.
     #[default]
@@ -50,7 +51,7 @@ enum Stored {
 }
 
 /// One remembered order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OrderState {
     pub no: OrderNo,
     pub order_id: Text,
@@ -63,6 +64,7 @@ pub(crate) struct OrderState {
     pub side: Option<Side>,
     pub time_in_force: TimeInForce,
     /// The hash below is not what the order is now.
+    #[serde(skip)]
     pub hash_is_due: bool,
     pub symbol: Symbol,
     pub stop_loss_ticks: Option<i64>,

@@ -2,10 +2,11 @@
 
 use crate::hash_bytes::{put_decimal, put_optional, put_text};
 use crate::{Decimal, ExecutionStatus, ReasonCode, Text, UtcNanos};
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What a reply says that changes over an order's life. A stored reply is a copy of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Progress {
     pub status: ExecutionStatus,
     pub triggered: bool,
@@ -102,7 +103,7 @@ impl Progress {
 }
 
 /// The executions of one order, so that one which is reported again is known. Most orders have one.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Executions {
     #[default]
     None,
@@ -136,7 +137,7 @@ impl Executions {
 }
 
 /// One working order at the venue: an entry or a leg.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Work {
     pub now: Progress,
     /// Not in the state hash, which would cost more with every fill: `executions_hash` stands for it.

@@ -1,6 +1,7 @@
 //! A set of the engine's own numbers that is made for those which go as quickly as they come.
 
 use rustc_hash::FxHashSet;
+use serde::{Deserialize, Serialize};
 use std::hash::Hash;
 
 /// An order and its legs, and a few more.
@@ -8,7 +9,8 @@ const RECENT: usize = 8;
 
 /// A set whose newest members are kept apart from the many: most orders are gone before others come, and never touch
 /// a table that may hold a million. In no order; nobody can choose the numbers to collide.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de> + Eq + Hash"))]
 pub(crate) struct RecentSet<T> {
     /// At most [`RECENT`], the oldest first.
     recent: Vec<T>,

@@ -6,7 +6,7 @@
 use crate::account::Account;
 use crate::lease::lease_hash;
 use crate::{CommandNo, Core, OrderNo};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// So many changed entities are hashed at once while they are still in the cache: recovery asks for no hash.
@@ -45,12 +45,15 @@ pub(crate) fn entity_hash(kind: Kind, entity: &impl Serialize, bytes: &mut Vec<u
 }
 
 /// The sum over all entities, and which of them it does not know as they are now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct StateHash {
     sum: u128,
+    #[serde(skip)]
     orders: Vec<OrderNo>,
+    #[serde(skip)]
     commands: Vec<CommandNo>,
     /// Memory for an entity's bytes.
+    #[serde(skip)]
     bytes: Vec<u8>,
 }
 
@@ -88,6 +91,14 @@ impl Core {
         let mut add = |hash| sum = sum.wrapping_add(hash);
         self.orders.iter().for_each(|(_, order)| add(order.hash_in(bytes)));
         self.commands.iter().for_each(|(_, command)| add(entity_hash(Kind::Command, command, bytes)));
+        sum.wrapping_add(self.hash_of_the_rest())
+    }
+
+    /// Of all but orders and commands, from scratch.
+    pub(crate) fn hash_of_the_rest(&self) -> u128 {
+        let bytes = &mut Vec::new();
+        let mut sum = 0u128;
+        let mut add = |hash| sum = sum.wrapping_add(hash);
         for (_, fenced) in self.tombstones.iter() {
             add(self.accounts[fenced.account as usize].tombstone_hash(&fenced.order_id, bytes));
         }

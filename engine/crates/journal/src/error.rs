@@ -37,6 +37,14 @@ pub enum Error {
         /// What is wrong there.
         detail: String,
     },
+    /// A snapshot that is no longer what was written.
+    #[error("snapshot {file} is damaged: {detail}")]
+    DamagedSnapshot {
+        /// Its file name.
+        file: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// A segment of another format version.
     #[error(
         "{file} has journal format {found}, this program reads format {known}; \
@@ -84,6 +92,10 @@ impl Error {
     /// Says on which file what was tried: for `map_err`. Costs nothing where nothing went wrong.
     pub(crate) fn io(action: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, file: file.to_owned(), source }
+    }
+
+    pub(crate) fn damaged_snapshot(file: &str, detail: impl Into<String>) -> Self {
+        Self::DamagedSnapshot { file: file.to_owned(), detail: detail.into() }
     }
 
     pub(crate) fn damaged(file: &str, offset: u64, detail: impl Into<String>) -> Self {

@@ -184,6 +184,17 @@ impl<D: Disk> Journal<D> {
         }
     }
 
+    /// The last record of those segments that are full, synced, and never written again; 0: there is none.
+    pub fn closed_through_seq(&self) -> u64 {
+        let last_closed = self.current_first_seq - 1;
+        if self.synced_seq >= last_closed && !self.directory_changed { last_closed } else { 0 }
+    }
+
+    /// The directory, for who reads closed segments and writes snapshots.
+    pub fn disk(&self) -> Arc<D> {
+        Arc::clone(&self.disk)
+    }
+
     /// The identity of this journal, made with its first segment.
     pub fn journal_id(&self) -> Uuid {
         self.current.header.journal_id

@@ -40,6 +40,7 @@ mod recovery;
 mod scan;
 mod search;
 mod segment;
+mod snapshot;
 mod sync;
 mod window;
 
@@ -48,7 +49,8 @@ pub use error::{Error, RecoveryError};
 pub use format::{FORMAT_VERSION, MAX_PAYLOAD_BYTES, RECORD_OVERHEAD_BYTES, SEGMENT_HEADER_BYTES};
 pub use journal::{Durability, Journal, Options};
 pub use real::RealDisk;
-pub use scan::{RecordRef, Summary, read};
+pub use scan::{RecordRef, Start, Summary, read, read_closed, read_from};
+pub use snapshot::{SNAPSHOT_VERSION, SnapshotWriter, list_snapshots, read_snapshot, snapshot_name};
 pub use sync::{SyncJob, SyncResult};
 pub use uuid::Uuid;
 

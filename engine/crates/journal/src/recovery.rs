@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::boot;
 use crate::format::SEGMENT_HEADER_BYTES;
-use crate::scan::{Scan, Stretch, scan};
+use crate::scan::{Scan, Start, Stretch, scan_from};
 use crate::segment::{Segment, Spare, SpareOrder, list_segments, no_space_or_io, remove_unfinished, segment_name};
+use crate::snapshot::{list_snapshots, remove_unfinished_snapshots, snapshot_name};
 use crate::window::Window;
 use crate::{Disk, DiskFile, Error, Journal, Options, RecordRef, Recovered, RecoveryError};
 
@@ -25,11 +26,30 @@ impl<D: Disk> Journal<D> {
         options: Options,
         visit: impl FnMut(RecordRef<'_>) -> Result<(), E>,
     ) -> Result<(Self, Recovered), RecoveryError<E>> {
+        Self::open_from(disk, options, None, visit)
+    }
+
+    /// The same behind a snapshot: records up to its own may be gone, and those that stand in the same segment as the
+    /// first one after it are visited too.
+    ///
+    /// # Errors
+    /// As [`Journal::open`]; [`Error::Damaged`] also where the journal ends before the snapshot, or is another one.
+    pub fn open_from<E>(
+        disk: D,
+        options: Options,
+        start: Option<Start>,
+        visit: impl FnMut(RecordRef<'_>) -> Result<(), E>,
+    ) -> Result<(Self, Recovered), RecoveryError<E>> {
         remove_unfinished(&disk)?;
+        remove_unfinished_snapshots(&disk)?;
         if list_segments(&disk)?.is_empty() {
+            if let Some(newest) = list_snapshots(&disk)?.last() {
+                let detail = format!("the segments behind {} are gone", snapshot_name(*newest));
+                return Err(Error::damaged(&segment_name(newest + 1), 0, detail).into());
+            }
             create_first_segment(&disk, options)?;
         }
-        let mut scan = scan(&disk, visit)?;
+        let mut scan = scan_from(&disk, start, u64::MAX, visit)?;
         repair(&disk, options, &mut scan)?;
         boot::remember(&disk)?;
         let last_seq = scan.summary.last_seq;

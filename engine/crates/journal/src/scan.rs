@@ -67,7 +67,42 @@ pub fn read<D: Disk, E>(
     disk: &D,
     visit: impl FnMut(RecordRef<'_>) -> Result<(), E>,
 ) -> Result<Summary, RecoveryError<E>> {
-    Ok(scan(disk, visit)?.summary)
+    read_from(disk, None, visit)
+}
+
+/// A snapshot that reading starts behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Its journal.
+    pub journal_id: Uuid,
+    /// The last record that it includes.
+    pub seq: u64,
+}
+
+/// The same behind a snapshot: from the segment on that holds the record after it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from<D: Disk, E>(
+    disk: &D,
+    start: Option<Start>,
+    visit: impl FnMut(RecordRef<'_>) -> Result<(), E>,
+) -> Result<Summary, RecoveryError<E>> {
+    Ok(scan_from(disk, start, u64::MAX, visit)?.summary)
+}
+
+/// Reads segments that are closed, up to the record `through`, while the engine writes behind them. None of it may be
+/// missing.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_closed<D: Disk, E>(
+    disk: &D,
+    start: Option<Start>,
+    through: u64,
+    visit: impl FnMut(RecordRef<'_>) -> Result<(), E>,
+) -> Result<Summary, RecoveryError<E>> {
+    Ok(scan_from(disk, start, through, visit)?.summary)
 }
 
 /// What recovery needs to go on from a scan.
@@ -92,13 +127,18 @@ pub(crate) struct Stretch {
     pub to: u64,
 }
 
-pub(crate) fn scan<D: Disk, E>(
+pub(crate) fn scan_from<D: Disk, E>(
     disk: &D,
+    start: Option<Start>,
+    through: u64,
     mut visit: impl FnMut(RecordRef<'_>) -> Result<(), E>,
 ) -> Result<Scan<D>, RecoveryError<E>> {
-    let mut scanner = Scanner::start(disk)?;
+    let mut scanner = Scanner::start(disk, start, through)?;
     loop {
         scanner.read_records(&mut visit)?;
+        if scanner.next_seq > through {
+            return Ok(scanner.finish(Tail::default()));
+        }
         match scanner.look_beyond()? {
             Beyond::Segment(segment) => scanner.enter(segment),
             Beyond::WholeByNow => {}
@@ -137,6 +177,11 @@ struct Scanner<'d, D: Disk> {
     window: Window<D::File>,
     offset: u64,
     next_seq: u64,
+    /// Reading ends with this one.
+    through: u64,
+    /// Up to this one a snapshot says that all was durable.
+    snapshot_seq: u64,
+    first_seq: u64,
     closed: bool,
     /// The highest sequence number that something whole says was durable.
     witnessed_seq: u64,
@@ -148,15 +193,22 @@ struct Scanner<'d, D: Disk> {
 }
 
 impl<'d, D: Disk> Scanner<'d, D> {
-    fn start(disk: &'d D) -> Result<Self, Error> {
+    fn start(disk: &'d D, start: Option<Start>, through: u64) -> Result<Self, Error> {
         // First: a start that goes on meanwhile makes its note when the segments are as it says.
         let same_boot = boot::is_of_last_writer(disk)?;
-        let first_seq = *list_segments(disk)?.first().ok_or(Error::NoJournal)?;
-        if first_seq != 1 {
-            let detail = format!("the segments with records 1 to {} are gone", first_seq - 1);
-            return Err(Error::damaged(&segment_name(first_seq), 0, detail));
-        }
+        let segments = list_segments(disk)?;
+        let oldest = *segments.first().ok_or(Error::NoJournal)?;
+        let snapshot_seq = start.map_or(0, |start| start.seq);
+        let holds_next = segments.iter().rev().find(|first_seq| **first_seq <= snapshot_seq + 1);
+        let Some(&first_seq) = holds_next else {
+            let detail = format!("the segments with records {} to {} are gone", snapshot_seq + 1, oldest - 1);
+            return Err(Error::damaged(&segment_name(oldest), 0, detail));
+        };
         let segment = Segment::open(disk, first_seq)?;
+        if let Some(Start { journal_id, .. }) = start.filter(|start| start.journal_id != segment.header.journal_id) {
+            let detail = format!("it belongs to journal {}, the snapshot to {journal_id}", segment.header.journal_id);
+            return Err(Error::damaged(&segment.name, 0, detail));
+        }
         Ok(Self {
             disk,
             same_boot,
@@ -165,8 +217,11 @@ impl<'d, D: Disk> Scanner<'d, D> {
             segment_first_seq: first_seq,
             offset: SEGMENT_HEADER_BYTES,
             next_seq: first_seq,
+            through,
+            snapshot_seq,
+            first_seq,
             closed: false,
-            witnessed_seq: 0,
+            witnessed_seq: snapshot_seq,
             unwitnessed: VecDeque::new(),
             ends: Vec::new(),
         })
@@ -185,7 +240,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
         &mut self,
         visit: &mut impl FnMut(RecordRef<'_>) -> Result<(), E>,
     ) -> Result<(), RecoveryError<E>> {
-        loop {
+        while self.next_seq <= self.through {
             match self.find()? {
                 Found::Record { durable_seq, padded_length, length } => {
                     self.visit_record(length, visit)?;
@@ -206,6 +261,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
                 Found::NotWhole(_) => return Ok(()),
             }
         }
+        Ok(())
     }
 
     fn visit_record<E>(
@@ -290,6 +346,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
         // after the record, so that a second look tells the two cases apart.
         self.window.look_again().map_err(Error::io("read", &self.segment.name))?;
         let Found::NotWhole(why) = self.find()? else { return Ok(Beyond::WholeByNow) };
+        let witness = witness.or_else(|| self.snapshot_witness());
         match witness.or(self.find_more_than_a_torn_write(&tail)?) {
             Some(witness) => {
                 let seq = self.next_seq;
@@ -298,6 +355,11 @@ impl<'d, D: Disk> Scanner<'d, D> {
             }
             None => Ok(Beyond::Nothing(tail)),
         }
+    }
+
+    fn snapshot_witness(&self) -> Option<String> {
+        let says = || format!("the snapshot of record {} says that it was durable", self.snapshot_seq);
+        (self.next_seq <= self.snapshot_seq).then(says)
     }
 
     /// As long as the machine lives, what was written later says that all before it was written.
@@ -360,9 +422,9 @@ impl<'d, D: Disk> Scanner<'d, D> {
         Scan {
             summary: Summary {
                 journal_id: self.segment.header.journal_id,
-                first_seq: 1,
+                first_seq: self.first_seq,
                 last_seq,
-                records: last_seq,
+                records: last_seq + 1 - self.first_seq,
                 cut_bytes: tail.bytes,
                 closed: self.closed && tail.bytes == 0,
             },

@@ -23,7 +23,7 @@ fn first_seq_of(name: &str) -> Option<u64> {
 }
 
 /// The number in front of a suffix, written as this crate writes it: other names are not ours.
-fn number_of(name: &str, suffix: &str) -> Option<u64> {
+pub(crate) fn number_of(name: &str, suffix: &str) -> Option<u64> {
     let digits = name.strip_suffix(suffix)?;
     let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     all_digits.then(|| digits.parse().ok()).flatten()

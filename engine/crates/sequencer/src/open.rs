@@ -1,6 +1,7 @@
 //! Opening: the journal is folded, the new epoch is recorded, and all of it is durable before anybody hears of it.
 
 use crate::record::{Happened, decode_happened};
+use crate::snapshot::Standing;
 use crate::state::State;
 use crate::{Disk, OpenError, Opened, Options, Origin, Path, Sequencer, VenueKind};
 use bridge_core::{Configuration, Input, InputRef, UtcNanos, VenueCommand};
@@ -18,22 +19,37 @@ impl<D: Disk> Sequencer<D> {
         configuration: Configuration,
         now: UtcNanos,
     ) -> Result<(Self, Opened), OpenError> {
-        let mut state = State::of(options.venue);
-        let mut last_time_ns = UtcNanos::MIN;
+        let unreadable = |error: bridge_journal::Error| OpenError::Journal(error.to_string());
+        let Standing { mut state, time_ns: mut last_time_ns, start, unusable } =
+            Standing::find(&disk, options.venue, u64::MAX).map_err(unreadable)?;
+        let snapshot_seq = start.map_or(0, |start| start.seq);
+        if state.is_embedded() != (options.venue == VenueKind::Embedded) {
+            let recorded = if state.is_embedded() { "an embedded" } else { "an external" };
+            return Err(OpenError::OtherVenue { recorded });
+        }
         let journal_options =
             bridge_journal::Options { durability: options.durability, segment_bytes: options.segment_bytes };
-        let (journal, recovered) = Journal::open(disk, journal_options, |record| {
+        let (journal, recovered) = Journal::open_from(disk, journal_options, start, |record| {
+            if record.seq <= snapshot_seq {
+                return Ok(());
+            }
             let record = decode_happened(record.payload).map_err(Unusable::Unreadable)?;
             check_venue(&record, &state)?;
             last_time_ns = record.time_ns;
             state.fold(&record.events, &record.venue_events);
             Ok(())
         })
-        .map_err(open_error)?;
+        .map_err(|error| with_snapshots(open_error(error), &unusable))?;
         let mut sequencer = Self::around(options, state, journal, now.max(last_time_ns));
+        sequencer.snapshots.seq = snapshot_seq;
         sequencer.begin(configuration)?;
-        let opened =
-            Opened { records: recovered.records, cut_bytes: recovered.cut_bytes, last_seq: recovered.last_seq };
+        let opened = Opened {
+            records: recovered.records,
+            cut_bytes: recovered.cut_bytes,
+            last_seq: recovered.last_seq,
+            snapshot_seq,
+            unusable_snapshots: unusable,
+        };
         Ok((sequencer, opened))
     }
 
@@ -91,6 +107,16 @@ fn check_venue(record: &Happened, state: &State) -> Result<(), Unusable> {
         return Ok(());
     }
     Err(Unusable::OtherVenue { recorded: if record.embedded { "an embedded" } else { "an external" } })
+}
+
+/// A journal that begins behind a snapshot which cannot be used says so.
+fn with_snapshots(error: OpenError, unusable: &[String]) -> OpenError {
+    match error {
+        OpenError::Journal(message) if !unusable.is_empty() => {
+            OpenError::Journal(format!("{message}; snapshots that cannot be used: {}", unusable.join("; ")))
+        }
+        other => other,
+    }
 }
 
 fn open_error(error: RecoveryError<Unusable>) -> OpenError {

@@ -59,6 +59,10 @@ pub struct Opened {
     pub cut_bytes: u64,
     /// Last sequence number that was in the journal; 0 for a new one.
     pub last_seq: u64,
+    /// The record that the snapshot stands at from which the start went on; 0: from the first record.
+    pub snapshot_seq: u64,
+    /// Snapshots that could not be used, and why.
+    pub unusable_snapshots: Vec<String>,
 }
 
 /// Why a sequencer does not open.

@@ -81,6 +81,47 @@ impl Encoded {
     }
 }
 
+impl Encoded {
+    /// Encodes something large, handing out its bytes by pieces.
+    ///
+    /// # Errors
+    /// What postcard says; no type in a snapshot gives it cause to.
+    pub(crate) fn stream(value: &impl Serialize, put: impl FnMut(&[u8])) -> Result<(), postcard::Error> {
+        postcard::serialize_with_flavor(value, Stream { put, piece: Vec::with_capacity(STREAM_PIECE_BYTES) })
+    }
+}
+
+const STREAM_PIECE_BYTES: usize = 64 << 10;
+
+struct Stream<F> {
+    put: F,
+    piece: Vec<u8>,
+}
+
+impl<F: FnMut(&[u8])> Flavor for Stream<F> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= STREAM_PIECE_BYTES {
+            (self.put)(&self.piece);
+            self.piece.clear();
+        }
+        Ok(())
+    }
+
+    fn finalize(mut self) -> postcard::Result<()> {
+        (self.put)(&self.piece);
+        Ok(())
+    }
+}
+
 /// Writes into memory that is there. A record is a hundred small pieces, so nothing is called for the smallest.
 struct Cursor<'a> {
     bytes: &'a mut [u8],

@@ -7,13 +7,29 @@ use crate::record::Encoded;
 use crate::sessions::Sessions;
 use crate::state::State;
 use crate::waiting::{AckTimers, Waiting};
-use crate::{Disk, Durability, HealthReport, HealthStatus, Options, Output, SyncJob, SyncResult};
+use crate::{
+    Disk, Durability, HealthReport, HealthStatus, Options, Output, Snapshot, SnapshotJob, SyncJob, SyncResult,
+};
 use bridge_core::{Call, CommandOutcome, DEFAULT_ACCOUNT, OrderUpdate, UpdateRange, UtcNanos, VenueKey};
 use bridge_journal::{Journal, Uuid};
 use std::collections::VecDeque;
 
 /// A sync that takes longer makes the engine DEGRADED.
 const SYNC_LAG_NS: UtcNanos = 1_000_000_000;
+
+/// What is known of snapshots.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Snapshots {
+    /// The record that the last one stands at.
+    pub(crate) seq: u64,
+    /// Its file.
+    pub(crate) bytes: u64,
+    /// Since start.
+    failures: u64,
+    is_out: bool,
+    /// Record bytes appended since start when one was last begun.
+    at_bytes: u64,
+}
 
 /// Core, venue and journal as one. See the crate's documentation for what a turn is.
 pub struct Sequencer<D: Disk> {
@@ -27,6 +43,7 @@ pub struct Sequencer<D: Disk> {
     pub(crate) sessions: Sessions,
     pub(crate) forgetting: Forgetting,
     pub(crate) counts: Counts,
+    pub(crate) snapshots: Snapshots,
     /// Engine time: never decreases, whatever the clock does.
     pub(crate) now: UtcNanos,
     /// The record being encoded; its memory is used again.
@@ -59,6 +76,7 @@ impl<D: Disk> Sequencer<D> {
             sessions: Sessions::default(),
             forgetting: Forgetting::after_start(now),
             counts: Counts::default(),
+            snapshots: Snapshots::default(),
             now,
             payload: Encoded::default(),
             concluded: Vec::new(),
@@ -141,6 +159,29 @@ impl<D: Disk> Sequencer<D> {
         self.failed.as_deref()
     }
 
+    /// Hands out the making of a snapshot, where closed segments have come to `every_bytes` since the last one. One
+    /// job is out at a time: give its result to [`Sequencer::snapshot_made`].
+    pub fn snapshot_job(&mut self, every_bytes: u64) -> Option<SnapshotJob<D>> {
+        let through = self.journal.closed_through_seq();
+        let grown = self.counts.appended_bytes.saturating_sub(self.snapshots.at_bytes);
+        if self.snapshots.is_out || self.failed.is_some() || through <= self.snapshots.seq || grown < every_bytes {
+            return None;
+        }
+        self.snapshots.is_out = true;
+        self.snapshots.at_bytes = self.counts.appended_bytes;
+        let (disk, journal_id) = (self.journal.disk(), self.journal_id());
+        Some(SnapshotJob { disk, journal_id, through, venue: self.options.venue })
+    }
+
+    /// Takes note of what became of a snapshot.
+    pub fn snapshot_made(&mut self, made: &Result<Snapshot, String>) {
+        self.snapshots.is_out = false;
+        match made {
+            Ok(snapshot) => (self.snapshots.seq, self.snapshots.bytes) = (snapshot.seq, snapshot.bytes),
+            Err(_) => self.snapshots.failures += 1,
+        }
+    }
+
     /// The identity of the journal (invariant 12).
     pub fn journal_id(&self) -> Uuid {
         self.journal.journal_id()
@@ -207,6 +248,9 @@ impl<D: Disk> Sequencer<D> {
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         let mut counters = self.counts.named();
+        counters.push(("snapshot_seq", self.snapshots.seq));
+        counters.push(("snapshot_bytes", self.snapshots.bytes));
+        counters.push(("snapshot_failures", self.snapshots.failures));
         counters.push(("parked", self.parking.len() as u64));
         counters.push(("waiting_calls", self.waiting.calls() as u64));
         for counter in self.state.core.counters() {

@@ -29,6 +29,28 @@ impl State {
         }
     }
 
+    /// One that was read from a snapshot.
+    pub(crate) fn restored(core: Core, exchange: Option<Exchange>) -> Self {
+        Self { core, exchange, ..Self::new(false) }
+    }
+
+    /// What a snapshot holds.
+    pub(crate) const fn parts(&self) -> (&Core, Option<&Exchange>) {
+        (&self.core, self.exchange.as_ref())
+    }
+
+    /// Ready to be written; its hash.
+    pub(crate) fn settle_for_snapshot(&mut self) -> u128 {
+        self.core.settle_for_snapshot();
+        self.hash()
+    }
+
+    /// Its hash from scratch, from every entity in it.
+    pub(crate) fn recompute_hash(&self) -> u128 {
+        let book = self.exchange.as_ref().map_or(0, Exchange::recomputed_state_hash);
+        self.core.recompute_state_hash().wrapping_add(book)
+    }
+
     /// The state that `kind` needs.
     pub(crate) fn of(kind: VenueKind) -> Self {
         Self::new(kind == VenueKind::Embedded)

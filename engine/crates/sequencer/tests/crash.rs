@@ -19,6 +19,8 @@ enum Step {
     Quote(u8),
     Fence(u8),
     EndTurn,
+    /// Makes a snapshot of what is closed; the start after the next death goes on from there.
+    Snapshot,
     /// Ends a turn and loses power before its sync ends.
     DieBeforeTheSync,
     Die,
@@ -35,6 +37,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => Just(Step::EndTurn),
         1 => Just(Step::DieBeforeTheSync),
         1 => Just(Step::Die),
+        1 => Just(Step::Snapshot),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -65,7 +68,7 @@ fn request(step: &Step) -> Option<Request> {
             publish(&format!("quote-{number}"), vec![quote])
         }
         Step::Fence(number) => get(&format!("order-{number}"), true),
-        Step::EndTurn | Step::DieBeforeTheSync | Step::Die => return None,
+        Step::EndTurn | Step::DieBeforeTheSync | Step::Die | Step::Snapshot => return None,
     })
 }
 
@@ -99,6 +102,13 @@ impl Run {
                 self.die();
             }
             Step::Die => self.die(),
+            Step::Snapshot => {
+                if let Some(job) = self.rig.sequencer.snapshot_job(0) {
+                    let made = job.run();
+                    self.rig.sequencer.snapshot_made(&made);
+                    made.expect("the disk is well");
+                }
+            }
             step => {
                 let token = self.rig.submit(request(step).unwrap());
                 let numbers = match step {
@@ -194,6 +204,8 @@ proptest! {
     #[test]
     fn whatever_crashes_every_order_executes_once_and_replies_stand(steps in steps()) {
         check(&steps, options());
+        // Some orders fill a segment, so that there is something for snapshots.
+        check(&steps, Options { segment_bytes: 8 << 10, ..options() });
     }
 }
 

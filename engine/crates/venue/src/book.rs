@@ -5,6 +5,7 @@
 
 use crate::order::{Index, Spot, UNPRICED, Watch, rank};
 use crate::{Key, Level, Part, Party, Quote, Side};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Orders by rank, then by time.
@@ -19,7 +20,7 @@ const FIRING_ORDER: [Watch; 4] = [
 ];
 
 /// One side's orders that can trade.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 struct Queue {
     orders: Ranked,
     /// Sum of what is left per rank, so that a FOK order is judged by levels and not by orders.
@@ -27,7 +28,7 @@ struct Queue {
 }
 
 /// The book of one instrument.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Book {
     queues: [Queue; 2],
     waiting: [Ranked; 4],

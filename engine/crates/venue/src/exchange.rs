@@ -8,10 +8,11 @@ use crate::hash::{self, Sum};
 use crate::open_orders::OpenOrders;
 use crate::order::OpenOrder;
 use crate::{Command, Event, Key, Level, Part, Party, Side};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The embedded exchange. See the crate's documentation for its rules.
-#[derive(Clone, Debug)]
+/// The embedded exchange. See the crate's documentation for its rules. It serialises whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Exchange {
     books: BTreeMap<u32, Book>,
     orders: OpenOrders,

@@ -7,6 +7,7 @@
 use crate::book::Book;
 use crate::order::OpenOrder;
 use crate::{Key, Level, Side};
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// "venue" in ASCII; any fixed number would do, and it must never change.
@@ -16,7 +17,7 @@ const SEED: u64 = 0x76_65_6e_75_65;
 const CAPACITY: usize = 96;
 
 /// The sum, and which parts it does not know as they are now.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Sum {
     total: u128,
     counters: u128,

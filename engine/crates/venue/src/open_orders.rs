@@ -3,12 +3,13 @@
 
 use crate::{Key, OpenOrder};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 /// An entry and its legs, and one more.
 const RECENT: usize = 4;
 
 /// Open orders, in no order.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct OpenOrders {
     /// At most [`RECENT`], the oldest first.
     recent: Vec<OpenOrder>,

@@ -1,12 +1,13 @@
 //! An open order or leg: its terms, what became of it so far, and where in the book it therefore stands.
 
 use crate::{Key, NewOrder, OrderType, Part, Side, TimeInForce};
+use serde::{Deserialize, Serialize};
 
 /// Rank of an order that works at market: before every price.
 pub(crate) const UNPRICED: i64 = i64::MIN;
 
 /// An open order or leg.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OpenOrder {
     /// Its name.
     pub key: Key,
@@ -41,7 +42,7 @@ pub struct OpenOrder {
 }
 
 /// Which index of a book an order stands in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Index {
     /// The queue of one side.
     Queue(Side),
@@ -52,7 +53,7 @@ pub(crate) enum Index {
 }
 
 /// What a waiting order waits for: a stop or a target, to buy or to sell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Watch {
     pub part: Part,
     pub side: Side,
@@ -79,7 +80,7 @@ pub(crate) const fn rank(side: Side, price_ticks: i64) -> i64 {
 }
 
 /// A place in one of a book's indexes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Spot {
     pub index: Index,
     pub rank: i64,

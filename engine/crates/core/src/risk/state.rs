@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Hashed<T> {
     value: T,
-    #[serde(skip)]
     hash: u128,
 }
 

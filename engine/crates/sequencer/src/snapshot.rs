@@ -1,0 +1,175 @@
+//! Snapshots: the whole state as of one record, made away from the reactor from segments that are closed, and found
+//! again at a start.
+//!
+//! A job reads the snapshot before and folds what came since, so it sees nothing that the reactor works on. What it
+//! wrote it reads back, and every entity's hash is made anew, before anybody relies on the file. A start checks the
+//! file's checksum and that the stored hashes add up; [`crate::verify`] compares with the inputs, executed again.
+
+use crate::record::{Encoded, decode_happened};
+use crate::state::State;
+use crate::{Disk, VenueKind};
+use bridge_core::{Core, UtcNanos};
+use bridge_journal::{
+    Error, RecoveryError, SnapshotWriter, Start, Uuid, list_snapshots, read_closed, read_snapshot, snapshot_name,
+};
+use bridge_venue::Exchange;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Snapshots that are kept: should the newest be damaged, a start reads the one before and more records.
+const KEPT: usize = 2;
+
+/// What a snapshot holds. A new part of the state is in it as soon as it is in `Core` or `Exchange`, which serialise
+/// whole.
+#[derive(Serialize)]
+struct Written<'a> {
+    time_ns: UtcNanos,
+    core: &'a Core,
+    exchange: Option<&'a Exchange>,
+}
+
+/// [`Written`], as it is read.
+#[derive(Deserialize)]
+struct Read {
+    time_ns: UtcNanos,
+    core: Core,
+    exchange: Option<Exchange>,
+}
+
+/// A state, and where in the journal it stands.
+pub(crate) struct Standing {
+    pub(crate) state: State,
+    /// Of the last record in it.
+    pub(crate) time_ns: UtcNanos,
+    /// Where to read on; `None`: at the first record.
+    pub(crate) start: Option<Start>,
+    /// Newer snapshots that could not be used, and why.
+    pub(crate) unusable: Vec<String>,
+}
+
+impl Standing {
+    fn empty(venue: VenueKind) -> Self {
+        Self { state: State::of(venue), time_ns: UtcNanos::MIN, start: None, unusable: Vec::new() }
+    }
+
+    /// The last record in it; 0: none.
+    pub(crate) fn seq(&self) -> u64 {
+        self.start.map_or(0, |start| start.seq)
+    }
+
+    /// The newest snapshot that can be used, up to a record; without one, the state before the first record.
+    pub(crate) fn find<D: Disk>(disk: &D, venue: VenueKind, up_to: u64) -> Result<Self, Error> {
+        let mut unusable = Vec::new();
+        for seq in list_snapshots(disk)?.into_iter().rev().filter(|seq| *seq <= up_to) {
+            match Self::load(disk, seq) {
+                Ok(standing) => return Ok(Self { unusable, ..standing }),
+                Err(reason) => unusable.push(reason),
+            }
+        }
+        Ok(Self { unusable, ..Self::empty(venue) })
+    }
+
+    fn load<D: Disk>(disk: &D, seq: u64) -> Result<Self, String> {
+        let (journal_id, body) = read_snapshot(disk, seq).map_err(|error| error.to_string())?;
+        let unreadable = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", snapshot_name(seq));
+        let read: Read = match postcard::take_from_bytes(&body) {
+            Ok((read, [])) => read,
+            Ok((_, rest)) => return Err(unreadable(&format!("{} bytes behind its end", rest.len()))),
+            Err(error) => return Err(unreadable(&error)),
+        };
+        let Read { time_ns, mut core, exchange } = read;
+        core.restore().map_err(|error| unreadable(&error))?;
+        let state = State::restored(core, exchange);
+        Ok(Self { state, time_ns, start: Some(Start { journal_id, seq }), unusable: Vec::new() })
+    }
+}
+
+/// Makes a snapshot. Run it on any thread: it takes as long as it takes, and as much memory as the state has.
+#[must_use = "nothing is made until it runs"]
+pub struct SnapshotJob<D: Disk> {
+    pub(crate) disk: Arc<D>,
+    pub(crate) journal_id: Uuid,
+    /// The last record of closed segments.
+    pub(crate) through: u64,
+    pub(crate) venue: VenueKind,
+}
+
+/// A snapshot that is durable and was read back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Snapshot {
+    /// The last record that it includes.
+    pub seq: u64,
+    /// Of the file.
+    pub bytes: u64,
+    /// As of that record.
+    pub state_hash: u128,
+}
+
+impl<D: Disk> SnapshotJob<D> {
+    /// The record that it will stand at.
+    pub fn through_seq(&self) -> u64 {
+        self.through
+    }
+
+    /// Reads, folds, writes, reads back; then removes snapshots that are not needed any more.
+    ///
+    /// # Errors
+    /// In words. The journal is as it was, and so are the snapshots before.
+    pub fn run(self) -> Result<Snapshot, String> {
+        let disk = &*self.disk;
+        let in_words = |error: Error| error.to_string();
+        let mut standing = Standing::find(disk, self.venue, self.through).map_err(in_words)?;
+        if standing.start.is_some_and(|start| start.journal_id != self.journal_id) {
+            return Err(format!("{} belongs to another journal; remove it", snapshot_name(standing.seq())));
+        }
+        self.fold_up(&mut standing)?;
+        let state_hash = standing.state.settle_for_snapshot();
+        let bytes = self.write(&standing)?;
+        drop(standing); // its memory is needed for what is read back
+        let again = Standing::load(disk, self.through)?;
+        if again.state.recompute_hash() != state_hash {
+            let name = snapshot_name(self.through);
+            disk.remove(&name).map_err(|error| error.to_string())?;
+            return Err(format!("{name} is not what was written; it was removed"));
+        }
+        self.remove_old()?;
+        Ok(Snapshot { seq: self.through, bytes, state_hash })
+    }
+
+    fn fold_up(&self, standing: &mut Standing) -> Result<(), String> {
+        let known = standing.seq();
+        let folded = read_closed(&*self.disk, standing.start, self.through, |record| {
+            if record.seq <= known {
+                return Ok(());
+            }
+            let happened = decode_happened(record.payload)?;
+            standing.time_ns = happened.time_ns;
+            standing.state.fold(&happened.events, &happened.venue_events);
+            Ok::<(), String>(())
+        });
+        let summary = folded.map_err(|error: RecoveryError<String>| error.to_string())?;
+        match summary.last_seq == self.through {
+            true => Ok(()),
+            false => Err(format!("the journal ends at record {}, before {}", summary.last_seq, self.through)),
+        }
+    }
+
+    fn write(&self, standing: &Standing) -> Result<u64, String> {
+        let (core, exchange) = standing.state.parts();
+        let written = Written { time_ns: standing.time_ns, core, exchange };
+        let mut file =
+            SnapshotWriter::create(&*self.disk, self.journal_id, self.through).map_err(|error| error.to_string())?;
+        Encoded::stream(&written, |bytes| file.put(bytes)).map_err(|error| error.to_string())?;
+        file.finish().map_err(|error| error.to_string())
+    }
+
+    fn remove_old(&self) -> Result<(), String> {
+        let disk = &*self.disk;
+        let snapshots = list_snapshots(disk).map_err(|error| error.to_string())?;
+        let kept = snapshots.len().saturating_sub(KEPT);
+        for seq in &snapshots[..kept] {
+            disk.remove(&snapshot_name(*seq)).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}

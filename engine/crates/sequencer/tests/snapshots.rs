@@ -1,0 +1,188 @@
+//! Snapshots: a start from one is a start from all records; whatever crashes or is damaged, nothing is lost.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use bridge_core::Side;
+use bridge_journal::fake::FakeDisk;
+use bridge_journal::{DiskFile, list_snapshots, snapshot_name};
+use bridge_sequencer::{Disk, OpenError, Options, Reply, Sequencer, Snapshot, verify};
+use support::*;
+
+/// So small that a few orders fill one.
+fn small() -> Options {
+    Options { segment_bytes: 16 << 10, ..options() }
+}
+
+/// Some of everything that stays: fills, resting orders, legs, rejections, fences, cancels, quotes.
+fn trade(rig: &mut Rig, from: u32, orders: u32) {
+    for number in from..from + orders {
+        let side = if number.is_multiple_of(2) { Side::Buy } else { Side::Sell };
+        let id = format!("order-{number}");
+        match number % 7 {
+            0 => drop(rig.execute(limit(&id, side, "3", if side == Side::Buy { "90.00" } else { "110.00" }))),
+            1 => {
+                let (stop, target) = if side == Side::Buy { ("98.00", "102.00") } else { ("102.00", "98.00") };
+                let (stop_loss, take_profit) = (Some(decimal(stop)), Some(decimal(target)));
+                drop(rig.execute(bridge_core::Order { stop_loss, take_profit, ..market(&id, side, "2") }));
+            }
+            2 => drop(rig.execute(market(&id, side, "0.5"))),
+            3 => drop(rig.ask(get(&id, true))),
+            4 => drop(rig.ask(cancel(&format!("cancel-{number}"), &format!("order-{}", number - 4)))),
+            5 => drop(rig.ask(publish(&format!("quote-{number}"), vec![quote("99.98", "100.02", "1000")]))),
+            _ => drop(rig.execute(market(&id, side, "1"))),
+        }
+    }
+}
+
+fn snapshot(rig: &mut Rig) -> Result<Snapshot, String> {
+    let made = rig.sequencer.snapshot_job(0).expect("segments are closed").run();
+    rig.sequencer.snapshot_made(&made);
+    made
+}
+
+fn open(disk: FakeDisk, now: i64) -> (Rig, u64, Vec<String>) {
+    let (sequencer, opened) = Sequencer::open(disk.clone(), small(), configuration(), now).expect("opens");
+    drop(sequencer);
+    let (seq, unusable) = (opened.snapshot_seq, opened.unusable_snapshots);
+    (Rig::on(disk.kill(), small(), now), seq, unusable)
+}
+
+/// Both know the same, and go on alike.
+fn assert_same(a: &mut Rig, b: &mut Rig, orders: u32) {
+    assert_eq!(a.state_hash(), b.state_hash());
+    for number in 0..orders {
+        for suffix in ["", "·SL", "·TP"] {
+            let id = format!("order-{number}{suffix}");
+            assert_eq!(a.ask(get(&id, false)), b.ask(get(&id, false)), "{id}");
+        }
+    }
+    let mut counters = [a.sequencer.health(a.now).counters, b.sequencer.health(b.now).counters];
+    counters.iter_mut().for_each(|all| all.retain(|(name, _)| !name.starts_with("snapshot")));
+    assert_eq!(counters[0], counters[1]);
+    trade(a, 1_000, 60);
+    trade(b, 1_000, 60);
+    assert_eq!(a.state_hash(), b.state_hash());
+}
+
+#[test]
+fn a_start_from_a_snapshot_is_a_start_from_all_records() {
+    let mut rig = Rig::new(small());
+    trade(&mut rig, 0, 200);
+    let made = snapshot(&mut rig).expect("made");
+    trade(&mut rig, 200, 30);
+    let with = rig.disk.kill();
+    let without = rig.disk.kill();
+    without.remove(&snapshot_name(made.seq)).unwrap();
+    let (mut a, seq, unusable) = open(with, rig.now);
+    let (mut b, none, _) = open(without, rig.now);
+    assert_eq!((seq, none, unusable), (made.seq, 0, vec![]));
+    assert_eq!(a.state_hash(), rig.state_hash());
+    assert_same(&mut a, &mut b, 230);
+    verify(&a.disk).expect("verifies");
+}
+
+#[test]
+fn each_snapshot_is_made_from_the_one_before_and_two_are_kept() {
+    let mut rig = Rig::new(small());
+    for round in 0..4 {
+        trade(&mut rig, round * 300, 300);
+        snapshot(&mut rig).expect("made");
+        assert!(rig.sequencer.snapshot_job(1 << 30).is_none(), "not before the journal has grown so much");
+    }
+    assert_eq!(list_snapshots(&rig.disk).unwrap().len(), 2);
+    let (after, seq, _) = open(rig.disk.crash(), rig.now);
+    assert_eq!(seq, rig.counter("snapshot_seq"));
+    assert_eq!(after.state_hash(), rig.state_hash());
+}
+
+#[test]
+fn a_damaged_snapshot_is_passed_over_for_the_one_before() {
+    let mut rig = Rig::new(small());
+    for round in 0..2 {
+        trade(&mut rig, round * 100, 100);
+        snapshot(&mut rig).expect("made");
+    }
+    let snapshots = list_snapshots(&rig.disk).unwrap();
+    let bytes = rig.disk.open(&snapshot_name(snapshots[1])).unwrap().len().unwrap();
+    for offset in [0, 9, 40, 63, 64, bytes / 2, bytes - 1] {
+        let damaged = rig.disk.kill();
+        assert!(damaged.corrupt(&snapshot_name(snapshots[1]), offset, 0x10));
+        let (after, seq, unusable) = open(damaged, rig.now);
+        assert_eq!(seq, snapshots[0], "offset {offset}");
+        assert!(unusable[0].contains(&snapshot_name(snapshots[1])), "{unusable:?}");
+        assert_eq!(after.state_hash(), rig.state_hash());
+    }
+}
+
+#[test]
+fn a_journal_whose_first_segments_are_gone_opens_with_the_snapshot_and_refuses_without() {
+    let mut rig = Rig::new(small());
+    trade(&mut rig, 0, 200);
+    let made = snapshot(&mut rig).expect("made");
+    trade(&mut rig, 200, 30);
+    let disk = rig.disk.kill();
+    let mut segments: Vec<String> = disk.list().unwrap().into_iter().filter(|name| name.ends_with(".seg")).collect();
+    segments.sort();
+    for name in segments.iter().filter(|name| name[..20].parse::<u64>().unwrap() <= made.seq) {
+        disk.remove(name).unwrap();
+    }
+    let (after, seq, _) = open(disk.kill(), rig.now);
+    assert_eq!((seq, after.state_hash()), (made.seq, rig.state_hash()));
+    assert!(disk.corrupt(&snapshot_name(made.seq), 100, 1));
+    let Err(OpenError::Journal(message)) = Sequencer::open(disk, small(), configuration(), rig.now) else {
+        panic!("opened without its first records")
+    };
+    assert!(message.contains("are gone") && message.contains(&snapshot_name(made.seq)), "{message}");
+}
+
+#[test]
+fn a_snapshot_of_another_journal_is_refused() {
+    let mut rig = Rig::new(small());
+    trade(&mut rig, 0, 200);
+    let made = snapshot(&mut rig).expect("made");
+    let mut other = Rig::on(FakeDisk::new(99), small(), START_NS);
+    trade(&mut other, 0, 200);
+    let name = snapshot_name(made.seq);
+    let foreign = other.disk.create(&name).unwrap();
+    foreign.write_at(&rig.disk.contents(&name).unwrap(), 0).unwrap();
+    let Err(OpenError::Journal(message)) = Sequencer::open(other.disk.kill(), small(), configuration(), other.now)
+    else {
+        panic!("opened with the state of another journal")
+    };
+    assert!(message.contains("belongs to journal"), "{message}");
+}
+
+#[test]
+fn whatever_fails_or_crashes_while_a_snapshot_is_made_nothing_is_lost() {
+    let mut rig = Rig::new(small());
+    trade(&mut rig, 0, 100);
+    snapshot(&mut rig).expect("made");
+    trade(&mut rig, 100, 100);
+    let (hash, mut made) = (rig.state_hash(), 0);
+    for nth in 1..8 {
+        for fault in [FakeDisk::fail_sync, FakeDisk::fail_write] {
+            let mut again = Rig::on(rig.disk.kill(), small(), rig.now);
+            fault(&again.disk, nth);
+            made += usize::from(snapshot(&mut again).is_ok());
+            for disk in [again.disk.kill(), again.disk.crash()] {
+                assert_eq!(Rig::on(disk, small(), rig.now).state_hash(), hash);
+            }
+        }
+    }
+    assert!(made > 0 && made < 14, "{made} of 14 came to an end: some faults hit");
+}
+
+#[test]
+fn the_reply_to_a_copy_is_the_stored_one_after_a_start_from_a_snapshot() {
+    let mut rig = Rig::new(small());
+    trade(&mut rig, 0, 150);
+    let first = rig.execute(market("asked-again", Side::Buy, "1"));
+    trade(&mut rig, 150, 150);
+    snapshot(&mut rig).expect("made");
+    let (mut after, seq, _) = open(rig.disk.crash(), rig.now);
+    assert!(seq > 0);
+    let Reply::Execute(again) = after.ask(execute(market("asked-again", Side::Buy, "1"))) else { panic!() };
+    assert!(again.duplicate);
+    assert_eq!(again.reply, first.reply);
+}
