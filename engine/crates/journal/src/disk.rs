@@ -19,6 +19,10 @@ pub trait Disk: Send + Sync + 'static {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.
     fn sync_directory(&self) -> io::Result<()>;
+    /// Moves a file into the archive: it is durable there before it is gone from here, and that is durable too.
+    fn archive(&self, _name: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// 16 bytes that nobody can foresee: journal ids and the salts of checksums come from here,
     /// so that a simulated disk can repeat a run.
     fn random_bytes(&self) -> [u8; 16];

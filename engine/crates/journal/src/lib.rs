@@ -29,6 +29,7 @@
 //! torn tail from damage, with `search` for what stands behind the last record and `boot` for
 //! whether the machine was lost since; `recovery` acts on what the scan found.
 
+mod archive;
 mod boot;
 mod disk;
 mod error;
@@ -44,6 +45,7 @@ mod snapshot;
 mod sync;
 mod window;
 
+pub use archive::{WithArchive, archive_through, first_record};
 pub use disk::{Disk, DiskFile};
 pub use error::{Error, RecoveryError};
 pub use format::{FORMAT_VERSION, MAX_PAYLOAD_BYTES, RECORD_OVERHEAD_BYTES, SEGMENT_HEADER_BYTES};

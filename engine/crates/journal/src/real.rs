@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::{Disk, DiskFile, Error};
 
 const LOCK_NAME: &str = "LOCK";
+const ARCHIVE_NAME: &str = "archive";
 /// Made by Linux at each boot (random(4)).
 const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -21,6 +22,8 @@ pub struct RealDisk {
     directory: File,
     /// Held while this lives; `None`: for reading only.
     lock: Option<File>,
+    /// Where archived segments go.
+    archive: PathBuf,
 }
 
 impl RealDisk {
@@ -34,7 +37,7 @@ impl RealDisk {
         create_directory(path).map_err(Error::io("make the directory", &shown))?;
         let directory = File::open(path).map_err(Error::io("open the directory", &shown))?;
         let lock = lock_directory(path)?;
-        Ok(Self { path: path.to_owned(), directory, lock: Some(lock) })
+        Ok(Self { path: path.to_owned(), directory, lock: Some(lock), archive: path.join(ARCHIVE_NAME) })
     }
 
     /// Opens a data directory for reading only, whether an engine has it or not. Every call that
@@ -45,7 +48,13 @@ impl RealDisk {
     pub fn open_read_only(path: &Path) -> Result<Self, Error> {
         let shown = path.display().to_string();
         let directory = File::open(path).map_err(Error::io("open the directory", &shown))?;
-        Ok(Self { path: path.to_owned(), directory, lock: None })
+        Ok(Self { path: path.to_owned(), directory, lock: None, archive: path.join(ARCHIVE_NAME) })
+    }
+
+    /// Archives to another place than the folder `archive` in the directory.
+    #[must_use]
+    pub fn with_archive(self, archive: PathBuf) -> Self {
+        Self { archive, ..self }
     }
 
     /// The directory.
@@ -69,6 +78,14 @@ fn create_directory(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// A whole copy or none, and durable.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let unfinished = to.with_extension("tmp");
+    std::fs::copy(from, &unfinished)?;
+    File::open(&unfinished)?.sync_all()?;
+    std::fs::rename(&unfinished, to)
 }
 
 fn lock_directory(path: &Path) -> Result<File, Error> {
@@ -124,6 +141,20 @@ impl Disk for RealDisk {
 
     fn sync_directory(&self) -> io::Result<()> {
         self.check_writable()?;
+        self.directory.sync_all()
+    }
+
+    fn archive(&self, name: &str) -> io::Result<()> {
+        self.check_writable()?;
+        create_directory(&self.archive)?;
+        let (here, there) = (self.path.join(name), self.archive.join(name));
+        match std::fs::hard_link(&here, &there) {
+            Ok(()) => {}
+            // A crash came between the two steps, once; or the archive is on another file system.
+            Err(_) => copy(&here, &there)?,
+        }
+        File::open(&self.archive)?.sync_all()?;
+        std::fs::remove_file(&here)?;
         self.directory.sync_all()
     }
 

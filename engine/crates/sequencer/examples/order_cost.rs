@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p bridge-sequencer --example order_cost` prints a table for each kind of order; with `growth`,
 //! medians with 10^3 to 10^6 remembered and 10^2 to 10^6 open orders; with `start`, how long a start takes with 10^6
-//! orders in the journal; with `loop KIND [N]`, one kind only, for a profiler. Time is the CPU time of this thread where
+//! orders in the journal, with `snapshot` how long from a snapshot of them and the last segment; with `loop KIND [N]`, one kind only, for a profiler. Time is the CPU time of this thread where
 //! the system has it. The journal writes to nothing (`growth`, tables) or to memory (`start`).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -267,10 +267,16 @@ fn growth() {
     }
 }
 
-fn start(orders: u64) {
+fn start(orders: u64, with_snapshot: bool) {
     let disk = FakeDisk::new(1);
     let mut rig = Rig::on(disk.clone());
     (0..orders).for_each(|number| rig.send(Kind::Market, number));
+    if with_snapshot {
+        let began = cpu_ns();
+        let made = rig.sequencer.snapshot_job(0).expect("segments are closed").run().expect("made");
+        let seconds = (cpu_ns() - began) as f64 / 1e9;
+        println!("a snapshot of record {}: {seconds:.2} s of CPU, {} bytes", made.seq, made.bytes);
+    }
     rig.sequencer.close().expect("closes");
     for _ in 0..3 {
         let (began, (_, bytes)) = (cpu_ns(), counted());
@@ -291,8 +297,10 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => table(),
         ["growth"] => growth(),
-        ["start"] => start(1_000_000),
-        ["start", orders] => start(orders.parse().expect("a count")),
+        ["start"] => start(1_000_000, false),
+        ["start", orders] => start(orders.parse().expect("a count"), false),
+        ["snapshot"] => start(1_000_000, true),
+        ["snapshot", orders] => start(orders.parse().expect("a count"), true),
         ["loop", kind, ref more @ ..] => {
             let (_, kind) = KINDS.into_iter().find(|(name, _)| name.contains(kind)).expect("a kind");
             let orders = more.first().map_or(100_000, |count| count.parse().expect("a count"));

@@ -3,6 +3,7 @@
 
 use crate::json::Words;
 use crate::record::Record;
+use crate::snapshot::Standing;
 use crate::state::State;
 use crate::verify::read_records;
 use crate::{Disk, ReadError};
@@ -20,8 +21,10 @@ use serde_json::{Value, json};
 /// # Errors
 /// See [`ReadError`].
 pub fn dump<D: Disk>(disk: &D, mut line: impl FnMut(Value)) -> Result<(), ReadError> {
-    let mut state: Option<State> = None;
-    read_records(disk, |seq, record| {
+    let beginning = Standing::to_read(disk)?;
+    let start = beginning.as_ref().and_then(|standing| standing.start);
+    let mut state = beginning.map(|standing| standing.state);
+    read_records(disk, start, |seq, record| {
         let state = state.get_or_insert_with(|| State::new(record.embedded));
         // What is forgotten has its names before, what is new after.
         let forgotten = forgotten_ids(&record.events, &state.core);

@@ -112,9 +112,11 @@ fn check_venue(record: &Happened, state: &State) -> Result<(), Unusable> {
 /// A journal that begins behind a snapshot which cannot be used says so.
 fn with_snapshots(error: OpenError, unusable: &[String]) -> OpenError {
     match error {
-        OpenError::Journal(message) if !unusable.is_empty() => {
-            OpenError::Journal(format!("{message}; snapshots that cannot be used: {}", unusable.join("; ")))
-        }
+        OpenError::Journal(message) if !unusable.is_empty() => OpenError::Journal(format!(
+            "{message}; snapshots that cannot be used: {}; restore one from a copy, or move the segments back from \
+                 the archive",
+            unusable.join("; ")
+        )),
         other => other,
     }
 }

@@ -7,10 +7,11 @@
 
 use crate::record::{Encoded, decode_happened};
 use crate::state::State;
-use crate::{Disk, VenueKind};
+use crate::{Disk, ReadError, VenueKind};
 use bridge_core::{Core, UtcNanos};
 use bridge_journal::{
-    Error, RecoveryError, SnapshotWriter, Start, Uuid, list_snapshots, read_closed, read_snapshot, snapshot_name,
+    Error, RecoveryError, SnapshotWriter, Start, Uuid, archive_through, first_record, list_snapshots, read_closed,
+    read_snapshot, snapshot_name,
 };
 use bridge_venue::Exchange;
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,24 @@ impl Standing {
         Ok(Self { unusable, ..Self::empty(venue) })
     }
 
-    fn load<D: Disk>(disk: &D, seq: u64) -> Result<Self, String> {
+    /// Where reading a directory begins: at the first record, or where its first segments are elsewhere, at the
+    /// oldest snapshot behind which all records are there.
+    pub(crate) fn to_read<D: Disk>(disk: &D) -> Result<Option<Self>, ReadError> {
+        let first = first_record(disk)?.unwrap_or(1);
+        if first == 1 {
+            return Ok(None);
+        }
+        let mut reasons = Vec::new();
+        for seq in list_snapshots(disk)?.into_iter().filter(|seq| *seq + 1 >= first) {
+            match Self::load(disk, seq) {
+                Ok(standing) => return Ok(Some(standing)),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        Err(ReadError::NoBeginning { first, reasons: reasons.join("; ") })
+    }
+
+    pub(crate) fn load<D: Disk>(disk: &D, seq: u64) -> Result<Self, String> {
         let (journal_id, body) = read_snapshot(disk, seq).map_err(|error| error.to_string())?;
         let unreadable = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", snapshot_name(seq));
         let read: Read = match postcard::take_from_bytes(&body) {
@@ -103,6 +121,8 @@ pub struct Snapshot {
     pub bytes: u64,
     /// As of that record.
     pub state_hash: u128,
+    /// Segments that went into the archive after it.
+    pub archived_segments: u64,
 }
 
 impl<D: Disk> SnapshotJob<D> {
@@ -133,7 +153,8 @@ impl<D: Disk> SnapshotJob<D> {
             return Err(format!("{name} is not what was written; it was removed"));
         }
         self.remove_old()?;
-        Ok(Snapshot { seq: self.through, bytes, state_hash })
+        let archived_segments = self.archive()?;
+        Ok(Snapshot { seq: self.through, bytes, state_hash, archived_segments })
     }
 
     fn fold_up(&self, standing: &mut Standing) -> Result<(), String> {
@@ -161,6 +182,16 @@ impl<D: Disk> SnapshotJob<D> {
             SnapshotWriter::create(&*self.disk, self.journal_id, self.through).map_err(|error| error.to_string())?;
         Encoded::stream(&written, |bytes| file.put(bytes)).map_err(|error| error.to_string())?;
         file.finish().map_err(|error| error.to_string())
+    }
+
+    /// What the older of the snapshots includes is not needed here any more: should the newer one be damaged, that
+    /// one and what came since are still there.
+    fn archive(&self) -> Result<u64, String> {
+        let snapshots = list_snapshots(&*self.disk).map_err(|error| error.to_string())?;
+        match snapshots[..] {
+            [older, _] => archive_through(&*self.disk, older).map_err(|error| error.to_string()),
+            _ => Ok(0),
+        }
     }
 
     fn remove_old(&self) -> Result<(), String> {

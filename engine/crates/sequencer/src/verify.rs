@@ -2,9 +2,10 @@
 
 use crate::Disk;
 use crate::record::{Record, decode};
+use crate::snapshot::Standing;
 use crate::state::State;
 use bridge_core::Outcome;
-use bridge_journal::{RecordRef, RecoveryError, Summary, Uuid};
+use bridge_journal::{RecordRef, RecoveryError, Start, Summary, Uuid};
 
 /// What [`verify`] found in a journal that is as it should be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +30,17 @@ pub enum ReadError {
     /// Damage, or I/O: names file and offset.
     #[error(transparent)]
     Journal(#[from] bridge_journal::Error),
+    /// The records from the first one on are elsewhere, and there is no snapshot to begin at.
+    #[error(
+        "the records before {first} are not here and no snapshot stands for them: give the archive too, or move its \
+         segments back ({reasons})"
+    )]
+    NoBeginning {
+        /// The first record that is there.
+        first: u64,
+        /// What is wrong with the snapshots that there are.
+        reasons: String,
+    },
     /// A whole record that this version cannot read.
     #[error("{file} at offset {offset}: record {seq} cannot be read: {message}")]
     Record {
@@ -49,6 +61,14 @@ pub enum VerifyError {
     /// It cannot even be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A snapshot holds another state than the records before it lead to.
+    #[error("snapshot {file}: {problem}; remove it: a start goes on from the one before")]
+    Snapshot {
+        /// Its file name.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// Executing the input again gives something else than what was recorded.
     #[error("record {seq}: executing its input again gives other {what} than it holds")]
     Different {
@@ -65,17 +85,19 @@ pub enum VerifyError {
 /// # Errors
 /// See [`VerifyError`].
 pub fn verify<D: Disk>(disk: &D) -> Result<VerifyReport, VerifyError> {
-    let mut twins: Option<Twins> = None;
+    let beginning = Standing::to_read(disk)?;
+    let start = beginning.as_ref().and_then(|standing| standing.start);
+    let snapshots = bridge_journal::list_snapshots(disk).map_err(ReadError::from)?;
+    let mut twins = beginning.map(Twins::behind);
     let mut difference = None;
-    let summary = read_records(disk, |seq, record| {
+    let summary = read_records(disk, start, |seq, record| {
         let twins = twins.get_or_insert_with(|| Twins::new(record.embedded));
-        match twins.follow(&record) {
-            Some(what) => {
-                difference = Some(VerifyError::Different { seq, what });
-                false
-            }
-            None => true,
-        }
+        difference = match twins.follow(&record) {
+            Some(what) => Some(VerifyError::Different { seq, what }),
+            None if snapshots.contains(&seq) => twins.compare_with_snapshot(disk, seq),
+            None => None,
+        };
+        difference.is_none()
     })?;
     if let Some(difference) = difference {
         return Err(difference);
@@ -99,6 +121,23 @@ struct Twins {
 impl Twins {
     fn new(embedded: bool) -> Self {
         Self { executed: State::new(embedded), folded: State::new(embedded) }
+    }
+
+    /// Both from a snapshot.
+    fn behind(standing: Standing) -> Self {
+        let (core, exchange) = standing.state.parts();
+        let executed = State::restored(core.clone(), exchange.cloned());
+        Self { executed, folded: standing.state }
+    }
+
+    /// What is wrong with the snapshot that stands here.
+    fn compare_with_snapshot<D: Disk>(&mut self, disk: &D, seq: u64) -> Option<VerifyError> {
+        let problem = match Standing::load(disk, seq) {
+            Ok(standing) if standing.state.recompute_hash() == self.executed.hash() => return None,
+            Ok(_) => "its state is not what the records lead to".to_owned(),
+            Err(reason) => reason,
+        };
+        Some(VerifyError::Snapshot { file: bridge_journal::snapshot_name(seq), problem })
     }
 
     /// What differs after this record.
@@ -128,11 +167,13 @@ impl Twins {
 /// Reads a journal record by record, until `visit` says no.
 pub(crate) fn read_records<D: Disk>(
     disk: &D,
+    start: Option<Start>,
     mut visit: impl FnMut(u64, Record) -> bool,
 ) -> Result<Summary, ReadError> {
     let mut going = true;
-    let read = bridge_journal::read(disk, |reference: RecordRef<'_>| {
-        if !going {
+    let known = start.map_or(0, |start| start.seq);
+    let read = bridge_journal::read_from(disk, start, |reference: RecordRef<'_>| {
+        if !going || reference.seq <= known {
             return Ok(());
         }
         let record = decode(reference.payload)?;

@@ -5,8 +5,8 @@ mod support;
 
 use bridge_core::Side;
 use bridge_journal::fake::FakeDisk;
-use bridge_journal::{DiskFile, list_snapshots, snapshot_name};
-use bridge_sequencer::{Disk, OpenError, Options, Reply, Sequencer, Snapshot, verify};
+use bridge_journal::{DiskFile, WithArchive, list_snapshots, snapshot_name};
+use bridge_sequencer::{Disk, OpenError, Options, Reply, Sequencer, Snapshot, dump, verify};
 use support::*;
 
 /// So small that a few orders fill one.
@@ -189,4 +189,71 @@ fn the_reply_to_a_copy_is_the_stored_one_after_a_start_from_a_snapshot() {
     let Reply::Execute(again) = after.ask(execute(market("asked-again", Side::Buy, "1"))) else { panic!() };
     assert!(again.duplicate);
     assert_eq!(again.reply, first.reply);
+}
+
+/// Rounds of orders that do not rest, a snapshot after each.
+fn rounds(rig: &mut Rig, rounds: u32) {
+    for round in 0..rounds {
+        for number in 0..100 {
+            let side = if number % 2 == 0 { Side::Buy } else { Side::Sell };
+            rig.execute(market(&format!("{round}-{number}"), side, "1"));
+        }
+        snapshot(rig).expect("made");
+    }
+}
+
+fn segments(disk: &FakeDisk) -> usize {
+    disk.list().unwrap().iter().filter(|name| name.ends_with(".seg")).count()
+}
+
+#[test]
+fn what_no_start_needs_is_archived_and_the_chain_reads_from_the_first_record() {
+    let mut rig = Rig::new(small());
+    rounds(&mut rig, 6);
+    let archive = rig.disk.archived();
+    assert!(segments(&archive) > 5 && segments(&rig.disk) < 10, "{} and {}", segments(&archive), segments(&rig.disk));
+
+    let whole = verify(&WithArchive::new(rig.disk.clone(), Some(archive))).expect("verifies");
+    assert_eq!((whole.first_seq, whole.state_hash), (1, rig.state_hash()));
+    let alone = verify(&rig.disk).expect("verifies from its oldest snapshot");
+    assert!(alone.first_seq > 1 && alone.records < whole.records);
+    assert_eq!((alone.last_seq, alone.state_hash), (whole.last_seq, whole.state_hash));
+    let mut first = None;
+    dump(&rig.disk, |line| {
+        first.get_or_insert(line["seq"].clone());
+    })
+    .unwrap();
+    assert!(first.unwrap().as_u64().unwrap() > 1);
+
+    let newest = *list_snapshots(&rig.disk).unwrap().last().unwrap();
+    assert!(rig.disk.corrupt(&snapshot_name(newest), 1_000, 1));
+    assert!(verify(&rig.disk).unwrap_err().to_string().contains(&snapshot_name(newest)));
+    let (after, seq, unusable) = open(rig.disk.kill(), rig.now);
+    assert!(seq < newest && unusable.len() == 1, "the live directory alone has what the older one needs");
+    assert_eq!(after.state_hash(), rig.state_hash());
+}
+
+#[test]
+fn a_crash_between_any_two_steps_of_archiving_loses_nothing() {
+    for nth in 1..40 {
+        let mut rig = Rig::new(small());
+        rounds(&mut rig, 2);
+        for number in 0..100 {
+            rig.execute(market(&format!("more-{number}"), Side::Buy, "1"));
+        }
+        let hash = rig.state_hash();
+        rig.disk.fail_sync(nth);
+        let made = snapshot(&mut rig);
+        for disk in [rig.disk.kill(), rig.disk.crash()] {
+            let (again, archive) = (Rig::on(disk.clone(), small(), rig.now), disk.archived());
+            assert_eq!(again.state_hash(), hash, "{nth}");
+            let whole = verify(&WithArchive::new(disk, Some(archive))).expect("the chain is whole");
+            assert_eq!(whole.first_seq, 1);
+        }
+        if made.is_ok() {
+            assert!(nth > 4, "the sync of the file, of the directory, and of what is archived");
+            return;
+        }
+    }
+    panic!("no end of syncs");
 }

@@ -50,6 +50,12 @@ pub struct ServeArguments {
     /// When a record counts as durable: `always` (on the disk) or `os` (in the page cache).
     #[arg(long, value_name = "always|os")]
     pub durability: Option<String>,
+    /// How much the journal grows from one snapshot to the next; 0: none are made.
+    #[arg(long, value_name = "BYTES")]
+    pub snapshot_every_bytes: Option<u64>,
+    /// Where journal segments go that no start needs any more; the folder `archive` in DIR where not given.
+    #[arg(long, value_name = "DIR")]
+    pub archive_dir: Option<PathBuf>,
     /// How long the reactor looks for more without sleeping after a request of the fast path; 0 is never.
     #[arg(long, value_name = "MICROSECONDS")]
     pub spin_us: Option<u64>,
@@ -65,6 +71,9 @@ pub struct ServeArguments {
 struct DataDirectory {
     /// The engine's data directory.
     directory: PathBuf,
+    /// Its archive; the folder `archive` in it where not given.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
 }
 
 /// Parses the command line and does what it says.
@@ -78,8 +87,8 @@ pub fn run() -> Result<(), Failure> {
     };
     match cli.command {
         Subcommands::Serve(arguments) => serve::serve(settings::load(&arguments)?),
-        Subcommands::Verify(at) => inspect::verify(&at.directory),
-        Subcommands::Dump(at) => inspect::dump(&at.directory),
+        Subcommands::Verify(at) => inspect::verify(&at.directory, at.archive.as_deref()),
+        Subcommands::Dump(at) => inspect::dump(&at.directory, at.archive.as_deref()),
         Subcommands::BenchEcho { grpc } => echo::serve(&grpc),
     }
 }

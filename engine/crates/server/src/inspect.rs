@@ -1,7 +1,7 @@
 //! `verify` and `dump`: what a journal says, without an engine.
 
 use crate::failure::Failure;
-use bridge_journal::RealDisk;
+use bridge_journal::{RealDisk, WithArchive};
 use serde_json::json;
 use std::{
     io::{self, BufWriter, Write as _},
@@ -12,8 +12,8 @@ use std::{
 ///
 /// # Errors
 /// Damage, or a record that its input does not give: exit code 3.
-pub fn verify(directory: &Path) -> Result<(), Failure> {
-    let report = bridge_sequencer::verify(&open(directory)?);
+pub fn verify(directory: &Path, archive: Option<&Path>) -> Result<(), Failure> {
+    let report = bridge_sequencer::verify(&open(directory, archive)?);
     let report = report.map_err(|e| Failure::damage(format!("{}: {e}", directory.display())))?;
     let line = json!({
         "event": "verified",
@@ -30,10 +30,10 @@ pub fn verify(directory: &Path) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Damage: exit code 3; what came before it has been printed.
-pub fn dump(directory: &Path) -> Result<(), Failure> {
+pub fn dump(directory: &Path, archive: Option<&Path>) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut written = Ok(());
-    let read = bridge_sequencer::dump(&open(directory)?, |line| {
+    let read = bridge_sequencer::dump(&open(directory, archive)?, |line| {
         if written.is_ok() {
             written = print(&mut out, &line);
         }
@@ -47,8 +47,16 @@ pub fn dump(directory: &Path) -> Result<(), Failure> {
     read.map_err(|e| Failure::damage(format!("{}: {e}", directory.display())))
 }
 
-fn open(directory: &Path) -> Result<RealDisk, Failure> {
-    RealDisk::open_read_only(directory).map_err(|e| Failure::setup(e.to_string()))
+/// The directory and, where there is one, its archive in front.
+fn open(directory: &Path, archive: Option<&Path>) -> Result<WithArchive<RealDisk>, Failure> {
+    let read = |path: &Path| RealDisk::open_read_only(path).map_err(|e| Failure::setup(e.to_string()));
+    let usual = directory.join("archive");
+    let archive = match archive {
+        Some(archive) => Some(read(archive)?),
+        None if usual.is_dir() => Some(read(&usual)?),
+        None => None,
+    };
+    Ok(WithArchive::new(read(directory)?, archive))
 }
 
 fn print(out: &mut impl io::Write, line: &serde_json::Value) -> io::Result<()> {

@@ -55,6 +55,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         update_history: settings.configuration.update_history,
         pub_endpoint: sockets.publish,
         drain,
+        snapshot_every_bytes: settings.snapshot_every_bytes,
     };
     let service = service(&settings, gateway, identity);
     let grpc = GrpcSettings {
@@ -91,6 +92,10 @@ fn end_with_vital_threads() {
 fn open(settings: &Settings) -> Result<Sequencer<RealDisk>, Failure> {
     let directory = settings.data_dir.display();
     let disk = RealDisk::open(&settings.data_dir).map_err(|e| Failure::setup(format!("data-dir {directory}: {e}")))?;
+    let disk = match &settings.archive_dir {
+        Some(archive) => disk.with_archive(archive.clone()),
+        None => disk,
+    };
     let limits = &settings.limits;
     let options = Options {
         durability: settings.durability,
@@ -111,6 +116,12 @@ fn open(settings: &Settings) -> Result<Sequencer<RealDisk>, Failure> {
         OpenError::OtherVenue { .. } => Failure::setup(error.to_string()),
         _ => Failure::damage(format!("data-dir {directory}: {error}")),
     })?;
+    for reason in &opened.unusable_snapshots {
+        tracing::warn!(
+            reason,
+            "a snapshot cannot be used; the start went on from an older one, or from the first record"
+        );
+    }
     if opened.cut_bytes > 0 {
         tracing::warn!(
             bytes = opened.cut_bytes,
@@ -121,6 +132,7 @@ fn open(settings: &Settings) -> Result<Sequencer<RealDisk>, Failure> {
     tracing::info!(
         records = opened.records,
         last_seq = opened.last_seq,
+        snapshot_seq = opened.snapshot_seq,
         epoch = sequencer.epoch(),
         "journal recovered"
     );

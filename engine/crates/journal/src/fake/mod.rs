@@ -39,6 +39,8 @@ struct State {
     syncs_are_ignored: bool,
     /// Counts power losses.
     boot: u128,
+    /// Files of the archive: durable as soon as they are there.
+    archived: std::collections::BTreeMap<String, Vec<u8>>,
 }
 
 /// An open file of a [`FakeDisk`].
@@ -61,6 +63,7 @@ impl FakeDisk {
             write_fails_in: None,
             syncs_are_ignored: false,
             boot: 1,
+            archived: std::collections::BTreeMap::new(),
         })
     }
 
@@ -123,6 +126,18 @@ impl FakeDisk {
         let state = self.state();
         let id = state.storage.id_of(name)?;
         state.storage.cached(id).map(<[u8]>::to_vec)
+    }
+
+    /// The archive, as a disk of its own to read.
+    pub fn archived(&self) -> Self {
+        let files = self.state().archived.clone();
+        let archive = Self::new(0);
+        for (name, bytes) in files {
+            if let Ok(file) = archive.create(&name) {
+                let _ = file.write_at(&bytes, 0);
+            }
+        }
+        archive
     }
 
     /// Damages a byte that is durable: flips the bits of `mask`. False: there is no such byte.
@@ -192,6 +207,20 @@ impl Disk for FakeDisk {
 
     fn sync_directory(&self) -> io::Result<()> {
         let mut state = self.state();
+        state.begin_sync()?;
+        if !state.syncs_are_ignored {
+            state.storage.sync_directory();
+        }
+        Ok(())
+    }
+
+    fn archive(&self, name: &str) -> io::Result<()> {
+        let bytes = self.contents(name).ok_or(io::ErrorKind::NotFound)?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.begin_sync()?;
+        state.archived.insert(name.to_owned(), bytes);
+        state.storage.remove(name)?;
         state.begin_sync()?;
         if !state.syncs_are_ignored {
             state.storage.sync_directory();

@@ -69,7 +69,7 @@ fn altered(seq: u64, alter: impl Fn(&mut Record)) -> FakeDisk {
     let visit = |_: RecordRef<'_>| Ok::<(), String>(());
     let (mut journal, _) = Journal::open(copy.clone(), bridge_journal::Options::default(), visit).unwrap();
     let mut encoded = Encoded::default();
-    read_records(&journal_of_three_orders(), |number, mut record| {
+    read_records(&journal_of_three_orders(), None, |number, mut record| {
         if number == seq {
             alter(&mut record);
         }

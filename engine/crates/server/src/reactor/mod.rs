@@ -16,6 +16,7 @@ mod publisher;
 mod replies;
 mod sessions;
 mod slab;
+mod snapshots;
 mod stages;
 mod sync;
 #[cfg(test)]
@@ -50,6 +51,7 @@ use peer::Peer;
 use poller::{Poller, Ready, Source};
 use publisher::Publisher;
 use slab::{Key, Slab};
+use snapshots::Snapshots;
 use std::{
     collections::VecDeque,
     io,
@@ -98,6 +100,8 @@ pub struct Parts {
     pub pub_endpoint: Endpoint,
     /// How long a shutdown may take.
     pub drain: Duration,
+    /// Journal bytes between snapshots; 0: none are made.
+    pub snapshot_every_bytes: u64,
     /// How long to look for more without sleeping after a request of the fast path.
     pub spin: Duration,
     /// Records when orders pass which stage, where asked to.
@@ -160,6 +164,7 @@ pub struct Reactor {
     submitted: bool,
     /// Accepting failed: listeners are not watched until the next tick, or they would be ready all the time.
     listeners_muted: bool,
+    snapshots: Snapshots,
 }
 
 /// Engine time: UTC nanoseconds. The sequencer keeps it from decreasing.
@@ -230,6 +235,7 @@ impl Reactor {
             look_at_times: Instant::now(),
             submitted: false,
             listeners_muted: false,
+            snapshots: Snapshots::default(),
             parts,
         })
     }
@@ -333,6 +339,7 @@ impl Reactor {
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.publisher.mark();
+            self.serve_snapshots();
             self.release_quiet_memory();
             if std::mem::take(&mut self.listeners_muted) {
                 self.watch_listeners(poller::Interest::READ);

@@ -30,6 +30,8 @@ pub struct File {
 #[serde(deny_unknown_fields, default)]
 pub struct JournalSection {
     pub segment_bytes: Option<u64>,
+    pub snapshot_every_bytes: Option<u64>,
+    pub archive_dir: Option<PathBuf>,
 }
 
 /// `[orders]`: what `apply` reads; a change is journaled.

@@ -132,6 +132,10 @@ pub struct Settings {
     pub durability: Durability,
     /// Bytes of one journal segment.
     pub segment_bytes: u64,
+    /// Journal bytes between snapshots; 0: none are made.
+    pub snapshot_every_bytes: u64,
+    /// Where segments go that no start needs; `None`: the folder `archive` in the data directory.
+    pub archive_dir: Option<PathBuf>,
     /// How long a shutdown may wait for peers to read and close.
     pub drain_ms: u64,
     /// How long the reactor looks for more without sleeping after a request of the fast path; 0 is never.
@@ -173,6 +177,11 @@ pub fn load(arguments: &ServeArguments) -> Result<Settings, Failure> {
         data_dir,
         durability: durability_of(durability.map_or("always", String::as_str))?,
         segment_bytes: segment_bytes_of(file.journal.segment_bytes)?,
+        snapshot_every_bytes: arguments
+            .snapshot_every_bytes
+            .or(file.journal.snapshot_every_bytes)
+            .unwrap_or(DEFAULT_SNAPSHOT_EVERY_BYTES),
+        archive_dir: arguments.archive_dir.clone().or(file.journal.archive_dir),
         drain_ms: file.drain_ms.unwrap_or(DEFAULT_DRAIN_MS),
         pin_core: arguments.pin_core.or(file.pin_core).map(Core::among_ours).transpose()?,
         stage_times: arguments.stage_times.clone(),
@@ -185,8 +194,11 @@ pub fn load(arguments: &ServeArguments) -> Result<Settings, Failure> {
 
 /// Long enough for a client in the same data centre to read what it is owed and to close.
 const DEFAULT_DRAIN_MS: u64 = 2_000;
-/// Some hundred thousand orders a segment; the price is one preallocated segment ahead.
-const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
+/// Some fifty thousand orders a segment: a snapshot stands at the end of one, and a start reads what comes after; the price is one preallocated segment ahead.
+const DEFAULT_SEGMENT_BYTES: u64 = 16 << 20;
+/// What a start reads besides a snapshot: half a second's worth. A snapshot of a million orders costs some seconds of
+/// a core and the memory that they take.
+const DEFAULT_SNAPSHOT_EVERY_BYTES: u64 = 64 << 20;
 /// After this long without a report of an external venue, a call is answered PENDING.
 const DEFAULT_ACK_TIMEOUT_MS: u64 = 1_000;
 

@@ -63,6 +63,7 @@ impl Rig {
             update_history: 16,
             pub_endpoint: settings.publish,
             drain: Duration::ZERO,
+            snapshot_every_bytes: 0,
             spin,
             stages: Stages::default(),
         };

@@ -1,0 +1,96 @@
+"""Snapshots and the archive of a real engine: killed at any time, it starts from them with nothing lost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.waiting import eventually
+from transport import BlockingFastPathClient, BridgeConfig, Order, OrderSide, OrderType
+
+CONFIGURATION = """
+[journal]
+segment_bytes = 65536
+snapshot_every_bytes = 65536
+"""
+BATCH = 500
+
+
+def trade(client: BlockingFastPathClient, side: OrderSide = OrderSide.BUY) -> None:
+    orders = [
+        Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=side, quantity=Decimal(1)) for _ in range(BATCH)
+    ]
+    client.execute_batch(orders)
+
+
+def connected(engine: Any) -> BlockingFastPathClient:
+    client = BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.zmq, pub_endpoint=engine.pub))
+    client.connect()
+    return client
+
+
+def test_an_engine_that_is_killed_starts_from_its_snapshot_and_archives_what_it_needs_no_more(
+    start_engine: Any, command_line: Any, tmp_path: Path
+) -> None:
+    engine = start_engine(CONFIGURATION, durability="os")
+    client = connected(engine)
+    archive = engine.data_dir / "archive"
+
+    def archived() -> bool:
+        trade(client)
+        return archive.is_dir() and len(list(archive.glob("*.seg"))) >= 3
+
+    eventually(archived, "segments are archived", deadline_s=60)
+    known = Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(1))
+    first = client.execute_order(known)
+    before = client.health_check()
+    engine.kill()
+    assert len(list(engine.data_dir.glob("*.snapshot"))) == 2
+    assert not (engine.data_dir / "00000000000000000001.seg").exists()
+
+    engine.start()
+    client = connected(engine)
+    after = client.health_check()
+    assert after.state_hash == before.state_hash
+    assert after.counters["snapshot_seq"] > 0
+    assert client.execute_order(known) == first
+    client.close()
+    engine.kill()
+
+    whole = command_line("verify", engine.data_dir)
+    assert whole.returncode == 0 and '"first_seq":1,' in whole.stdout, whole.stderr
+    archive.rename(tmp_path / "elsewhere")
+    alone = command_line("verify", engine.data_dir)
+    assert alone.returncode == 0 and '"first_seq":1,' not in alone.stdout, alone.stderr
+    given = command_line("verify", engine.data_dir, "--archive", tmp_path / "elsewhere")
+    assert given.stdout == whole.stdout
+
+
+@pytest.mark.parametrize("which", ["newest", "all"])
+def test_a_damaged_snapshot_is_passed_over_or_refused_by_name(which: str, start_engine: Any, command_line: Any) -> None:
+    engine = start_engine(CONFIGURATION, durability="os")
+    client = connected(engine)
+
+    def archived() -> bool:
+        trade(client)
+        return len(list(engine.data_dir.glob("archive/*.seg"))) >= 1
+
+    eventually(archived, "segments are archived", deadline_s=60)
+    state_hash = client.health_check().state_hash
+    engine.kill()
+    snapshots = sorted(engine.data_dir.glob("*.snapshot"))
+    for snapshot in snapshots if which == "all" else snapshots[-1:]:
+        content = bytearray(snapshot.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        snapshot.write_bytes(content)
+    if which == "newest":
+        engine.start()
+        assert connected(engine).health_check().state_hash == state_hash
+        return
+    listening = ("--zmq", "tcp://127.0.0.1:0", "--pub", "tcp://127.0.0.1:0", "--grpc", "127.0.0.1:0")
+    done = command_line("serve", *listening, "--data-dir", engine.data_dir)
+    assert done.returncode == 3, done.stderr
+    assert all(snapshot.name in done.stderr for snapshot in snapshots) and "archive" in done.stderr
