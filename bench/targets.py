@@ -177,6 +177,10 @@ TARGETS: tuple[Target, ...] = (
         (_BEST_STREAM,), (_BEST_BATCH,), at_least=30, stretch=60,
     ),
     Target("growth: p50 with 10^6 remembered orders against 10^3", ("growth.remembered.ratio",), at_most=1.2),
+    Target(
+        "growth: start with 10^6 remembered orders, from the process to its ready line",
+        ("growth.remembered.restart_s",), at_most=1.0, unit="s",
+    ),
     Target("growth: p50 with 1,000 idle connections against one", ("growth.connections.ratio",), at_most=1.3),
     Target(
         "recovery: from a reset connection to the next completed order, p99",

@@ -16,14 +16,27 @@ CONFIGURATION = """
 segment_bytes = 65536
 snapshot_every_bytes = 65536
 """
-BATCH = 500
+ORDERS = 600
 
 
-def trade(client: BlockingFastPathClient, side: OrderSide = OrderSide.BUY) -> None:
-    orders = [
-        Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=side, quantity=Decimal(1)) for _ in range(BATCH)
-    ]
-    client.execute_batch(orders)
+def trade(client: BlockingFastPathClient) -> None:
+    # One by one: a batch makes room for all it may lead to, in a segment as large as that.
+    for _ in range(ORDERS):
+        order = Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(1))
+        client.execute_order(order)
+
+
+def trade_until_archived(engine: Any, client: BlockingFastPathClient) -> None:
+    """Some orders for each snapshot, until the first segment is in the archive and gone from the directory."""
+    seen = {-1}
+
+    def is_archived() -> bool:
+        if (seq := client.health_check().counters["snapshot_seq"]) not in seen:
+            seen.add(seq)
+            trade(client)
+        return len(seen) > 3 and not (engine.data_dir / "00000000000000000001.seg").exists()
+
+    eventually(is_archived, "the first segment is archived", deadline_s=60)
 
 
 def connected(engine: Any) -> BlockingFastPathClient:
@@ -38,18 +51,13 @@ def test_an_engine_that_is_killed_starts_from_its_snapshot_and_archives_what_it_
     engine = start_engine(CONFIGURATION, durability="os")
     client = connected(engine)
     archive = engine.data_dir / "archive"
-
-    def archived() -> bool:
-        trade(client)
-        return archive.is_dir() and len(list(archive.glob("*.seg"))) >= 3
-
-    eventually(archived, "segments are archived", deadline_s=60)
+    trade_until_archived(engine, client)
     known = Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(1))
     first = client.execute_order(known)
     before = client.health_check()
     engine.kill()
     assert len(list(engine.data_dir.glob("*.snapshot"))) == 2
-    assert not (engine.data_dir / "00000000000000000001.seg").exists()
+    assert list(archive.glob("*.seg"))
 
     engine.start()
     client = connected(engine)
@@ -73,12 +81,7 @@ def test_an_engine_that_is_killed_starts_from_its_snapshot_and_archives_what_it_
 def test_a_damaged_snapshot_is_passed_over_or_refused_by_name(which: str, start_engine: Any, command_line: Any) -> None:
     engine = start_engine(CONFIGURATION, durability="os")
     client = connected(engine)
-
-    def archived() -> bool:
-        trade(client)
-        return len(list(engine.data_dir.glob("archive/*.seg"))) >= 1
-
-    eventually(archived, "segments are archived", deadline_s=60)
+    trade_until_archived(engine, client)
     state_hash = client.health_check().state_hash
     engine.kill()
     snapshots = sorted(engine.data_dir.glob("*.snapshot"))
