@@ -21,13 +21,13 @@ from typing import Any, Literal, Self
 
 from fallback_grpc.queue.admission import RoomLine, checked_order
 from fallback_grpc.queue.core import NS_PER_MS, QueueCore
-from fallback_grpc.queue.entries import Entry, Item, QueueFullError
+from fallback_grpc.queue.entries import Item, QueueFullError, is_same, key_of
 from fallback_grpc.queue.events import FINAL, QueueEvent, Withdrawn
 from fallback_grpc.queue.outbox import MemoryOutbox, OutboxError, OutboxStore, Owner, Write
 from fallback_grpc.queue.sender import QueueClient, Sender
 from fallback_grpc.queue.settings import QueueSettings
 from fallback_grpc.queue.sqlite_outbox import SqliteOutbox
-from transport.contract.errors import ClientClosedError, ExecutionBridgeError
+from transport.contract.errors import ClientClosedError, ExecutionBridgeError, ValidationError
 from transport.contract.ids import new_command_id
 from transport.contract.orders import Order
 from transport.contract.requests import CancelOrder
@@ -125,10 +125,11 @@ class OrderQueue:
         self._closed = True
         if self._pump is not None:
             await self._finish(drain_ms if drain_ms is not None else 0.0 if self._is_durable else _DRAIN_MS)
-        closed = ClientClosedError("the queue was closed")
-        self._room.fail(closed)
+        self._room.fail(ClientClosedError("the queue was closed; this was not taken"))
+        # These were taken: their rows may be on disk, and a later run may send them.
+        unwritten = OutboxError("the queue was closed before this was known to be on disk", may_be_stored=True)
         for waiter in [*self._stored.values(), *self._withdrawn.values()]:
-            _fail(waiter, closed)
+            _fail(waiter, unwritten)
         self._ended = True
         self._came.set()
         await self._store.close()
@@ -172,21 +173,33 @@ class OrderQueue:
         `ValidationError` (it cannot be sent, or its id stands for another order). Cancelling the task after the order
         was taken abandons the wait, not the order.
         """
-        entry = await self._admit(checked_order(order, self._client.account), timeout_ms)
-        await self._on_disk(entry)
+        await asyncio.shield(await self._admit(checked_order(order, self._client.account), timeout_ms))
 
     async def put_many(self, orders: Iterable[Order], *, timeout_ms: float | None = None) -> None:
-        """As `put`, for many: they share transactions and messages. `QueueFullError.accepted` says how far it came."""
-        entries: list[Entry] = []
+        """As `put`, for many: they share transactions and messages.
+
+        All are looked at before the first is taken: `ValidationError` means that none was. `QueueFullError.accepted`
+        and `OutboxError.accepted` say how many were taken, from the first; each of these may be stored and sent.
+        Whatever else ends it after the first was taken is an `OutboxError` from that.
+        """
+        items = [checked_order(order, self._client.account) for order in orders]
+        self._check_ids(items)
         ends_ns = None if timeout_ms is None else time.monotonic_ns() + int(timeout_ms * NS_PER_MS)
-        for order in orders:
-            left_ms = None if ends_ns is None else max(ends_ns - time.monotonic_ns(), 0) / NS_PER_MS
-            try:
-                entries.append(await self._admit(checked_order(order, self._client.account), left_ms))
-            except QueueFullError as problem:
-                raise QueueFullError(f"{problem}; {len(entries)} were taken", accepted=len(entries)) from problem
-        for entry in entries:
-            await self._on_disk(entry)
+        stored: list[asyncio.Future[None]] = []
+        try:
+            for item in items:
+                left_ms = None if ends_ns is None else max(ends_ns - time.monotonic_ns(), 0) / NS_PER_MS
+                stored.append(await self._admit(item, left_ms))
+            for waiter in stored:
+                await asyncio.shield(waiter)
+        except QueueFullError as problem:
+            raise QueueFullError(f"{problem}; {len(stored)} were taken", accepted=len(stored)) from problem
+        except ExecutionBridgeError as problem:
+            if not stored:
+                raise
+            is_passing = isinstance(problem, OutboxError) and problem.is_passing
+            message = f"{problem}; {len(stored)} of {len(items)} orders were taken before, and may be stored or sent"
+            raise OutboxError(message, may_be_stored=True, is_passing=is_passing, accepted=len(stored)) from problem
 
     def put_nowait(self, order: Order) -> None:
         """Takes an order at once or raises `QueueFullError`; it is sent once it is on disk (else: `NotStored`)."""
@@ -216,7 +229,7 @@ class OrderQueue:
         command = CancelOrder(
             order_id=order_id, command_id=command_id or new_command_id(), account=self._client.account
         )
-        await self._on_disk(await self._admit(command, timeout_ms))
+        await asyncio.shield(await self._admit(command, timeout_ms))
         return None
 
     def events(self) -> AsyncIterator[QueueEvent]:
@@ -225,8 +238,8 @@ class OrderQueue:
         return self._read()
 
     def on_event(self, listener: EventListener) -> None:
-        """Calls `listener` with every event from now on. Events are kept for a reader only if there is one already,
-        or there are no listeners."""
+        """Calls `listener` with every event from now on; the first one, if there is no reader, also with those that
+        wait (of an earlier run, say). Events are kept for a reader only if there is one, or there are no listeners."""
         self._listeners.append(listener)
         self._wake.set()
 
@@ -265,7 +278,7 @@ class OrderQueue:
             yield self._given
 
     def _deliver(self) -> None:
-        while (event := self._core.next_event()) is not None:
+        while (event := self._next_event()) is not None:
             if isinstance(event, Withdrawn) and (waiter := self._withdrawn.pop(event.number, None)) is not None:
                 _resolve(waiter, event)
             handled = self._tell(event)
@@ -276,6 +289,12 @@ class OrderQueue:
             self._came.set()
         if self._core.halted is not None:
             self._came.set()
+
+    def _next_event(self) -> QueueEvent | None:
+        """What came before the first listener goes to the listeners too, if no reader will take it."""
+        if self._ready and self._listeners and not self._has_reader:
+            return self._ready.popleft()
+        return self._core.next_event()
 
     def _tell(self, event: QueueEvent) -> bool:
         handled = True
@@ -295,7 +314,16 @@ class OrderQueue:
         if self._core.halted is not None:
             raise self._core.halted
 
-    async def _admit(self, item: Item, timeout_ms: float | None) -> Entry:
+    def _check_ids(self, items: Sequence[Item]) -> None:
+        """Raises `ValidationError` if an id stands for two different orders, here or in the queue."""
+        firsts: dict[tuple[bool, str], Item] = {}
+        for item in items:
+            self._core.known(item)
+            if not is_same(firsts.setdefault(key_of(item), item), item):
+                raise ValidationError(f"order_id: {item.order_id} stands for two different orders", field="order_id")
+
+    async def _admit(self, item: Item, timeout_ms: float | None) -> asyncio.Future[None]:
+        """Takes it; the future ends when it is on disk, or fails. For many to wait on: shield it."""
         self._check_open()
         if self._core.known(item) is None and not self._room.is_free(item):
             self._core.hurry_writes()
@@ -304,11 +332,11 @@ class OrderQueue:
             self._check_open()
         entry = self._core.admit(item, time.monotonic_ns())
         self._wake.set()
-        return entry
-
-    async def _on_disk(self, entry: Entry) -> None:
         if entry.is_on_its_way_to_disk:
-            await asyncio.shield(self._stored.setdefault(entry.number, _future()))
+            return self._stored.setdefault(entry.number, _future())
+        stored = _future()
+        stored.set_result(None)
+        return stored
 
     # ---- the pump ----
 

@@ -17,10 +17,15 @@ class OutboxError(ExecutionBridgeError):
 
     `may_be_stored`: what was to be written may be on disk all the same. The order was not sent; put it again under
     the same id (it executes once), or leave it: a later run may send it. Never put it again under a new id.
+
+    `accepted`: how many orders of a `put_many` were taken before that; each of them may be stored, and sent.
     """
 
-    def __init__(self, message: str, *, may_be_stored: bool = False, is_passing: bool = False) -> None:
+    def __init__(
+        self, message: str, *, may_be_stored: bool = False, is_passing: bool = False, accepted: int = 0
+    ) -> None:
         super().__init__(message)
+        self.accepted = accepted
         self.may_be_stored = may_be_stored
         self.is_passing = is_passing
         """Writing may work again by itself (room was made on a full disk)."""
