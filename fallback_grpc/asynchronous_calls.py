@@ -10,12 +10,11 @@ from contextlib import aclosing
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
-from fallback_grpc.outcome import TOO_LARGE, Done, batch_unknown, conclusion_of_batched
+from fallback_grpc.outcome import TOO_LARGE, Done, batch_unknown, fenced_reply, leaves_doubt, not_asked
 from fallback_grpc.stream_results import StreamResults
-from transport.contract.conclusions import Refused
 from transport.contract.config import BridgeConfig
 from transport.contract.control import AsyncControl
-from transport.contract.errors import OutcomeUnknownError
+from transport.contract.errors import ExecutionBridgeError, OutcomeUnknownError
 from transport.contract.ids import new_command_id
 from transport.contract.orders import Order, Quote
 from transport.contract.replies import (
@@ -92,15 +91,18 @@ class AsyncCalls(AsyncControl):
                 raise
         else:
             for index, answer in enumerate(done.reply):
-                # Refused in this copy of the batch, but an earlier one may have executed it: find out.
-                if not done.was_in_doubt or not isinstance(conclusion_of_batched(answer), Refused):
+                # Refused or forgotten in this copy, but an earlier one may have executed it: find out.
+                if not done.was_in_doubt or not leaves_doubt(answer):
                     replies[index] = answer.reply
         return await self._settle_rest(orders, replies, timeout_ms)
 
     async def _settle_rest(
         self, orders: Sequence[Order], replies: list[OrderReply | None], timeout_ms: float
     ) -> list[OrderReply]:
-        """The batch's replies; those that are missing are orders in doubt. Each that stays so is named in the error."""
+        """The batch's replies; those that are missing are orders in doubt. Each that stays so is named in the error.
+
+        No other error is raised: what one of them ended in is not what the batch ended in.
+        """
         unknown: list[OutcomeUnknownError] = []
 
         async def settle(index: int) -> None:
@@ -108,6 +110,10 @@ class AsyncCalls(AsyncControl):
                 replies[index] = (await self._order(orders[index], timeout_ms, in_doubt=True)).reply
             except OutcomeUnknownError as problem:
                 unknown.append(problem)
+            except ExecutionBridgeError as problem:
+                replies[index] = fenced_reply(orders[index], problem)
+                if replies[index] is None:
+                    unknown.append(not_asked(orders[index], problem))
 
         await asyncio.gather(*(settle(index) for index, reply in enumerate(replies) if reply is None))
         if unknown:

@@ -34,7 +34,7 @@ from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
 from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
-from fallback_grpc.outcome import Done, subject_of_command, subject_of_orders
+from fallback_grpc.outcome import Done, not_asked, subject_of_command, subject_of_orders
 from fallback_grpc.reconciliation.blocking import BlockingReconciler
 from fallback_grpc.reconciliation.report import ReconciliationListener
 from fallback_grpc.resolution import Resolution
@@ -293,7 +293,8 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         except BaseException:  # the caller was interrupted: the order may be on its way
             self._resolver.doubtful.add((order,))
             raise
-        if self._resolver.doubtful:  # it may be one of them, sent again by hand
+        # It may be one of them, sent again by hand; that its id is too old by now does not tell what became of it.
+        if self._resolver.doubtful and done.reply.code != ReasonCode.ID_TOO_OLD:
             self._resolver.doubtful.discard(order.order_id)
         return done
 
@@ -312,7 +313,12 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             client = self._paths[path]
             return client.begin_order(order, copy_ms) if isinstance(client, BlockingFastPathClient) else None
 
-        self._check_alive()
+        try:
+            self._check_alive()
+        except ExecutionBridgeError as problem:
+            if in_doubt:  # that this copy was not sent says nothing of the earlier one
+                raise not_asked(order, problem) from problem
+            raise
         done = self._failover.call(
             attempt,
             self._is_connected,

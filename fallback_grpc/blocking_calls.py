@@ -9,7 +9,15 @@ from decimal import Decimal
 from itertools import islice
 from typing import cast
 
-from fallback_grpc.outcome import TOO_LARGE, Done, batch_unknown, conclusion_of_batched
+from fallback_grpc.outcome import (
+    TOO_LARGE,
+    Done,
+    batch_unknown,
+    conclusion_of_batched,
+    fenced_reply,
+    leaves_doubt,
+    not_asked,
+)
 from fallback_grpc.stream_results import StreamResults
 from transport.contract.conclusions import Refused
 from transport.contract.config import BridgeConfig
@@ -85,8 +93,8 @@ class BlockingCalls(BlockingControl):
                 raise
         else:
             for index, answer in enumerate(done.reply):
-                # Refused in this copy of the batch, but an earlier one may have executed it: find out.
-                if not done.was_in_doubt or not isinstance(conclusion_of_batched(answer), Refused):
+                # Refused or forgotten in this copy, but an earlier one may have executed it: find out.
+                if not done.was_in_doubt or not leaves_doubt(answer):
                     replies[index] = answer.reply
         return self._settle_rest(orders, replies, timeout_ms)
 
@@ -95,6 +103,7 @@ class BlockingCalls(BlockingControl):
     ) -> list[OrderReply]:
         """The batch's replies; those that are missing are orders in doubt. Each that stays so is named in the error.
 
+        No other error is raised: what one of them ended in is not what the batch ended in.
         They share the time of one call, so that an engine that answers nobody is not waited for once per order.
         """
         unknown: list[OutcomeUnknownError] = []
@@ -107,6 +116,10 @@ class BlockingCalls(BlockingControl):
                 replies[index] = self._order(orders[index], left_ms, in_doubt=True).reply
             except OutcomeUnknownError as problem:
                 unknown.append(problem)
+            except ExecutionBridgeError as problem:
+                replies[index] = fenced_reply(orders[index], problem)
+                if replies[index] is None:
+                    unknown.append(not_asked(orders[index], problem))
         if unknown:
             raise batch_unknown(len(orders), unknown)
         return [reply for reply in replies if reply is not None]
@@ -141,7 +154,8 @@ class BlockingCalls(BlockingControl):
                 if reply is not None:
                     yield reply
         for order, answer in zip(window, answers, strict=False):
-            if not isinstance(conclusion_of_batched(answer), Refused):
+            settled = not leaves_doubt(answer) if in_doubt else not isinstance(conclusion_of_batched(answer), Refused)
+            if settled:
                 yield answer.reply
                 continue
             try:

@@ -36,7 +36,7 @@ from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.streams import AsyncStreams
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
-from fallback_grpc.outcome import Done, subject_of_command, subject_of_orders
+from fallback_grpc.outcome import Done, not_asked, subject_of_command, subject_of_orders
 from fallback_grpc.reconciliation.asynchronous import AsyncReconciler
 from fallback_grpc.reconciliation.report import ReconciliationListener
 from fallback_grpc.resolution import Resolution
@@ -302,7 +302,8 @@ class ExecutionBridgeClient(AsyncCalls):
         except BaseException:  # the caller was cancelled: the order may be on its way
             self._resolver.doubtful.add((order,))
             raise
-        if self._resolver.doubtful:  # it may be one of them, sent again by hand
+        # It may be one of them, sent again by hand; that its id is too old by now does not tell what became of it.
+        if self._resolver.doubtful and done.reply.code != ReasonCode.ID_TOO_OLD:
             self._resolver.doubtful.discard(order.order_id)
         return done
 
@@ -315,7 +316,12 @@ class ExecutionBridgeClient(AsyncCalls):
         def attempt(path: Path, copy_ms: float) -> Any:
             return self._funnels.get(path, self._paths[path]).attempt_order(order, copy_ms)
 
-        self._check_alive()
+        try:
+            self._check_alive()
+        except ExecutionBridgeError as problem:
+            if in_doubt:  # that this copy was not sent says nothing of the earlier one
+                raise not_asked(order, problem) from problem
+            raise
         done = await self._failover.call(
             attempt,
             self._is_connected,

@@ -10,7 +10,14 @@ import msgspec
 from fallback_grpc.failover.plan import CallPlan, Conclude, Ending
 from transport.contract.codes import ExecutionStatus, ReasonCode
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
-from transport.contract.errors import ExecutionBridgeError, NotSentError, OutcomeUnknownError, error_for_code
+from transport.contract.errors import (
+    ExecutionBridgeError,
+    ExecutionError,
+    NotSentError,
+    OutcomeUnknownError,
+    ValidationError,
+    error_for_code,
+)
 from transport.contract.orders import Order
 from transport.contract.replies import ExecuteReply, OrderReply, Path
 from transport.contract.requests import CancelOrder, Command, GetOrder, ReplaceOrder, command_id_of
@@ -99,6 +106,9 @@ def done_or_raise(
     `stopped`: why no path is used any more, if so; it ends what is not in doubt, and is the cause where doubt remains.
     """
     if end.ending is Ending.REPLIED and end.copy is not None and isinstance(conclusion, Replied):
+        reply: object = conclusion.reply
+        if plan.in_doubt and isinstance(reply, OrderReply) and reply.code == ReasonCode.ID_TOO_OLD:
+            raise forgotten(reply.order_id or subject.order_ids[0], plan.paths, plan.attempts)
         return Done(
             conclusion.reply,
             plan.path_of(end.copy),
@@ -114,6 +124,42 @@ def done_or_raise(
         raise type(stopped)(f"{stopped} ({problem})") from problem
     problem.args = (f"{problem} ({stopped})",)
     raise problem from stopped
+
+
+def forgotten(order_id: str, paths: tuple[str, ...] = (), copies: int = 0) -> OutcomeUnknownError:
+    """The error of an order in doubt whose id the engine remembers no more: that tells nothing of a copy in time."""
+    reason = "the engine remembers ids of that age no more"
+    return OutcomeUnknownError(
+        f"order {order_id}: may have been executed; {reason}, and nothing executes under this one from now on. What "
+        "became of it is in the journal's archive alone",
+        order_ids=(order_id,),
+        copies=copies,
+        paths=paths,
+        reason=reason,
+        path_alive=True,
+        refusal=ReasonCode.ID_TOO_OLD,
+    )
+
+
+def not_asked(order: Order, problem: ExecutionBridgeError) -> OutcomeUnknownError:
+    """The error of an order in doubt that this client cannot ask for any more: closed, or in another process."""
+    return OutcomeUnknownError(
+        f"order {order.order_id}: may have been executed; it could not be found out: {problem}",
+        order_ids=(order.order_id,),
+        reason=str(problem),
+    )
+
+
+def fenced_reply(order: Order, problem: ExecutionBridgeError) -> OrderReply | None:
+    """The FAILED reply to an order of a batch that was refused and fenced (`resolving.refused_and_fenced`).
+
+    None: `problem` is something else, and settles nothing.
+    """
+    doubt = problem.__cause__
+    if isinstance(problem, OutcomeUnknownError) or not isinstance(doubt, OutcomeUnknownError):
+        return None
+    field = problem.field if isinstance(problem, ExecutionError | ValidationError) else ""
+    return failed_reply(order, doubt.refusal, str(problem), field)
 
 
 def batch_unknown(orders: int, unknown: Sequence[OutcomeUnknownError]) -> OutcomeUnknownError:
@@ -136,6 +182,11 @@ def conclusion_of_batched(answer: ExecuteReply) -> Conclusion[OrderReply]:
     if reply.status == ExecutionStatus.FAILED and reply.code.is_refusal:
         return Refused(reply.code, reply.error_message, reply.field)
     return Replied(reply, answer.duplicate)
+
+
+def leaves_doubt(answer: ExecuteReply) -> bool:
+    """Whether one order's share of a batch reply tells nothing of an earlier copy: refused, or its id forgotten."""
+    return answer.reply.code == ReasonCode.ID_TOO_OLD or isinstance(conclusion_of_batched(answer), Refused)
 
 
 def failed_reply(order: Order, code: ReasonCode, message: str, field: str = "") -> OrderReply:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from fallback_grpc.outcome import forgotten
 from transport.contract.codes import ExecutionStatus, ReasonCode
 from transport.contract.errors import EngineSystemError, error_for_code
 from transport.contract.orders import Order
@@ -77,9 +78,15 @@ class DoubtfulOrders:
 
 
 def resolution_of_query(order_id: str, answer: GetOrderReply, path: Path) -> Resolution:
-    """What a fencing query came to. Raises the error of its code where the engine neither knows nor fenced the id."""
+    """What a fencing query came to. Raises the error of its code where the engine neither knows nor fenced the id.
+
+    Raises `OutcomeUnknownError` where the engine remembers ids of that age no more: it says `fenced`, and that is true
+    of copies to come alone.
+    """
     if answer.found:
         return Resolution(order_id=order_id, reply=answer.reply or answer.order, path=path, resent=False)
+    if answer.code == ReasonCode.ID_TOO_OLD:
+        raise forgotten(order_id, (path,))
     if answer.fenced:
         return Resolution(order_id=order_id, path=path, resent=False)
     if answer.code == ReasonCode.NONE:

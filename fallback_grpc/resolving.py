@@ -35,9 +35,19 @@ def _by_query(order_id: str, done: Done[CommandReplies]) -> Resolution:
 def _can_fence(unknown: OutcomeUnknownError) -> bool:
     """Whether a fencing query may tell what sending again did not: copies are refused for good, and a path is alive.
 
-    Not where the engine only was busy: a fence would end an order that may well be taken later.
+    Not where the engine only was busy: a fence would end an order that may well be taken later. Nor where it has
+    forgotten the id: a fence would tell no more.
     """
-    return unknown.path_alive and unknown.refusal not in (ReasonCode.NONE, *REFUSALS_TO_WAIT_OUT)
+    return unknown.path_alive and unknown.refusal not in (
+        ReasonCode.NONE, ReasonCode.ID_TOO_OLD, *REFUSALS_TO_WAIT_OUT
+    )  # fmt: skip
+
+
+def _why_not_fenced(unknown: OutcomeUnknownError, problem: ExecutionBridgeError) -> OutcomeUnknownError:
+    """What an order in doubt ended in that a fencing query did not settle: that its id is forgotten is worth saying."""
+    if isinstance(problem, OutcomeUnknownError) and problem.refusal == ReasonCode.ID_TOO_OLD:
+        return problem
+    return unknown
 
 
 class AsyncResolver:
@@ -70,7 +80,8 @@ class AsyncResolver:
         try:
             return await self._fence(order.order_id, order.account, timeout_ms)
         except ExecutionBridgeError as problem:
-            raise unknown from problem
+            ending = _why_not_fenced(unknown, problem)
+            raise ending from (problem if ending is unknown else unknown)
 
     async def _resolve(self, order_id: str, account: str, timeout_ms: float) -> Resolution:
         order = self.doubtful.get(order_id)
@@ -138,7 +149,8 @@ class BlockingResolver:
         try:
             return self._fence(order.order_id, order.account, timeout_ms)
         except ExecutionBridgeError as problem:
-            raise unknown from problem
+            ending = _why_not_fenced(unknown, problem)
+            raise ending from (problem if ending is unknown else unknown)
 
     def _resolve(self, order_id: str, account: str, timeout_ms: float) -> Resolution:
         order = self.doubtful.get(order_id)

@@ -294,11 +294,14 @@ class QueueCore:
 
     def _order_replied(self, entry: Entry, reply: OrderReply, now_ns: int) -> None:
         if reply.code == ReasonCode.ID_TOO_OLD and entry.in_doubt:
-            reason = f"{reply.error_message}; an earlier copy of it may have been executed"
-            self._conclude(entry, Untraceable(**about(entry), reason=reason), now_ns)
+            self._forgotten(entry, reply.error_message, now_ns)
             return
         self._told.received(entry, reply.sequence)
         self._conclude(entry, Result(**about(entry), reply=reply), now_ns)
+
+    def _forgotten(self, entry: Entry, message: str, now_ns: int) -> None:
+        reason = f"{message}; an earlier copy of it may have been executed"
+        self._conclude(entry, Untraceable(**about(entry), reason=reason), now_ns)
 
     def _fence_answered(self, entry: Entry, reply: GetOrderReply, now_ns: int) -> None:
         refusal = entry.refusal
@@ -306,6 +309,8 @@ class QueueCore:
             self.query_answered(entry, reply, now_ns)
             if entry.stage is Stage.SENT:
                 self._delay(entry, now_ns)  # the call is not concluded yet
+        elif reply.code == ReasonCode.ID_TOO_OLD:
+            self._forgotten(entry, reply.message, now_ns)  # `fenced`, but that is said of copies to come alone
         elif reply.fenced and refusal is not None:
             outcome = Refused(**about(entry), code=refusal.code, message=refusal.message, field=refusal.field)
             self._conclude(entry, outcome, now_ns)

@@ -23,12 +23,16 @@ class FakeEngine:
         self.replies: dict[str, OrderReply] = {}
         self.arrivals: list[str] = []
         self.fenced: set[str] = set()
+        self.forgotten: set[str] = set()
         self.lock = threading.Lock()
 
     def execute(self, order: Order) -> Replied[OrderReply]:
         with self.lock:
             self.arrivals.append(order.order_id)
             duplicate = order.order_id in self.replies
+            if order.order_id in self.forgotten:
+                code, status = ReasonCode.ID_TOO_OLD, ExecutionStatus.REJECTED
+                return Replied(OrderReply(order_id=order.order_id, status=status, code=code))
             if order.order_id in self.fenced:
                 code, status = ReasonCode.FENCED, ExecutionStatus.REJECTED
                 return Replied(OrderReply(order_id=order.order_id, status=status, code=code))
@@ -37,6 +41,8 @@ class FakeEngine:
 
     def find(self, query: GetOrder) -> Replied[GetOrderReply]:
         with self.lock:
+            if query.order_id in self.forgotten:
+                return Replied(GetOrderReply(found=False, fenced=True, code=ReasonCode.ID_TOO_OLD))
             reply = self.replies.get(query.order_id)
             if reply is None and query.fence:
                 self.fenced.add(query.order_id)
@@ -55,6 +61,7 @@ class FakePath:
         self.engine = engine
         self.mode = "works"
         self.refusal: ReasonCode | None = None
+        self.refused_ids: dict[str, ReasonCode] = {}
         self.refused = 0
         self.journal_id = journal_id
         self.is_connected = False
@@ -108,9 +115,10 @@ class FakePath:
     def answer(self, order: Order) -> Conclusion[OrderReply]:
         if self.mode == "dead":
             return NotSent("connection refused")
-        if self.refusal is not None:
+        refusal = self.refused_ids.get(order.order_id, self.refusal)
+        if refusal is not None:
             self.refused += 1
-            return Refused(self.refusal)
+            return Refused(refusal)
         self.orders.append(order.order_id)
         if self.mode == "drops":
             return Unknown("the connection went")
@@ -120,7 +128,12 @@ class FakePath:
     def answer_batch(self, orders: Sequence[Order]) -> Conclusion[list[ExecuteReply]]:
         self.batches.append(len(orders))
         answers = [self.answer(order) for order in orders]
-        replied = [ExecuteReply(each.reply, each.duplicate) for each in answers if isinstance(each, Replied)]
+        replied: list[ExecuteReply] = []
+        for order, each in zip(orders, answers, strict=True):
+            if isinstance(each, Replied):
+                replied.append(ExecuteReply(each.reply, each.duplicate))
+            elif isinstance(each, Refused) and order.order_id in self.refused_ids:
+                replied.append(ExecuteReply(OrderReply(order.order_id, ExecutionStatus.FAILED, code=each.code)))
         return Replied(replied) if len(replied) == len(orders) else Unknown("the connection went")
 
     def answer_command(self, command: Command) -> Conclusion[Any]:

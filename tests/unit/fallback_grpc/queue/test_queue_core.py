@@ -200,6 +200,21 @@ def test_an_order_in_doubt_that_the_engine_has_forgotten_is_no_rejection() -> No
     assert isinstance(event, Untraceable)
 
 
+def test_a_fence_of_an_id_that_the_engine_has_forgotten_is_no_refusal() -> None:
+    world = World()
+    world.put(market("a"))
+    world.commit()
+    world.crash()
+    ((_, (entry,)),) = world.take_sends()
+    world.end(entry, RefusedCopy(ReasonCode.ID_QUOTA_EXCEEDED))
+    world.pass_ms(2_000)
+    ((kind, _),) = world.take_sends()
+    assert kind is SendKind.FENCE
+    world.end(entry, Replied(GetOrderReply(fenced=True, code=ReasonCode.ID_TOO_OLD)))
+    world.commit()
+    assert kinds(world.events()) == ["Unresolved", "Untraceable"]
+
+
 def test_an_order_cancelled_while_it_waits_is_never_sent() -> None:
     world = World()
     world.put(limit("a"))
