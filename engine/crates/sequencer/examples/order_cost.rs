@@ -1,7 +1,7 @@
 //! What one order costs the sequencer: time, allocations and bytes, from the request to the reply taken.
 //!
 //! `cargo run --release -p bridge-sequencer --example order_cost` prints a table for each kind of order; with `growth`,
-//! medians with 10^3 to 10^6 remembered and 10^2 to 10^6 open orders; with `start`, how long a start takes with 10^6
+//! medians with 10^3 to 10^6 remembered and 10^2 to 10^6 open orders; with `longest`, the longest order meanwhile; with `start`, how long a start takes with 10^6
 //! orders in the journal, with `snapshot` how long from a snapshot of them and the last segment; with `loop KIND [N]`, one kind only, for a profiler. Time is the CPU time of this thread where
 //! the system has it. The journal writes to nothing (`growth`, tables) or to memory (`start`).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -267,6 +267,22 @@ fn growth() {
     }
 }
 
+/// The longest of single orders while tables grow, of the wall clock: what other processes took is in it.
+fn longest(orders: u64) {
+    println!("| while {orders} came | longest us | over 1 ms |\n| --- | --- | --- |");
+    for (title, kind) in [("market order, filled", Kind::Market), ("limit order, rests", Kind::Limit)] {
+        let mut rig = Rig::on(Nowhere::default());
+        rig.of(kind);
+        let times = (0..orders).map(|number| {
+            let began = Instant::now();
+            rig.send(kind, number);
+            began.elapsed().as_micros() as u64
+        });
+        let (longest, long) = times.fold((0, 0), |(longest, long), us| (us.max(longest), long + u64::from(us > 1_000)));
+        println!("| {title} | {longest} | {long} |");
+    }
+}
+
 fn start(orders: u64, with_snapshot: bool) {
     let disk = FakeDisk::new(1);
     let mut rig = Rig::on(disk.clone());
@@ -297,6 +313,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => table(),
         ["growth"] => growth(),
+        ["longest"] => longest(1_000_000),
         ["start"] => start(1_000_000, false),
         ["start", orders] => start(orders.parse().expect("a count"), false),
         ["snapshot"] => start(1_000_000, true),
