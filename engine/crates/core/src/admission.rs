@@ -86,7 +86,6 @@ impl Core {
             CommandRef::Cancel(_)
                 | CommandRef::CancelAll(_)
                 | CommandRef::SetTradingState(_)
-                | CommandRef::SetRiskLimits(_)
                 | CommandRef::SetCancelOnDisconnect(_)
                 | CommandRef::Fence(_)
         );
@@ -105,7 +104,7 @@ impl Core {
     fn check_room_for_lease(&self, command: CommandRef<'_>) -> Result<(), Rejection> {
         let CommandRef::SetCancelOnDisconnect(set) = command else { return Ok(()) };
         let brings_one = set.grace_ms.is_some() && self.grace_ms(&set.session_id).is_none() && !self.knows(command);
-        if !brings_one || !self.leases_are_full() || self.leases.oldest_expired().is_some() {
+        if !brings_one || !self.leases_are_full() || self.spent_lease().is_some() {
             return Ok(());
         }
         let most = self.limits().max_leases;

@@ -11,7 +11,7 @@ use crate::command_state::CommandState;
 use crate::identity::uuid7_ms;
 use crate::order_state::OrderState;
 use crate::state_hash::{Kind, hash_of};
-use crate::{Core, Event, Forgotten, Part, ReasonCode, Rejection, UtcNanos};
+use crate::{Core, Event, Forgotten, Intent, Part, ReasonCode, Rejection, UtcNanos};
 use serde::{Deserialize, Serialize};
 
 pub(crate) const NANOS_PER_MS: u64 = 1_000_000;
@@ -254,7 +254,9 @@ fn is_from_before(id: &str, through_ms: u64) -> bool {
 }
 
 fn command_is_over(command: &CommandState, through_ms: u64) -> bool {
-    command.reply.is_some() && command.waits_for.is_empty() && is_from_before(&command.command_id, through_ms)
+    // One of the engine's own is never sent again, by anybody.
+    let is_old = command.intent == Intent::CancelOnDisconnect || is_from_before(&command.command_id, through_ms);
+    command.reply.is_some() && command.waits_for.is_empty() && is_old
 }
 
 fn nanoseconds(milliseconds: u64) -> UtcNanos {

@@ -60,11 +60,6 @@ impl Leases {
         numbers.filter_map(|no| Some((*no, self.get(*no)?)))
     }
 
-    /// The oldest that has expired: it makes room for another.
-    pub fn oldest_expired(&self) -> Option<LeaseNo> {
-        self.by_number.iter().find(|(_, lease)| lease.expired).map(|(no, _)| *no)
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = (LeaseNo, &Lease)> {
         self.by_number.iter().map(|(no, lease)| (*no, lease))
     }
@@ -121,11 +116,21 @@ impl Core {
         self.leases.len() as u64 >= u64::from(self.limits().max_leases)
     }
 
+    /// The oldest lease that has expired and has nothing left to cancel: it makes room for another.
+    pub(crate) fn spent_lease(&self) -> Option<LeaseNo> {
+        let entered_under = self.leases_of_open_orders();
+        let mut spent = self.leases.iter().filter(|(no, lease)| lease.expired && !entered_under.contains(no));
+        spent.next().map(|(no, _)| no)
+    }
+
+    fn leases_of_open_orders(&self) -> BTreeSet<LeaseNo> {
+        let open = self.accounts.iter().flat_map(|account| account.open.iter());
+        open.filter_map(|key| self.order(key.order())).map(|order| order.lease).collect()
+    }
+
     /// Sessions whose lease has something to cancel, or could get it.
     pub fn leased_sessions(&self) -> Vec<Text> {
-        let open = self.accounts.iter().flat_map(|account| account.open.iter());
-        let entered_under: BTreeSet<LeaseNo> =
-            open.filter_map(|key| self.order(key.order())).map(|order| order.lease).collect();
+        let entered_under = self.leases_of_open_orders();
         let wanted = self.leases.iter().filter(|(no, lease)| !lease.expired || entered_under.contains(no));
         wanted.map(|(_, lease)| lease.session_id.clone()).collect()
     }

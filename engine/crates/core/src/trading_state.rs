@@ -46,7 +46,7 @@ impl Core {
         let grows = quantity_steps > work.now.quantity_steps;
         match (state, order.symbol_index(), order.side_of(part)) {
             (TradingState::Halted, _, _) if grows || new_price => Err(self.halted()),
-            (TradingState::Reducing, Some(symbol), Some(side)) if grows => {
+            (TradingState::Reducing, Some(symbol), Some(side)) if grows || (new_price && part == Part::Entry) => {
                 let remaining = quantity_steps.saturating_sub(work.now.executed_steps);
                 self.check_reduces(account, symbol, side, remaining, Some(no))
             }

@@ -74,6 +74,19 @@ fn reducing_lets_a_stop_move_and_holds_what_would_open_where_it_is() {
 }
 
 #[test]
+fn reducing_holds_an_order_where_it_is_that_is_larger_than_the_position() {
+    let mut desk = Desk::open();
+    let short = desk.work(sell("short", "5"));
+    desk.fill(short, 5_000, 10_000);
+    desk.work(Order { quantity: Some(decimal("6")), ..limit("far away") });
+    desk.set_state(TradingState::Reducing, false);
+    let closer = desk.replace("far away", 1, None, Some("101"));
+    assert_eq!(order_command_reply(desk.send(closer)).code, ReasonCode::ReduceOnly);
+    let smaller_and_closer = desk.replace("far away", 1, Some("5"), Some("101"));
+    assert!(desk.send(smaller_and_closer).waits_for.is_some());
+}
+
+#[test]
 fn reducing_counts_two_legs_of_one_position_once() {
     let mut desk = Desk::open();
     let order = Order { stop_loss: Some(decimal("90")), take_profit: Some(decimal("110")), ..limit("a") };

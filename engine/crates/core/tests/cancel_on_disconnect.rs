@@ -150,6 +150,20 @@ fn leases_are_bounded_and_only_a_session_that_is_gone_makes_room() {
 }
 
 #[test]
+fn a_session_that_is_gone_keeps_its_lease_until_its_orders_have_ended() {
+    let mut desk = Desk::open_with(Configuration { max_leases: 1, ..configuration() });
+    lease(&mut desk, "a", Some(1)).unwrap();
+    let open = work(&mut desk, "a", limit("a"));
+    assert_eq!(expire(&mut desk, "a"), [open]);
+    assert_eq!(lease(&mut desk, "b", Some(1)).unwrap_err().code, ReasonCode::Busy, "the venue has not answered");
+    assert!(desk.core.has_orders_to_cancel("a"));
+    desk.reports(&[closed(open, ReasonCode::CancelledByClient)]);
+    lease(&mut desk, "b", Some(1)).unwrap();
+    assert_eq!(desk.core.leased_sessions(), ["b"]);
+    is_sound(&mut desk);
+}
+
+#[test]
 fn the_stricter_of_the_accounts_state_and_that_for_all_holds() {
     let mut desk = Desk::open();
     let set = |desk: &mut Desk, state, all_accounts| {

@@ -160,6 +160,8 @@ fn a_symbol_has_so_many_open_orders_and_what_cannot_rest_adds_none() {
     assert_eq!(replaced(&mut desk, "a", Some("11"), None), ReasonCode::None);
     desk.reports(&[closed(first, ReasonCode::CancelledByClient)]);
     assert_eq!(verdict(&mut desk, limit("f")), ReasonCode::OpenOrdersLimit, "b and e are open");
+    let with_leg = Order { time_in_force: TimeInForce::Ioc, stop_loss: number("90"), ..limit("g") };
+    assert_eq!(verdict(&mut desk, with_leg), ReasonCode::OpenOrdersLimit, "its leg would rest");
     is_sound(&mut desk);
 }
 

@@ -31,23 +31,25 @@ impl<D: Disk> Sequencer<D> {
         self.sessions.look(now, |session_id| grace_ns(core, session_id))
     }
 
-    /// Cancels the orders of sessions whose grace is over. `now` is of the same clock as for
+    /// Cancels the orders of a session whose grace is over: of one at a time, so that no turn takes long because many
+    /// sessions are gone at once. While [`Sequencer::next_lease_deadline`] has passed, call it again. `now` is of the same clock as for
     /// [`Sequencer::next_lease_deadline`], `utc_now` engine time.
     pub fn expire_leases(&mut self, now: i64, utc_now: UtcNanos) {
         self.clamp(utc_now);
-        while self.failed().is_none() {
-            let core = &self.state.core;
-            let Some(session_id) = self.sessions.due(now, |session_id| grace_ns(core, session_id)) else { return };
-            let expired = Input::LeaseExpired { session_id: session_id.to_string() };
-            if self.run_internal(expired, Path::Internal).is_err() {
-                self.sessions.postpone(&session_id, now.saturating_add(RETRY_NS)); // the disk is full
-            } else if self.state.core.has_orders_to_cancel(&session_id) {
-                // An external venue answers when it can, and it may refuse.
-                let grace_ns = grace_ns(&self.state.core, &session_id).unwrap_or(0);
-                self.sessions.postpone(&session_id, now.saturating_add(grace_ns.max(ASK_AGAIN_NS)));
-            } else {
-                self.sessions.forget(&session_id);
-            }
+        if self.failed().is_some() {
+            return;
+        }
+        let core = &self.state.core;
+        let Some(session_id) = self.sessions.due(now, |session_id| grace_ns(core, session_id)) else { return };
+        let expired = Input::LeaseExpired { session_id: session_id.to_string() };
+        if self.run_internal(expired, Path::Internal).is_err() {
+            self.sessions.postpone(&session_id, now.saturating_add(RETRY_NS)); // the disk is full
+        } else if self.state.core.has_orders_to_cancel(&session_id) {
+            // An external venue answers when it can, and it may refuse.
+            let grace_ns = grace_ns(&self.state.core, &session_id).unwrap_or(0);
+            self.sessions.postpone(&session_id, now.saturating_add(grace_ns.max(ASK_AGAIN_NS)));
+        } else {
+            self.sessions.forget(&session_id);
         }
     }
 

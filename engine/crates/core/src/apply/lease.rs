@@ -49,7 +49,7 @@ impl Core {
         // A session that is long gone makes room for one that is there.
         if known == 0
             && self.leases_are_full()
-            && let Some(lease) = self.leases.oldest_expired()
+            && let Some(lease) = self.spent_lease()
         {
             self.commit(Event::LeaseEnded { lease }, decision.events);
         }
@@ -75,8 +75,10 @@ impl Core {
         let Some(account) = self.leases.get(lease).and_then(|one| self.accounts.get(one.account as usize)) else {
             return;
         };
-        let mut keys = account.open.sorted();
-        keys.retain(|key| self.is_entered_under(*key, lease) && !self.is_being_cancelled_on_disconnect(*key));
+        let is_meant =
+            |key: &VenueKey| self.is_entered_under(*key, lease) && !self.is_being_cancelled_on_disconnect(*key);
+        let mut keys: Vec<VenueKey> = account.open.iter().filter(is_meant).collect();
+        keys.sort_unstable();
         if keys.is_empty() {
             return;
         }

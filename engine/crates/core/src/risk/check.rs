@@ -193,8 +193,12 @@ impl Proposal<'_> {
     }
 }
 
-/// Whether something of an order can stay open: what executes at once or not at all adds to no open orders.
+/// Whether something of an order can stay open, itself or its legs: what executes at once or not at all, and has none,
+/// adds to no open orders.
 fn may_rest(new: &NewOrder) -> bool {
+    if new.stop_loss_ticks.is_some() || new.take_profit_ticks.is_some() {
+        return true;
+    }
     match new.order_type {
         OrderType::Market => false,
         OrderType::Limit => new.time_in_force == TimeInForce::Gtc,

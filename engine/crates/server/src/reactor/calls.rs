@@ -115,14 +115,19 @@ impl Reactor {
     /// Takes what gRPC has handed over.
     pub(super) fn take_calls(&mut self) {
         self.take_session_news();
-        for _ in 0..CALLS_PER_TURN {
-            match self.parts.orders.try_recv() {
-                Ok(order) => self.take_call(order),
-                Err(_) => return,
-            }
+        let mut room = CALLS_PER_TURN;
+        while room > 0
+            && let Ok(order) = self.parts.orders.try_recv()
+        {
+            self.take_call(order);
+            room -= 1;
         }
-        // There may be more: look again in the next turn.
-        self.parts.waker.wake();
+        // A call may have come right behind its connection: its session is there before leases are judged.
+        self.take_session_news();
+        if room == 0 {
+            // There may be more: look again in the next turn.
+            self.parts.waker.wake();
+        }
     }
 
     fn take_call(&mut self, order: grpc::Order) {

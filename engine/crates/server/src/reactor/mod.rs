@@ -341,6 +341,7 @@ impl Reactor {
             self.publisher.mark();
             self.serve_snapshots();
             self.release_quiet_memory();
+            self.subscriptions.drop_closed_streams();
             if std::mem::take(&mut self.listeners_muted) {
                 self.watch_listeners(poller::Interest::READ);
             }

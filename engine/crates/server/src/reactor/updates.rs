@@ -227,10 +227,11 @@ impl UpdateSubscriptions {
             if !subscription.is_owed() {
                 self.owing.push_back(key);
             }
-            subscription.released = range.last;
+            // Judged by what it could have read: one large cancel is no lag of anybody's.
             if subscription.lag() > subscription.lag_allowed {
                 lagging.push(key);
             }
+            subscription.released = range.last;
         }
         lagging
     }
@@ -269,6 +270,16 @@ impl UpdateSubscriptions {
             _ => None,
         })
         .collect()
+    }
+
+    /// Ends those whose stream of gRPC is gone: where nothing is owed, nothing else would find out.
+    pub fn drop_closed_streams(&mut self) {
+        for key in self.slots.keys() {
+            let sink = self.slots.get_mut(key).map(|subscription| &subscription.sink);
+            if matches!(sink, Some(Sink::Stream { items, .. }) if items.is_closed()) {
+                self.remove(key);
+            }
+        }
     }
 
     /// All of them.

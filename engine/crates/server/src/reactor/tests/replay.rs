@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::grpc::SubscriptionItem;
-use bridge_core::{Command, Order, OrderType, Side};
+use bridge_core::{CancelAllOrders, Command, Order, OrderType, Side};
 use bridge_journal::fake::FakeDisk;
 use bridge_sequencer::{Origin, Output, Reply, Request, Token};
 use bridge_wire::codec::Subscribe;
@@ -149,12 +149,28 @@ fn a_subscriber_at_the_edge_of_the_history_still_gets_everything_within_the_lag_
     }
     let told = desk.hand_over(subscriptions.get_mut(key).unwrap(), 2);
     assert_eq!(told, [(false, 1), (false, 2)], "none was forgotten meanwhile");
-    for number in 0..3 {
+    for number in 0..4 {
         desk.bid(&format!("too-many-{number}"));
         let ranges: Vec<_> = desk.turn().into_iter().filter_map(range_of).collect();
         let lagging: Vec<_> = ranges.iter().flat_map(|range| subscriptions.release(range)).collect();
-        assert_eq!(lagging, if number < 2 { vec![] } else { vec![key] });
+        assert_eq!(lagging, if number < 3 { vec![] } else { vec![key] });
     }
+}
+
+#[test]
+fn one_large_cancel_is_no_lag_of_who_reads() {
+    let mut desk = Desk::open(100, 5);
+    (0..20).for_each(|number| desk.bid(&format!("bid-{number}")));
+    desk.turn();
+    let mut subscriptions = updates::UpdateSubscriptions::new();
+    let key = subscriptions.insert(desk.subscribe(20, 5));
+    let (command_id, account) = ("all".into(), "default".into());
+    let cancel = CancelAllOrders { command_id, account, ..CancelAllOrders::default() };
+    desk.submit(&Request::Command(Command::CancelAll(cancel)));
+    let ranges: Vec<_> = desk.turn().into_iter().filter_map(range_of).collect();
+    assert_eq!(ranges.iter().map(|range| range.last).max(), Some(40));
+    assert!(ranges.iter().all(|range| subscriptions.release(range).is_empty()));
+    assert_eq!(desk.hand_over(subscriptions.get_mut(key).unwrap(), 100).len(), 20);
 }
 
 #[test]
