@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import wait
 from contextlib import suppress
 from typing import Any, Literal, Self, TypeVar
@@ -130,22 +130,42 @@ class BlockingOrderQueue:
         self._do(self._open().drain())
 
     def events(self) -> Iterator[QueueEvent]:
-        """As `OrderQueue.events`, for one thread. Ends when the queue is closed."""
-        items = self._open().events()
+        """As `OrderQueue.events`, for one thread. Ends when the queue is closed and its last events are told.
 
-        async def step() -> QueueEvent | None:
-            return await anext(items, None)
-
-        while not self._closed:
+        An exception while this waits (`KeyboardInterrupt`, say) costs no event: ask `events()` again.
+        """
+        queue = self._open()
+        items = queue.events()
+        while True:
+            step = _Step(queue, items)
             try:
-                event = self._do(step())
+                event = self._do(step.run())
             except ClientClosedError:
-                if self._closed:
-                    return
+                if not self._closed:
+                    raise
+                break
+            except BaseException:
+                self._interrupt(step)
                 raise
             if event is None:
                 return
             yield event
+        yield from self._left_over(queue, step)
+
+    def _left_over(self, queue: OrderQueue, step: _Step) -> Iterator[QueueEvent]:
+        """What the queue had still to tell when its loop ended; from then on nobody else touches it."""
+        assert self._thread is not None
+        self._thread.join(_JOIN_S)
+        if self._thread.is_alive():
+            return
+        step.give_back()
+        while (event := queue.left_over()) is not None:
+            yield event
+
+    def _interrupt(self, step: _Step) -> None:
+        assert self._loop is not None
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(step.give_back)
 
     def on_event(self, listener: EventListener) -> None:
         """As `OrderQueue.on_event`; called in the queue's thread, where it must not call the queue."""
@@ -197,16 +217,46 @@ class BlockingOrderQueue:
         except RuntimeError:  # the loop is closed
             work.close()
             raise ClientClosedError("the queue was closed") from None
-        while True:
-            wait([running], _POLL_S)
-            if running.cancelled() or (not running.done() and not self._is_running):
-                raise ClientClosedError("the queue was closed")
-            if running.done():
-                return running.result()
+        try:
+            while True:
+                wait([running], _POLL_S)
+                if running.cancelled() or (not running.done() and not self._is_running):
+                    raise ClientClosedError("the queue was closed")
+                if running.done():
+                    return running.result()
+        except BaseException:
+            with suppress(RuntimeError):  # the loop has ended
+                running.cancel()  # nobody waits for it any more
+            raise
 
     @property
     def _is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
+
+
+class _Step:
+    """One event that a thread asks for, and may not live to see: it goes back then. For the queue's loop."""
+
+    def __init__(self, queue: OrderQueue, items: AsyncIterator[QueueEvent]) -> None:
+        self._queue = queue
+        self._items = items
+        self._event: QueueEvent | None = None
+        self._is_over = False
+
+    async def run(self) -> QueueEvent | None:
+        """The next event; None at the end."""
+        if not self._is_over:
+            self._event = await anext(self._items, None)
+        if self._is_over:
+            self.give_back()
+        return self._event
+
+    def give_back(self) -> None:
+        """Whoever asked is gone."""
+        self._is_over = True
+        event, self._event = self._event, None
+        if event is not None:
+            self._queue.unread(event)
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

@@ -237,6 +237,17 @@ class OrderQueue:
         self._has_reader = True
         return self._read()
 
+    def unread(self, event: QueueEvent) -> None:
+        """An event that `events()` gave, but nobody has seen: the next reader gets it first."""
+        if self._given is event:
+            self._given = None
+        self._ready.appendleft(event)
+        self._came.set()
+
+    def left_over(self) -> QueueEvent | None:
+        """The next event that nobody has read, of a queue that has ended. It stays unacknowledged."""
+        return self._ready.popleft() if self._ended and self._ready else None
+
     def on_event(self, listener: EventListener) -> None:
         """Calls `listener` with every event from now on; the first one, if there is no reader, also with those that
         wait (of an earlier run, say). Events are kept for a reader only if there is one, or there are no listeners."""
