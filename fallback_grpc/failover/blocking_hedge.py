@@ -66,17 +66,21 @@ class Copies(Generic[ReplyT]):
             if self._own is not None:
                 return
         self._flying += 1
-        self._pool.submit(self._fly, step)
+        try:
+            self._pool.submit(self._fly, step)
+        except RuntimeError:  # the pool was shut down: the client is being closed
+            self._news.put((step.copy, NotSent("the client is closed")))
 
     def wait(self, until_ns: int) -> list[tuple[int, Conclusion[ReplyT]]]:
         """The copies that have ended, and how; none if it is `until_ns` first."""
         ended: list[tuple[int, Conclusion[ReplyT]]] = []
-        if self._own is not None:
+        # What came before there was an own copy to interrupt is not waited for behind it.
+        if self._own is not None and self._news.empty():
             conclusion = self._own.wait(until_ns)
             if conclusion is not None:
                 self._own = None
                 ended.append((self._own_number, conclusion))
-        elif self._flying:
+        elif self._flying and self._own is None:
             left_ns = min(until_ns - time.monotonic_ns(), _LOOK_NS)
             try:
                 ended.append(self._news.get(timeout=max(left_ns, 0) / 1e9))

@@ -52,6 +52,9 @@ class BlockingReconciler:
         """Reconciles from now on; `since`: the account's last update that the program has dealt with."""
         if self.beliefs is None:
             self.beliefs = Beliefs(since)
+        with self._lock:
+            if self.beliefs.position is None:
+                self.beliefs.position = since
         self._listeners.append(listener)
 
     def replied(self, reply: OrderReply) -> None:

@@ -19,7 +19,7 @@ from fallback_grpc.reconciliation.report import (
     StateDiffers,
     UnknownToClient,
 )
-from transport.contract.codes import UpdateKind
+from transport.contract.codes import ReasonCode, UpdateKind
 from transport.contract.replies import GetOrderReply, OpenOrders, OrderReply, OrderUpdate, UpdateGap
 
 _MOST_DIFFERENCES: Final = 10_000
@@ -101,12 +101,22 @@ class Comparison:
         if self._beliefs.open.get(order_id) is not believed:
             return  # news came meanwhile
         if not found.found or found.order is None:
-            self._add(MissingAtEngine(order_id, believed))
-            del self._beliefs.open[order_id]
+            self._not_found(believed, found)
             return
         if found.order.status.is_terminal and order_id not in self._told:
             self._add(MissedClose(order_id, found.order))
         self._beliefs.replied(found.order)
+
+    def _not_found(self, believed: OrderReply, answer: GetOrderReply) -> None:
+        """Forgotten for its age: it ended, and how is in the archive. Unknown: missing. Else the query told nothing."""
+        if answer.code == ReasonCode.ID_TOO_OLD:
+            last = self.ended_sequence
+            self._add_gap(UpdateGap(min(believed.sequence + 1, last), last))
+        elif not answer.found and answer.code in (ReasonCode.NONE, ReasonCode.UNKNOWN_ORDER):
+            self._add(MissingAtEngine(believed.order_id, believed))
+        else:
+            return  # believed as before, and looked up again next time
+        del self._beliefs.open[believed.order_id]
 
     def report(self) -> Reconciliation:
         """The end: from now on the client believes what the engine said."""

@@ -91,6 +91,29 @@ def test_an_order_that_the_engine_has_forgotten_is_told_as_missing() -> None:
     assert isinstance(missing, MissingAtEngine) and missing.order_id == "a"
 
 
+def test_an_order_that_was_forgotten_for_its_age_is_not_missing_but_part_of_a_gap() -> None:
+    beliefs = Beliefs(position=5)
+    believed = order("a", PENDING, 3)
+    beliefs.replied(believed)
+    comparison = Comparison(beliefs, OpenOrders(orders=[], last_sequence=5))
+    assert comparison.to_look_up() == [believed]
+    comparison.looked_up(believed, GetOrderReply(fenced=True, code=ReasonCode.ID_TOO_OLD))
+    report = comparison.report()
+    assert report.agrees and report.gap == UpdateGap(4, 5)
+    assert beliefs.open == {}
+
+
+def test_a_query_that_was_refused_leaves_the_belief_as_it_is() -> None:
+    beliefs = Beliefs(position=5)
+    believed = order("a", PENDING, 3)
+    beliefs.replied(believed)
+    comparison = Comparison(beliefs, OpenOrders(orders=[], last_sequence=5))
+    comparison.to_look_up()
+    comparison.looked_up(believed, GetOrderReply(code=ReasonCode.BUSY))
+    assert comparison.report().agrees
+    assert beliefs.open == {"a": believed}
+
+
 def test_what_a_gap_swallowed_shows_in_the_orders() -> None:
     beliefs = Beliefs(position=2)
     beliefs.replied(order("a", PENDING, 1))

@@ -11,6 +11,7 @@ import pytest
 from fallback_grpc.failover.events import BridgePathEvent, PathEventKind
 from fallback_grpc.reconciliation import MissedFill, Reconciliation, UnknownToClient
 from fallback_grpc.reconciliation.asynchronous import AsyncReconciler
+from fallback_grpc.reconciliation.blocking import BlockingReconciler
 from transport.contract.codes import ExecutionStatus, ReasonCode, UpdateKind
 from transport.contract.errors import (
     ClientClosedError,
@@ -175,5 +176,23 @@ def test_what_a_subscription_of_the_application_brings_is_not_missed() -> None:
         assert rig.client.replays == []
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+
+    run(test)
+
+
+@pytest.mark.parametrize("flavour", ["async", "blocking"])
+def test_since_counts_also_where_another_listener_without_it_came_first(flavour: str) -> None:
+    async def test(rig: Rig) -> None:
+        def no_replay(_: int) -> Any:
+            raise AssertionError("nothing is compared here")
+
+        if flavour == "async":
+            reconciler: Any = rig.reconciler
+        else:
+            reconciler = BlockingReconciler(OpenOrders, lambda _: GetOrderReply(), no_replay)
+        reconciler.listen(lambda _: None, None)
+        reconciler.listen(lambda _: None, 7)
+        reconciler.listen(lambda _: None, 9)
+        assert reconciler.beliefs.position == 7
 
     run(test)
