@@ -5,6 +5,7 @@ On the way of every order, so it is short: a look at the status and one or two a
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from transport.contract.codes import ExecutionStatus
@@ -13,6 +14,9 @@ from transport.contract.replies import OrderReply, OrderUpdate, UpdateGap
 MOST_CLOSED: Final = 16_384
 """Ended orders that are remembered until the next reconciliation, so that their updates are no news."""
 
+MOST_OPEN: Final = 65_536
+"""Orders that are believed open. Without a subscription nobody says that they ended, until the next reconciliation."""
+
 _PENDING: Final = ExecutionStatus.PENDING
 _PARTIALLY_FILLED: Final = ExecutionStatus.PARTIALLY_FILLED
 
@@ -20,7 +24,7 @@ _PARTIALLY_FILLED: Final = ExecutionStatus.PARTIALLY_FILLED
 class Beliefs:
     """Open orders as last heard of; ended ones by the number of their last update. One writer at a time."""
 
-    def __init__(self, position: int | None = None, most_closed: int = MOST_CLOSED) -> None:
+    def __init__(self, position: int | None = None, most_closed: int = MOST_CLOSED, most_open: int = MOST_OPEN) -> None:
         """`position`: the account's last update that has been dealt with, if known."""
         self.open: dict[str, OrderReply] = {}
         self._closed: dict[str, int] = {}
@@ -28,8 +32,9 @@ class Beliefs:
         self.position = position
         """Every update up to this one has been heard of, or is part of what was reconciled."""
         self.floor = 0
-        """Below it, ended orders were forgotten: an update of one can not be told from news."""
+        """Below it, orders were forgotten: an update of one can not be told from news."""
         self._most_closed = most_closed // 2
+        self._most_open = most_open
 
     def replied(self, reply: OrderReply) -> None:
         """A reply told the state of an order: perhaps an old one, if it was stored."""
@@ -39,6 +44,8 @@ class Beliefs:
             known = self.open.get(order_id)
             if (known is None or known.sequence <= reply.sequence) and self.closed_at(order_id) < 0:
                 self.open[order_id] = reply
+                if known is None and len(self.open) > self._most_open:
+                    self._forget_open()
             return
         if reply.sequence == 0:
             return  # refused, or rejected without a trace: nothing that a reconciliation could find
@@ -51,6 +58,11 @@ class Beliefs:
         """The older half goes, all at once: taking the oldest one by one would cost more than remembering."""
         self.floor = max(self.floor, *self._older.values()) if self._older else self.floor
         self._older, self._closed = self._closed, {}
+
+    def _forget_open(self) -> None:
+        """As `_forget_older`. One that is open after all is listed at the next reconciliation."""
+        for order_id in list(islice(self.open, len(self.open) // 2)):
+            self.floor = max(self.floor, self.open.pop(order_id).sequence)
 
     def closed_at(self, order_id: str) -> int:
         """The last update of an order that is known to have ended; -1: it is not."""

@@ -175,6 +175,22 @@ def test_ended_orders_are_forgotten_beyond_a_bound_and_the_replay_begins_behind_
     assert beliefs.remembered == 0
 
 
+def test_orders_that_nobody_says_have_ended_are_forgotten_beyond_a_bound() -> None:
+    beliefs = Beliefs(position=0, most_open=10)
+    for number in range(1, 101):
+        beliefs.replied(order(str(number), PENDING, number))
+        assert len(beliefs.open) <= 10
+    assert "100" in beliefs.open
+    comparison = Comparison(beliefs, OpenOrders(orders=list(beliefs.open.values()), last_sequence=100))
+    begin = comparison.replay_from
+    assert begin is not None and 90 <= begin <= 95
+    for number in range(begin + 1, 101):
+        comparison.replayed(update(UpdateKind.ACCEPTED, order(str(number), PENDING, number)))
+    assert comparison.to_look_up() == []
+    report = comparison.report()
+    assert report.agrees and report.gap == UpdateGap(1, begin)
+
+
 def test_rejections_without_a_number_are_not_kept() -> None:
     beliefs = Beliefs()
     beliefs.replied(OrderReply("a", ExecutionStatus.REJECTED, code=ReasonCode.DUPLICATE_ORDER_ID))
