@@ -165,6 +165,7 @@ def fenced_reply(order: Order, problem: ExecutionBridgeError) -> OrderReply | No
 def batch_unknown(orders: int, unknown: Sequence[OutcomeUnknownError]) -> OutcomeUnknownError:
     """The error of a batch some of whose orders stay in doubt; it names these."""
     first = unknown[0]
+    forgotten_all = all(each.refusal == ReasonCode.ID_TOO_OLD for each in unknown)
     return OutcomeUnknownError(
         f"batch of {orders} orders: {len(unknown)} of them may have been executed ({first.reason}); the others have "
         "their replies, which the same batch brings again. Resolve these later (client.resolve)",
@@ -173,6 +174,7 @@ def batch_unknown(orders: int, unknown: Sequence[OutcomeUnknownError]) -> Outcom
         paths=first.paths,
         reason=first.reason,
         path_alive=first.path_alive,
+        refusal=ReasonCode.ID_TOO_OLD if forgotten_all else ReasonCode.NONE,
     )
 
 

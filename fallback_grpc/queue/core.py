@@ -318,7 +318,9 @@ class QueueCore:
             self._delay(entry, now_ns)
 
     def _refused(self, entry: Entry, refusal: RefusedCopy, now_ns: int) -> None:
-        if refusal.code in PASSING_REFUSALS:
+        if refusal.code == ReasonCode.ID_TOO_OLD and isinstance(entry.item, Order):
+            self._forgotten(entry, refusal.message, now_ns)
+        elif refusal.code in PASSING_REFUSALS:
             self._set_back(entry, f"{refusal.code.name} {refusal.message}", now_ns)
         elif not entry.in_doubt:
             outcome = Refused(**about(entry), code=refusal.code, message=refusal.message, field=refusal.field)

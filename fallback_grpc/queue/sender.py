@@ -13,7 +13,7 @@ from fallback_grpc.queue.entries import Entry
 from fallback_grpc.queue.sends import (
     Send,
     SendKind,
-    conclusion_of,
+    conclusion_for,
     conclusion_of_reply,
     halts,
     is_about_one,
@@ -84,7 +84,7 @@ class Sender:
             elif send.kind is SendKind.BATCH and is_about_one(problem):
                 self._core.send_alone(send.entries)
             else:
-                conclusions = [conclusion_of(problem)] * len(send.entries)
+                conclusions = [conclusion_for(entry, problem) for entry in send.entries]
             if halts(problem):
                 _log.critical("the queue sends nothing more: %s", problem)
                 self._core.halt(problem)

@@ -98,6 +98,21 @@ def conclusion_of(problem: ExecutionBridgeError) -> Conclusion[OrderReply]:
     return NotSent(str(problem))
 
 
+def conclusion_for(entry: Entry, problem: ExecutionBridgeError) -> Conclusion[OrderReply]:
+    """As `conclusion_of`; an order in doubt whose id the engine has forgotten is told apart: asking again is in vain.
+
+    `Refused` with `ID_TOO_OLD` is that and nothing else: not in doubt, it is a reply.
+    """
+    if (
+        isinstance(problem, OutcomeUnknownError)
+        and problem.refusal == ReasonCode.ID_TOO_OLD
+        and isinstance(entry.item, Order)
+        and entry.order_id in problem.order_ids
+    ):
+        return Refused(ReasonCode.ID_TOO_OLD, problem.reason)
+    return conclusion_of(problem)
+
+
 def conclusion_of_reply(reply: OrderReply) -> Conclusion[OrderReply]:
     """What one reply of a batch says: FAILED with a refusal's code means that this copy had no effect."""
     if reply.status == ExecutionStatus.FAILED and reply.code.is_refusal:
