@@ -27,7 +27,7 @@ from fallback_grpc.queue.outbox import MemoryOutbox, OutboxError, OutboxStore, O
 from fallback_grpc.queue.sender import QueueClient, Sender
 from fallback_grpc.queue.settings import QueueSettings
 from fallback_grpc.queue.sqlite_outbox import SqliteOutbox
-from transport.contract.errors import ClientClosedError, ExecutionBridgeError, ValidationError
+from transport.contract.errors import ClientClosedError, ExecutionBridgeError, ForkedProcessError, ValidationError
 from transport.contract.ids import new_command_id
 from transport.contract.orders import Order
 from transport.contract.requests import CancelOrder
@@ -86,6 +86,7 @@ class OrderQueue:
         self._given: QueueEvent | None = None
         self._listeners: list[EventListener] = []
         self._has_reader = False
+        self._process: int | None = None  # the one that started it
         self._closed = False
         self._ended = False
         self.position: int | None = None
@@ -98,8 +99,10 @@ class OrderQueue:
 
         The client must be connected. `ClientClosedError` otherwise.
         """
+        self._check_process()
         if self._pump is not None:
             return self
+        self._process = os.getpid()
         if not self._client.journal_id:
             raise ClientClosedError("the queue's client is not connected: an outbox belongs to one engine's journal")
         recovered = await self._store.open(Owner(self._client.account, self._client.journal_id))
@@ -120,7 +123,7 @@ class OrderQueue:
         is told as it is: `Withdrawn` if it was never sent, `Unresolved` if it was (5 s by default). Close the queue
         before its client.
         """
-        if self._closed:
+        if self._closed or self._is_of_a_parent:
             return
         self._closed = True
         if self._pump is not None:
@@ -153,6 +156,7 @@ class OrderQueue:
 
     async def drain(self) -> None:
         """Waits until every order that was put has its final event, or the queue has halted."""
+        self._check_process()
         while self._core.halted is None and self._core.unfinished_count:
             self._came.clear()
             await self._came.wait()
@@ -234,6 +238,7 @@ class OrderQueue:
 
     def events(self) -> AsyncIterator[QueueEvent]:
         """All events in order, for one reader. Ends with the queue; raises why, if that halted (see `halted`)."""
+        self._check_process()
         self._has_reader = True
         return self._read()
 
@@ -319,7 +324,16 @@ class OrderQueue:
 
     # ---- admission ----
 
+    @property
+    def _is_of_a_parent(self) -> bool:
+        return self._process is not None and self._process != os.getpid()
+
+    def _check_process(self) -> None:
+        if self._is_of_a_parent:
+            raise ForkedProcessError(f"this queue was started in process {self._process}: make one in the child")
+
     def _check_open(self) -> None:
+        self._check_process()
         if self._closed or self._pump is None:
             raise ClientClosedError("the queue is closed, or not started: nothing was taken")
         if self._core.halted is not None:

@@ -7,8 +7,10 @@ bytes with a checksum: SQLite would not notice a flipped bit, and an order with 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import sqlite3
+import weakref
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +36,7 @@ from fallback_grpc.queue.outbox import (
     Write,
     check_owner,
 )
+from transport.contract.errors import ForkedProcessError
 from transport.contract.orders import Order
 from transport.contract.requests import CancelOrder
 
@@ -58,7 +61,10 @@ _encode = msgspec.msgpack.encode
 
 
 class SqliteOutbox:
-    """An `OutboxStore` in one file (and SQLite's `-wal` beside it while it is open)."""
+    """An `OutboxStore` in one file (and SQLite's `-wal` beside it while it is open).
+
+    A child process must open one of its own: in a fork's child this raises `ForkedProcessError`, and closes nothing.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Opens nothing yet. The directory must exist."""
@@ -66,10 +72,14 @@ class SqliteOutbox:
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._failed: OutboxError | None = None
+        self._process = os.getpid()
+        _outboxes.add(self)
 
     async def open(self, owner: Owner) -> Recovered:
         """As `OutboxStore.open`. Raises `OutboxInUseError`, `OutboxDamagedError`, `OutboxMismatchError`."""
-        self._thread = self._thread or ThreadPoolExecutor(1, "outbox")
+        if self._thread is None:
+            self._process = os.getpid()
+            self._thread = ThreadPoolExecutor(1, "outbox")
         try:
             return await self._in_thread(lambda: self._open(owner))
         except BaseException:
@@ -89,6 +99,8 @@ class SqliteOutbox:
 
     async def close(self) -> None:
         """As `OutboxStore.close`."""
+        if os.getpid() != self._process:
+            return
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -102,6 +114,8 @@ class SqliteOutbox:
     async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
         if self._thread is None:
             raise OutboxError(f"outbox {self._path}: it is closed")
+        if os.getpid() != self._process:
+            raise ForkedProcessError(f"outbox {self._path}: the parent process {self._process} has it open")
         # A commit that has begun is waited for, also by a task that is cancelled: its end must not be guessed.
         running = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
@@ -207,6 +221,12 @@ class SqliteOutbox:
         if connection is not None:
             connection.close()
 
+    def keep_open(self) -> None:
+        """In a fork's child: the connection is never freed. SQLite would take it for the last one, whose locks a
+        child does not have, and delete the write-ahead log of the parent."""
+        if self._connection is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
+
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             raise OutboxError(f"outbox {self._path}: it is closed")
@@ -223,6 +243,18 @@ class SqliteOutbox:
             # Rolled back: the frame that would commit it is the last to be written, and was not.
             return OutboxError(f"{where}: the disk is full; nothing was written", is_passing=True)
         return OutboxError(f"{where}: {problem} ({name or type(problem).__name__})", may_be_stored=True)
+
+
+_outboxes: weakref.WeakSet[SqliteOutbox] = weakref.WeakSet()
+
+
+def _keep_the_parents_open() -> None:
+    for outbox in tuple(_outboxes):
+        outbox.keep_open()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_the_parents_open)
 
 
 def _statement(write: Write) -> tuple[str, tuple[Any, ...]]:
