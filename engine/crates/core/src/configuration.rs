@@ -44,7 +44,7 @@ pub struct Configuration {
     /// How many ids that are no UUIDv7 an account may use for orders and published quotes.
     pub foreign_id_quota: u64,
     /// How many ids are remembered: of orders, fences and commands, of all accounts. An order under a UUIDv7 takes some
-    /// 720 bytes for good (900 while a table has just doubled), one that rests 1,500, one with two legs 3,500
+    /// 720 bytes for good (900 while a table has just doubled), one that rests 1,300, one with two legs 3,000
     /// (`crates/sequencer/tests/allocations.rs` holds it to that), so that a million orders take less than a gigabyte.
     pub max_remembered_ids: u64,
     /// How many order updates of an account can be replayed; each takes some 300 bytes.

@@ -23,8 +23,7 @@ pub struct OpenOrders {
 
 impl Core {
     /// At most `most` of the account's open orders and legs, those behind the order `after` (empty: from the oldest).
-    /// What has ended since keeps its place, so that pages can be turned while orders come and go. It takes time in
-    /// proportion to all the account's open orders.
+    /// What has ended since keeps its place, so that pages can be turned while orders come and go.
     pub fn open_orders(&self, account: &str, after: &str, most: usize) -> OpenOrders {
         match check_account(account).and_then(|()| self.place_of(account, after)) {
             Ok(after) => self.page(account_name(account), after, most),
@@ -51,14 +50,10 @@ impl Core {
     }
 
     fn page(&self, account: &str, after: Option<VenueKey>, most: usize) -> OpenOrders {
-        let open = self.account(account).into_iter().flat_map(|account| account.open.iter());
-        let mut keys: Vec<VenueKey> = open.filter(|key| after.is_none_or(|after| *key > after)).collect();
+        let open = self.account(account).map(|account| account.open.first_above(after, most.saturating_add(1)));
+        let mut keys = open.unwrap_or_default();
         let more = keys.len() > most;
-        if more {
-            keys.select_nth_unstable(most);
-            keys.truncate(most);
-        }
-        keys.sort_unstable();
+        keys.truncate(most);
         OpenOrders {
             last_sequence: self.last_sequence(account),
             orders: keys.into_iter().filter_map(|key| self.state_of(key)).collect(),

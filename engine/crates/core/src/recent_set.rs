@@ -1,31 +1,32 @@
 //! A set of the engine's own numbers that is made for those which go as quickly as they come.
 
-use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
-use std::hash::Hash;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 
 /// An order and its legs, and a few more.
 const RECENT: usize = 8;
 
 /// A set whose newest members are kept apart from the many: most orders are gone before others come, and never touch
-/// a table that may hold a million. In no order; nobody can choose the numbers to collide.
+/// what may hold a million. That is a tree: a table that doubles would move them all at once, and the engine would
+/// answer nobody meanwhile.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(bound(deserialize = "T: Deserialize<'de> + Eq + Hash"))]
+#[serde(bound(deserialize = "T: Deserialize<'de> + Ord"))]
 pub(crate) struct RecentSet<T> {
     /// At most [`RECENT`], the oldest first.
     recent: Vec<T>,
-    settled: FxHashSet<T>,
+    settled: BTreeSet<T>,
     /// No member above it was ever settled.
     highest_settled: Option<T>,
 }
 
 impl<T> Default for RecentSet<T> {
     fn default() -> Self {
-        Self { recent: Vec::new(), settled: FxHashSet::default(), highest_settled: None }
+        Self { recent: Vec::new(), settled: BTreeSet::new(), highest_settled: None }
     }
 }
 
-impl<T: Copy + Ord + Hash> RecentSet<T> {
+impl<T: Copy + Ord> RecentSet<T> {
     pub fn contains(&self, member: &T) -> bool {
         self.recent.contains(member) || (self.may_be_settled(member) && self.settled.contains(member))
     }
@@ -52,6 +53,17 @@ impl<T: Copy + Ord + Hash> RecentSet<T> {
 
     pub fn iter(&self) -> impl Iterator<Item = T> {
         self.recent.iter().chain(&self.settled).copied()
+    }
+
+    /// The first `most` members above `bound` (all, where it is `None`), ascending.
+    pub fn first_above(&self, bound: Option<T>, most: usize) -> Vec<T> {
+        let above = bound.map_or(Bound::Unbounded, Bound::Excluded);
+        let settled = self.settled.range((above, Bound::Unbounded)).take(most);
+        let recent = self.recent.iter().filter(|member| bound.is_none_or(|bound| **member > bound));
+        let mut members: Vec<T> = settled.chain(recent).copied().collect();
+        members.sort_unstable();
+        members.truncate(most);
+        members
     }
 
     /// All members, ascending.
@@ -89,6 +101,8 @@ mod tests {
                 plain.remove(&member);
             }
             assert_eq!((tested.len(), tested.contains(&7)), (plain.len(), plain.contains(&7)));
+            let above: Vec<_> = plain.range(member + 1..).copied().take(5).collect();
+            assert_eq!(tested.first_above(Some(member), 5), above);
         }
         assert_eq!(tested.sorted(), plain.into_iter().collect::<Vec<_>>());
     }

@@ -1,9 +1,9 @@
 //! The open orders by key. The newest are kept apart from the many: most orders are gone before another comes, and
-//! never touch a table that may hold a million.
+//! never touch what may hold a million. That is a tree: a table that doubles would move them all at once.
 
 use crate::{Key, OpenOrder};
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// An entry and its legs, and one more.
 const RECENT: usize = 4;
@@ -13,8 +13,7 @@ const RECENT: usize = 4;
 pub(crate) struct OpenOrders {
     /// At most [`RECENT`], the oldest first.
     recent: Vec<OpenOrder>,
-    /// By the engine's own numbers, which nobody can choose to collide.
-    settled: FxHashMap<Key, OpenOrder>,
+    settled: BTreeMap<Key, OpenOrder>,
     /// No key above it was ever settled.
     highest_settled: Option<Key>,
 }
