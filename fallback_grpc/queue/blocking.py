@@ -227,6 +227,8 @@ class BlockingOrderQueue:
         except BaseException:
             with suppress(RuntimeError):  # the loop has ended
                 running.cancel()  # nobody waits for it any more
+            if not self._is_running:
+                work.close()  # a loop that ended first has never begun it
             raise
 
     @property
