@@ -207,6 +207,7 @@ def test_another_engine_at_the_endpoint_is_an_error_and_gets_no_order(connected:
     client = connected(retries=PATIENT)
     client.execute_order(order())
     engine.silence()
+    eventually(lambda: not client.is_connected, "the loss is noticed")
     engine.journal_id = "0190bbbb-0000-7000-8000-000000000002"
     engine.received.clear()
     engine.listen()
@@ -219,6 +220,7 @@ def test_an_engine_that_forgot_is_an_error(connected: Connect, engine: FakeEngin
     client = connected(retries=PATIENT)
     client.execute_order(order())
     engine.silence()
+    eventually(lambda: not client.is_connected, "the loss is noticed")
     engine.last_sequence = 0
     engine.listen()
     with pytest.raises(StateRegressedError):
