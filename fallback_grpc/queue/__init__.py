@@ -2,7 +2,7 @@
 
 - `core`: what to take, write, send and tell; `entries`, `waiting_line`, `pending_writes`, `asks`, `told`: its parts.
 - `outbox`: the seam to the disk, and rows in memory; `sqlite_outbox`: rows in a file.
-- `order_queue`, `sender`, `admission`: the asyncio shell; `blocking`: the same for threads.
+- `order_queue`, with `admission`, `sender`, `outbox_writer`, `delivery`: the asyncio shell; `blocking`: for threads.
 """
 
 from __future__ import annotations

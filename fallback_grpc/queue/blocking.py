@@ -20,8 +20,9 @@ from typing import Any, Literal, Self, TypeVar
 
 from fallback_grpc.bridge import ExecutionBridgeClient
 from fallback_grpc.bridge_settings import bridge_settings
+from fallback_grpc.queue.delivery import EventListener
 from fallback_grpc.queue.events import QueueEvent, Withdrawn
-from fallback_grpc.queue.order_queue import EventListener, OrderQueue
+from fallback_grpc.queue.order_queue import OrderQueue
 from fallback_grpc.queue.outbox import OutboxStore
 from fallback_grpc.queue.settings import QueueSettings
 from transport.contract.config import BridgeConfig

@@ -5,7 +5,8 @@
         async for event in queue.events():
             ...
 
-All decisions are the core's (`core.py`); this does the waiting. For the tasks of the client's event loop.
+All decisions are the core's (`core.py`); this does the waiting, with `sender` (the calls), `outbox_writer` (the disk)
+and `delivery` (the events). For the tasks of the client's event loop.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import asyncio
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Self
 
 from fallback_grpc.queue.admission import RoomLine, checked_order
 from fallback_grpc.queue.core import NS_PER_MS, QueueCore
+from fallback_grpc.queue.delivery import Delivery, EventListener
 from fallback_grpc.queue.entries import Item, QueueFullError, is_same, key_of
-from fallback_grpc.queue.events import FINAL, QueueEvent, Withdrawn
-from fallback_grpc.queue.outbox import MemoryOutbox, OutboxError, OutboxStore, Owner, Write
+from fallback_grpc.queue.events import QueueEvent, Withdrawn
+from fallback_grpc.queue.outbox import MemoryOutbox, OutboxError, OutboxStore, Owner
+from fallback_grpc.queue.outbox_writer import OutboxWriter
 from fallback_grpc.queue.sender import QueueClient, Sender
 from fallback_grpc.queue.settings import QueueSettings
 from fallback_grpc.queue.sqlite_outbox import SqliteOutbox
@@ -38,9 +40,6 @@ _log = logging.getLogger(__name__)
 _DRAIN_MS = 5_000.0
 # The last transaction of a queue that is closed.
 _LAST_WRITES_S = 10.0
-
-EventListener = Callable[[QueueEvent], None]
-"""Called in the event loop, in the events' order; must not block. What it raises is logged."""
 
 
 class OrderQueue:
@@ -72,23 +71,12 @@ class OrderQueue:
             self._store: OutboxStore = MemoryOutbox()
         else:
             self._store = SqliteOutbox(outbox) if isinstance(outbox, str | os.PathLike) else outbox
-        self._acknowledge = acknowledge
-        self._core = QueueCore(self._settings)
         self._wake = asyncio.Event()
-        self._came = asyncio.Event()
+        self._delivery = Delivery(is_automatic=acknowledge == "auto", acknowledge=self.ack)
         self._pump: asyncio.Task[None] | None = None
-        self._commit: asyncio.Task[None] | None = None
-        self._room = RoomLine(self._core)
-        self._sender = Sender(client, self._core, self._wake.set)
-        self._stored: dict[int, asyncio.Future[None]] = {}
-        self._withdrawn: dict[int, asyncio.Future[Withdrawn]] = {}
-        self._ready: deque[QueueEvent] = deque()
-        self._given: QueueEvent | None = None
-        self._listeners: list[EventListener] = []
-        self._has_reader = False
+        self._begin(QueueCore(self._settings))
         self._process: int | None = None  # the one that started it
         self._closed = False
-        self._ended = False
         self.position: int | None = None
         """The account's last update that an earlier run had dealt with, if known; for `on_reconciled(since=)`."""
 
@@ -106,15 +94,22 @@ class OrderQueue:
         if not self._client.journal_id:
             raise ClientClosedError("the queue's client is not connected: an outbox belongs to one engine's journal")
         recovered = await self._store.open(Owner(self._client.account, self._client.journal_id))
-        self._core = QueueCore(self._settings, recovered)
-        self._room = RoomLine(self._core)
-        self._sender = Sender(self._client, self._core, self._wake.set)
+        self._begin(QueueCore(self._settings, recovered))
         self.position = recovered.position
         if recovered.entries:
             _log.warning("outbox: %d orders and cancels of an earlier run", len(recovered.entries))
         self._client.on_path_event(lambda _: self._wake.set())
         self._pump = asyncio.create_task(self._run(), name="order-queue")
         return self
+
+    def _begin(self, core: QueueCore) -> None:
+        """Everything that works on a core, for this one."""
+        self._core = core
+        self._room = RoomLine(core)
+        self._sender = Sender(self._client, core, self._wake.set)
+        self._writer = OutboxWriter(
+            self._store, core, self._room, position=lambda: self._client.last_sequence, ended=self._write_ended
+        )
 
     async def close(self, *, drain_ms: float | None = None) -> None:
         """Takes nothing new, finishes what it can within `drain_ms`, and ends `events()`.
@@ -130,11 +125,10 @@ class OrderQueue:
             await self._finish(drain_ms if drain_ms is not None else 0.0 if self._is_durable else _DRAIN_MS)
         self._room.fail(ClientClosedError("the queue was closed; this was not taken"))
         # These were taken: their rows may be on disk, and a later run may send them.
-        unwritten = OutboxError("the queue was closed before this was known to be on disk", may_be_stored=True)
-        for waiter in [*self._stored.values(), *self._withdrawn.values()]:
-            _fail(waiter, unwritten)
-        self._ended = True
-        self._came.set()
+        self._writer.fail_waiting(
+            OutboxError("the queue was closed before this was known to be on disk", may_be_stored=True)
+        )
+        self._delivery.end()
         await self._store.close()
 
     async def _finish(self, drain_ms: float) -> None:
@@ -148,18 +142,17 @@ class OrderQueue:
         await self._sender.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WRITES_S):
-                await self._write_all()
+                await self._writer.write_all()
         if not self._is_durable:
             for entry in list(self._core.unfinished()):
                 self._core.give_up(entry, "the queue was closed")
-        self._deliver()
+        self._delivery.deliver(self._core, self._writer)
 
     async def drain(self) -> None:
         """Waits until every order that was put has its final event, or the queue has halted."""
         self._check_process()
         while self._core.halted is None and self._core.unfinished_count:
-            self._came.clear()
-            await self._came.wait()
+            await self._delivery.next_news()
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -229,7 +222,7 @@ class OrderQueue:
             self._wake.set()
             if isinstance(entry.outcome, Withdrawn):
                 return entry.outcome
-            return await asyncio.shield(self._withdrawn.setdefault(entry.number, _future()))
+            return await asyncio.shield(self._writer.withdrawn(entry))
         command = CancelOrder(
             order_id=order_id, command_id=command_id or new_command_id(), account=self._client.account
         )
@@ -239,24 +232,21 @@ class OrderQueue:
     def events(self) -> AsyncIterator[QueueEvent]:
         """All events in order, for one reader. Ends with the queue; raises why, if that halted (see `halted`)."""
         self._check_process()
-        self._has_reader = True
-        return self._read()
+        self._delivery.expect_reader()
+        return self._delivery.read(lambda: self.halted)
 
     def unread(self, event: QueueEvent) -> None:
         """An event that `events()` gave, but nobody has seen: the next reader gets it first."""
-        if self._given is event:
-            self._given = None
-        self._ready.appendleft(event)
-        self._came.set()
+        self._delivery.unread(event)
 
     def left_over(self) -> QueueEvent | None:
         """The next event that nobody has read, of a queue that has ended. It stays unacknowledged."""
-        return self._ready.popleft() if self._ended and self._ready else None
+        return self._delivery.left_over()
 
     def on_event(self, listener: EventListener) -> None:
         """Calls `listener` with every event from now on; the first one, if there is no reader, also with those that
         wait (of an earlier run, say). Events are kept for a reader only if there is one, or there are no listeners."""
-        self._listeners.append(listener)
+        self._delivery.add_listener(listener)
         self._wake.set()
 
     def ack(self, event: QueueEvent) -> None:
@@ -275,52 +265,6 @@ class OrderQueue:
     def halted(self) -> ExecutionBridgeError | None:
         """Why nothing is sent any more: another engine, one that forgot, missing rights, a closed client."""
         return self._core.halted
-
-    # ---- events ----
-
-    async def _read(self) -> AsyncIterator[QueueEvent]:
-        while True:
-            if self._given is not None and self._acknowledge == "auto":
-                self.ack(self._given)
-            self._given = None
-            while not self._ready:
-                if self._core.halted is not None:
-                    raise self._core.halted
-                if self._ended:
-                    return
-                self._came.clear()
-                await self._came.wait()
-            self._given = self._ready.popleft()
-            yield self._given
-
-    def _deliver(self) -> None:
-        while (event := self._next_event()) is not None:
-            if isinstance(event, Withdrawn) and (waiter := self._withdrawn.pop(event.number, None)) is not None:
-                _resolve(waiter, event)
-            handled = self._tell(event)
-            if self._has_reader or not self._listeners:
-                self._ready.append(event)
-            elif handled and self._acknowledge == "auto" and isinstance(event, FINAL):
-                self.ack(event)
-            self._came.set()
-        if self._core.halted is not None:
-            self._came.set()
-
-    def _next_event(self) -> QueueEvent | None:
-        """What came before the first listener goes to the listeners too, if no reader will take it."""
-        if self._ready and self._listeners and not self._has_reader:
-            return self._ready.popleft()
-        return self._core.next_event()
-
-    def _tell(self, event: QueueEvent) -> bool:
-        handled = True
-        for listener in tuple(self._listeners):
-            try:
-                listener(event)
-            except Exception:  # the user's code must not stop the queue; the event is told again after a restart
-                handled = False
-                _log.exception("a listener of the queue failed on %s", event)
-        return handled
 
     # ---- admission ----
 
@@ -357,11 +301,7 @@ class OrderQueue:
             self._check_open()
         entry = self._core.admit(item, time.monotonic_ns())
         self._wake.set()
-        if entry.is_on_its_way_to_disk:
-            return self._stored.setdefault(entry.number, _future())
-        stored = _future()
-        stored.set_result(None)
-        return stored
+        return self._writer.stored(entry)
 
     # ---- the pump ----
 
@@ -371,78 +311,23 @@ class OrderQueue:
                 self._wake.clear()
                 now_ns = time.monotonic_ns()
                 self._sender.send_what_is_due(now_ns)
-                self._start_commit(now_ns)
-                self._deliver()
+                self._writer.start(now_ns)
+                self._delivery.deliver(self._core, self._writer)
                 await self._sleep()
         except Exception as problem:
             _log.exception("the queue failed")
             self._core.halt(ExecutionBridgeError(f"the queue failed, which is a fault of it: {problem!r}"))
-            self._came.set()
+            self._delivery.news()
 
     async def _sleep(self) -> None:
         now_ns = time.monotonic_ns()
-        times = [self._core.next_at_ns(now_ns)]
-        if self._commit is None:
-            times.append(self._core.write_due_ns())
+        times = [self._core.next_at_ns(now_ns), self._writer.due_ns()]
         at_ns = min((at for at in times if at is not None), default=None)
         with suppress(TimeoutError):
             async with asyncio.timeout(None if at_ns is None else max(at_ns - now_ns, 0) / 1e9):
                 await self._wake.wait()
 
-    # ---- the disk ----
-
-    def _start_commit(self, now_ns: int) -> None:
-        if (position := self._client.last_sequence) is not None:
-            self._core.set_position(position)
-        if self._commit is None and (writes := self._core.take_writes(now_ns)):
-            self._commit = asyncio.create_task(self._write(writes), name="outbox-commit")
-
-    async def _write(self, writes: Sequence[Write]) -> None:
-        try:
-            await self._store.commit(writes)
-        except Exception as problem:
-            _log.error("%s", problem)
-            known = isinstance(problem, OutboxError)
-            self._not_written(problem if known else OutboxError(f"outbox: {problem!r}", may_be_stored=True))
-        else:
-            for entry in self._core.committed(time.monotonic_ns()):
-                if (waiter := self._stored.pop(entry.number, None)) is not None:
-                    _resolve(waiter, None)
-            self._room.give()
-        finally:
-            self._commit = None
-            self._wake.set()
-
-    def _not_written(self, problem: OutboxError) -> None:
-        for entry in self._core.commit_failed(problem, time.monotonic_ns()):
-            if (waiter := self._stored.pop(entry.number, None)) is not None:
-                _fail(waiter, problem)
-        for waiter in self._withdrawn.values():
-            _fail(waiter, problem)
-        self._withdrawn.clear()
-        self._room.give()
-        self._came.set()  # who waits for the end of all may have waited for these
-
-    async def _write_all(self) -> None:
-        while not self._core.is_written:
-            if self._commit is None:
-                self._core.hurry_writes()
-                self._start_commit(time.monotonic_ns())
-            if self._commit is None:
-                return  # the disk has failed, and waits for its next attempt
-            await asyncio.shield(self._commit)
-
-
-def _future() -> asyncio.Future[Any]:
-    return asyncio.get_running_loop().create_future()
-
-
-def _resolve(waiter: asyncio.Future[Any], value: object) -> None:
-    if not waiter.done():
-        waiter.set_result(value)
-
-
-def _fail(waiter: asyncio.Future[Any], problem: Exception) -> None:
-    if not waiter.done():
-        waiter.set_exception(problem)
-        waiter.exception()  # nobody may wait any more
+    def _write_ended(self, is_written: bool) -> None:
+        self._wake.set()
+        if not is_written:
+            self._delivery.news()  # who waits for the end of all may have waited for these

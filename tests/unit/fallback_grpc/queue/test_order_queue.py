@@ -275,6 +275,18 @@ async def test_an_order_that_cannot_be_written_is_refused_where_it_was_given() -
     assert client.messages == [["a"]]
 
 
+async def test_events_asked_for_before_the_start_are_those_of_the_started_queue() -> None:
+    client = FakeClient()
+    client.problem = lambda _: JournalMismatchError("another journal")
+    queue = OrderQueue(client)
+    early = queue.events()
+    async with asyncio.timeout(20), queue:
+        await queue.put(market("a"))
+        with pytest.raises(JournalMismatchError):
+            async for _ in early:
+                pass
+
+
 async def test_another_engine_s_journal_halts_the_queue_and_loses_nothing() -> None:
     client, store = FakeClient(), MemoryOutbox()
     client.problem = lambda _: JournalMismatchError("another engine answers")
