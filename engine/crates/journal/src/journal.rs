@@ -29,6 +29,16 @@ pub enum Durability {
     Os,
 }
 
+impl Durability {
+    /// As the command line and health spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Os => "os",
+        }
+    }
+}
+
 /// How a journal is to be kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {

@@ -50,8 +50,6 @@ pub struct Sequencer<D: Disk> {
     pub(crate) payload: Encoded,
     /// What the last input concluded; its memory is used again.
     pub(crate) concluded: Vec<(Call, CommandOutcome)>,
-    /// Updates that were handed out last.
-    told: Option<UpdateRange>,
     /// Why there is no room for a record just now; `None` once there was.
     pub(crate) short_of_space: Option<String>,
     /// Of each turn that was written and is not durable.
@@ -80,7 +78,6 @@ impl<D: Disk> Sequencer<D> {
             now,
             payload: Encoded::default(),
             concluded: Vec::new(),
-            told: None,
             short_of_space: None,
             captures: VecDeque::new(),
             durable,
@@ -121,12 +118,9 @@ impl<D: Disk> Sequencer<D> {
     /// The next output that may leave.
     #[inline]
     pub fn next_output(&mut self) -> Option<Output> {
-        if let Some(told) = self.told.take() {
-            self.state.core.release_updates(&told, self.options.update_lag);
-        }
         let output = self.parking.next();
         if let Some(Output::Updates(range)) = &output {
-            self.told = Some(range.clone());
+            self.state.core.release_updates(range, self.options.update_lag);
         }
         output
     }

@@ -1,7 +1,6 @@
 //! The machine's disk: the journal's [`FakeDisk`], on which the process that uses it can die between any two operations.
 
-use crate::dice::Dice;
-use bridge_journal::{Disk, DiskFile, fake::FakeDisk, fake::FakeFile};
+use bridge_journal::{Disk, DiskFile, fake::Dice, fake::FakeDisk, fake::FakeFile};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

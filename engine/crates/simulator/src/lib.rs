@@ -6,7 +6,6 @@
 //! to find them; the product's crates have none. `python` is what Python sees: `tests/simulation/_native_sim.pyi`.
 
 mod bugs;
-mod dice;
 mod disk;
 mod ledger;
 mod python;

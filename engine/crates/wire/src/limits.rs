@@ -2,6 +2,14 @@
 
 use flatbuffers::VerifierOptions;
 
+/// Bytes a session id may have.
+pub const MAX_SESSION_ID_BYTES: usize = 64;
+
+/// Whether this may name a session: printable ASCII, not too long (WIRE.md section 1.2); empty is a session of its own.
+pub fn is_session_id(text: &str) -> bool {
+    text.len() <= MAX_SESSION_ID_BYTES && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+}
+
 /// Bounds on one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecodeLimits {

@@ -17,7 +17,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Disk, DiskFile};
-use dice::Dice;
+pub use dice::Dice;
 use storage::Storage;
 
 /// A disk in memory. Clones are the same disk.

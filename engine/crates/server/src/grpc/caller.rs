@@ -1,11 +1,11 @@
 //! What the metadata of a request says: which engine is meant, whose session, which trace (WIRE.md section 2).
 
 use bridge_core::{ReasonCode, Rejection};
+use bridge_wire::limits::is_session_id;
 use std::sync::Arc;
 use tonic::metadata::MetadataMap;
 
-/// Longest session id and trace context, bytes.
-const MAX_SESSION_ID_BYTES: usize = 64;
+/// Longest trace context, bytes.
 const MAX_TRACE_CONTEXT_BYTES: usize = 128;
 
 /// Who calls.
@@ -36,9 +36,4 @@ impl Caller {
         let traceparent = text("traceparent").filter(|text| text.len() <= MAX_TRACE_CONTEXT_BYTES && *text != "\u{0}");
         Ok(Self { session_id: session_id.into(), traceparent: traceparent.unwrap_or_default().to_owned() })
     }
-}
-
-/// Whether this may name a session: printable ASCII, at most 64 bytes; empty is a session of its own.
-pub fn is_session_id(text: &str) -> bool {
-    text.len() <= MAX_SESSION_ID_BYTES && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
 }

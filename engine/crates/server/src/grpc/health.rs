@@ -1,11 +1,9 @@
 //! `grpc.health.v1.Health`, with journal sequence, state hash and epoch on the headers of each answer.
 
-use super::{
-    caller::is_session_id,
-    service::{Identity, Service, name_session},
-};
+use super::service::{Identity, Service, name_session};
 use crate::proto::execution_service_server::SERVICE_NAME;
 use bridge_sequencer::{HealthReport, HealthStatus};
+use bridge_wire::limits::is_session_id;
 use std::{pin::Pin, time::Duration};
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};

@@ -15,7 +15,6 @@ mod streams;
 mod waiting;
 
 pub use accept::{ConnectionCount, connections};
-pub use caller::is_session_id;
 pub use gateway::{Answer, Gateway, Order, SubscriptionItem};
 pub use service::{Identity, Service};
 pub use sessions::{SessionBoard, SessionNews};

@@ -7,9 +7,9 @@ use super::{
     peer::{Ending, Peer},
     slab::Key,
 };
-use crate::grpc::is_session_id;
 use bridge_core::{ReasonCode, Rejection};
 use bridge_sequencer::{HealthReport, HealthStatus, Origin, Path};
+use bridge_wire::limits::is_session_id;
 use bridge_wire::{
     DEFAULT_ACCOUNT, PROTOCOL_VERSION,
     codec::{ClientMessage, DecodeError, HealthReply, Hello, Incoming, MessageLimits, ServingStatus, Welcome},
@@ -44,7 +44,7 @@ impl Reactor {
             return self.refuse(key, correlation, &Rejection::new(ReasonCode::HelloRequired, "", message));
         }
         let named = &self.incoming.journal_id;
-        if **named != *self.journal_id && (!named.is_empty() || changes_state(&self.incoming.body)) {
+        if **named != *self.journal_id && (!named.is_empty() || self.incoming.body.changes_state()) {
             let named = named.clone();
             return self.refuse_journal(key, correlation, &named);
         }
@@ -207,15 +207,6 @@ pub(super) fn send(peers: &mut super::slab::Slab<Peer>, key: Key, bytes: &[u8]) 
     }
 }
 
-/// What must name the journal: all that could change state.
-fn changes_state(message: &ClientMessage) -> bool {
-    match message {
-        ClientMessage::Command(_) | ClientMessage::ExecuteBatch(_) => true,
-        ClientMessage::GetOrder(get) => get.fence,
-        _ => false,
-    }
-}
-
 fn health_reply(report: &HealthReport) -> HealthReply<'_> {
     HealthReply {
         status: match report.status {
@@ -229,7 +220,7 @@ fn health_reply(report: &HealthReport) -> HealthReply<'_> {
         journal_seq: report.journal_seq,
         state_hash: report.state_hash,
         engine_version: env!("CARGO_PKG_VERSION"),
-        durability: super::durability_name(report.durability),
+        durability: report.durability.name(),
         duplicates: report.duplicates,
         counters: &report.counters,
     }

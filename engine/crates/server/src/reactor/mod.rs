@@ -173,14 +173,6 @@ pub fn utc_now() -> UtcNanos {
     i64::try_from(since_1970.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// As the command line and health spell it.
-pub fn durability_name(durability: Durability) -> &'static str {
-    match durability {
-        Durability::Always => "always",
-        Durability::Os => "os",
-    }
-}
-
 impl Reactor {
     /// A reactor that has not turned yet; it stays on the thread that makes it.
     ///

@@ -184,7 +184,7 @@ impl Engine {
         health.set_item("epoch", report.epoch)?;
         health.set_item("journal_seq", report.journal_seq)?;
         health.set_item("state_hash", format!("{:032x}", report.state_hash))?;
-        health.set_item("durability", crate::shell::durability_name(report.durability))?;
+        health.set_item("durability", report.durability.name())?;
         health.set_item("duplicates", report.duplicates)?;
         health.set_item("counters", counters)?;
         Ok(health)

@@ -30,7 +30,6 @@ use venue_link::VenueLink;
 
 pub use connections::{Path, Said};
 pub use opening::OpenFailure;
-pub use requests::durability_name;
 
 /// See the module's documentation.
 pub struct Shell {

@@ -6,13 +6,12 @@ use super::replies::Waiter;
 use bridge_core::{Command, ReasonCode, Rejection, SetCancelOnDisconnect, UtcNanos};
 use bridge_sequencer::{self as sequencer, HealthReport, HealthStatus, Origin, Request, Token};
 use bridge_wire::codec::{ClientMessage, HealthReply, Hello, ServingStatus, Subscribe, Welcome, decode_request};
+use bridge_wire::limits::is_session_id;
 use bridge_wire::{CONTRACT_VERSION, DEFAULT_ACCOUNT, PROTOCOL_VERSION};
 use std::sync::Arc;
 
 /// Without authentication every client is this principal.
 const PRINCIPAL: &str = "local";
-/// Longest session id, bytes.
-const MAX_SESSION_ID_BYTES: usize = 64;
 /// Streams of all gRPC clients together, for each that one connection of the fast path may have.
 const GRPC_STREAMS: usize = 64;
 
@@ -99,7 +98,7 @@ impl Shell {
         }
         let named = envelope.journal_id;
         let must_name = match path {
-            Path::Zmq => changes_state(&envelope.body),
+            Path::Zmq => envelope.body.changes_state(),
             Path::Grpc => false,
         };
         let is_exempt = path == Path::Grpc && envelope.body == ClientMessage::Health;
@@ -279,19 +278,6 @@ pub(super) fn shutting_down() -> Rejection {
     Rejection::new(ReasonCode::ShuttingDown, "", "the engine is shutting down; use the other engine, or wait")
 }
 
-fn is_session_id(text: &str) -> bool {
-    text.len() <= MAX_SESSION_ID_BYTES && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
-}
-
-/// What must name the journal: all that could change state.
-fn changes_state(message: &ClientMessage) -> bool {
-    match message {
-        ClientMessage::Command(_) | ClientMessage::ExecuteBatch(_) => true,
-        ClientMessage::GetOrder(get) => get.fence,
-        _ => false,
-    }
-}
-
 fn health_reply(report: &HealthReport) -> HealthReply<'_> {
     HealthReply {
         status: match report.status {
@@ -305,16 +291,8 @@ fn health_reply(report: &HealthReport) -> HealthReply<'_> {
         journal_seq: report.journal_seq,
         state_hash: report.state_hash,
         engine_version: env!("CARGO_PKG_VERSION"),
-        durability: durability_name(report.durability),
+        durability: report.durability.name(),
         duplicates: report.duplicates,
         counters: &report.counters,
-    }
-}
-
-/// As the command line and health spell it.
-pub fn durability_name(durability: sequencer::Durability) -> &'static str {
-    match durability {
-        sequencer::Durability::Always => "always",
-        sequencer::Durability::Os => "os",
     }
 }

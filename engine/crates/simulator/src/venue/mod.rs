@@ -3,9 +3,9 @@
 pub mod link;
 
 use crate::bugs::honest_id;
-use crate::dice::Dice;
 use crate::ledger::{Execution, OpenOrder, side_name, text_of, texts_of};
 use bridge_core::{Instrument, Level, NewOrder, OrderNo, Part, ReasonCode, VenueCommand, VenueKey, VenueReport};
+use bridge_journal::fake::Dice;
 use bridge_sequencer::venue_words;
 use bridge_venue::{Event, Exchange, Key};
 use link::{LinkId, ToEngine, ToVenue};

@@ -40,6 +40,17 @@ pub enum ClientMessage {
     Health,
 }
 
+impl ClientMessage {
+    /// Whether it could change state: such a message must name the journal (WIRE.md section 1.2).
+    pub fn changes_state(&self) -> bool {
+        match self {
+            Self::Command(_) | Self::ExecuteBatch(_) => true,
+            Self::GetOrder(get) => get.fence,
+            _ => false,
+        }
+    }
+}
+
 /// First message of a connection (WIRE.md section 1.2). Nothing of it is validated yet.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[allow(missing_docs)]

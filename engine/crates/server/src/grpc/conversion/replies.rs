@@ -161,7 +161,7 @@ pub fn health_reply(from: HealthReport) -> proto::HealthCheckResponse {
         journal_seq: from.journal_seq,
         state_hash: format!("{:032x}", from.state_hash),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-        durability: crate::reactor::durability_name(from.durability).to_owned(),
+        durability: from.durability.name().to_owned(),
         duplicates: from.duplicates,
         counters: from.counters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         contract_version: crate::reactor::CONTRACT_VERSION.into(),
