@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.drivers import AsyncDriver, BlockingDriver
 from tests.unit.transport.fake_engine import FakeEngine
-from transport import BridgeConfig, connect, connect_blocking
+from transport import connect, connect_blocking
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +33,10 @@ def connected(request: pytest.FixtureRequest, engine: FakeEngine) -> Iterator[Ca
     opened: list[Any] = []
 
     def open_client(**settings: Any) -> Any:
-        defaults: dict[str, Any] = {"zmq_endpoint": engine.endpoint, "reconnect_max_ms": 50}
+        defaults: dict[str, Any] = {"reconnect_max_ms": 50}
         if request.param.endswith("-pyzmq"):
             defaults["carrier"] = "pyzmq"
-        config = BridgeConfig(**(defaults | settings))
+        config = engine.config(**(defaults | settings))
         blocking = request.param.startswith("blocking")
         driver: Any = BlockingDriver(connect_blocking, config) if blocking else AsyncDriver(connect, config)
         client = driver.__enter__()

@@ -11,6 +11,7 @@ import zmq
 
 from tests.waiting import eventually
 from transport.contract import (
+    BridgeConfig,
     CancelAllOrders,
     CancelOrder,
     CommandReply,
@@ -97,11 +98,18 @@ class FakeEngine:
         self.silence()
         self._context.destroy(linger=0)
 
+    def config(self, **changes: Any) -> BridgeConfig:
+        """A client's settings under which only a test ends a path or a call: the machine may stand still for seconds."""
+        patient = {"heartbeat_timeout_ms": 10_000, "connect_timeout_ms": 10_000, "call_timeout_ms": 20_000}
+        return BridgeConfig(**({"zmq_endpoint": self.endpoint} | patient | changes))
+
     def listen(self) -> None:
         """Accept connections, at the same endpoint as before if there was one."""
         self._stop.clear()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 200)
+        # Unbounded: libzmq 4.3.5 aborts the process where a socket at its mark has a peer with heartbeats.
+        self._socket.setsockopt(zmq.RCVHWM, 0)
         # libzmq closes the old socket in the background: its port becomes free a little later.
         eventually(self._bind, "the port is free again")
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)

@@ -49,14 +49,14 @@ def run(request: pytest.FixtureRequest) -> Any:
 
 def test_a_loop_that_was_busy_does_not_take_its_engine_for_silent(run: Run, engine: FakeEngine) -> None:
     async def check() -> None:
-        config = BridgeConfig(zmq_endpoint=engine.endpoint, heartbeat_interval_ms=10, heartbeat_timeout_ms=20)
+        config = engine.config(heartbeat_interval_ms=50, heartbeat_timeout_ms=500)
         async with FastPathClient(config) as client:
             lost: list[PathLost] = []
             client.add_listener(lambda event: lost.append(event) if isinstance(event, PathLost) else None)
-            for _ in range(10):
+            for _ in range(4):
                 # Nobody else runs in this loop meanwhile: that is the point.
-                threading.Event().wait(0.1)
-                await asyncio.sleep(0.012)
+                threading.Event().wait(0.6)
+                await asyncio.sleep(0.06)
             assert lost == []
             assert (await client.execute_order(order())).status == ExecutionStatus.FILLED
 
@@ -77,9 +77,9 @@ def test_orders_beyond_the_window_are_not_sent_and_those_within_it_are_in_doubt(
     engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder)
 
     async def check() -> None:
-        config = BridgeConfig(zmq_endpoint=engine.endpoint, max_in_flight=10, retries=NO_RETRIES)
+        config = engine.config(max_in_flight=10, retries=NO_RETRIES)
         async with FastPathClient(config) as client:
-            conclusions = await asyncio.gather(*(client.attempt_order(order(), 200) for _ in range(15)))
+            conclusions = await asyncio.gather(*(client.attempt_order(order(), 2_000) for _ in range(15)))
             refused = [each for each in conclusions if isinstance(each, NotSent)]
             assert len(refused) == 5 and "10 requests are in flight" in refused[0].reason
 
@@ -89,9 +89,7 @@ def test_orders_beyond_the_window_are_not_sent_and_those_within_it_are_in_doubt(
 @pytest.mark.parametrize("carrier", ["native", "pyzmq"])
 def test_more_calls_than_the_window_holds_wait_for_their_turn(run: Run, engine: FakeEngine, carrier: Any) -> None:
     async def check() -> None:
-        config = BridgeConfig(
-            zmq_endpoint=engine.endpoint, carrier=carrier, max_in_flight=10, call_timeout_ms=20_000, retries=NO_RETRIES
-        )
+        config = engine.config(carrier=carrier, max_in_flight=10, retries=NO_RETRIES)
         async with FastPathClient(config) as client:
             given = [order() for _ in range(300)]
             tasks = [asyncio.ensure_future(client.execute_order(each)) for each in given]
@@ -108,12 +106,12 @@ def test_a_call_that_finds_no_room_within_its_time_was_not_sent(run: Run, engine
     engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder)
 
     async def check() -> None:
-        config = BridgeConfig(zmq_endpoint=engine.endpoint, max_in_flight=1, retries=NO_RETRIES)
+        config = engine.config(max_in_flight=1, retries=NO_RETRIES)
         async with FastPathClient(config) as client:
             first = asyncio.ensure_future(client.attempt_order(order(), 10_000))
             await turns(1)
             with pytest.raises(NotSentError, match="1 requests are in flight"):
-                await client.execute_order(order(), timeout_ms=100)
+                await client.execute_order(order(), timeout_ms=1_000)
             waiting = asyncio.ensure_future(client.execute_order(order(), timeout_ms=10_000))
             await turns(1)
             await client.close()
@@ -142,7 +140,7 @@ def test_a_stream_takes_no_more_from_its_source_than_its_window(
             yield each
 
     async def check() -> None:
-        config = BridgeConfig(zmq_endpoint=engine.endpoint, batch_window=100, call_timeout_ms=200, retries=NO_RETRIES)
+        config = engine.config(batch_window=100, call_timeout_ms=2_000, retries=NO_RETRIES)
         async with FastPathClient(config) as client:
             with pytest.raises(OutcomeUnknownError) as raised:
                 await anext(client.execute_batch_orders(asynchronous() if is_asynchronous else source()))
@@ -162,7 +160,7 @@ def test_a_source_that_waits_ends_with_the_stream_that_reads_it(run: Run, engine
             finally:
                 ended.set()
 
-        async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+        async with FastPathClient(engine.config()) as client:
             replies = client.execute_batch_orders(source())
             assert (await anext(replies)).status == ExecutionStatus.FILLED
             await cast("AsyncGenerator[Any, None]", replies).aclose()
@@ -176,7 +174,7 @@ def test_an_order_above_the_engines_limit_costs_no_reply_of_a_streams_others(run
     engine.limits = Limits(max_message_bytes=2000, max_batch_orders=1000, max_in_flight=1024)
 
     async def check() -> None:
-        async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+        async with FastPathClient(engine.config()) as client:
             before, after = [order() for _ in range(5)], [order() for _ in range(5)]
             replies = client.execute_batch_orders([*before, large, *after])
             for each in before + after:
@@ -199,7 +197,7 @@ def test_an_abandoned_stream_of_updates_gives_its_connection_back(engine: FakeEn
 
     engine.script = script
     loops = LoopThread()
-    client = loops.run(connect(BridgeConfig(zmq_endpoint=engine.endpoint)))
+    client = loops.run(connect(engine.config()))
 
     async def abandon() -> weakref.ref[Any]:
         updates = client.subscribe_order_updates()

@@ -83,7 +83,7 @@ def test_an_order_without_an_answer_is_named_after_the_replies_of_the_others(
     orders = [order() for _ in range(5)]
     lost = orders[1].order_id
     engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder) and body.order.order_id == lost
-    client = connected(retries=NO_RETRIES, call_timeout_ms=300, batch_window=8)
+    client = connected(retries=NO_RETRIES, call_timeout_ms=2_000, batch_window=8)
     replies, error = taken(client.execute_batch_orders(source(orders)), OutcomeUnknownError)
     assert replies == [each.order_id for each in orders if each.order_id != lost]
     assert error.order_ids == (lost,)

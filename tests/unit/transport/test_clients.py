@@ -38,6 +38,8 @@ from transport.wire.messages import BatchReply, ExecuteOrder, GoingAway, Hello, 
 
 pytestmark = pytest.mark.timeout(60)
 
+PATIENT_MS = 20_000
+"""Ends a test that hangs; nothing is judged by it."""
 PATIENT = RetryTable(network=RetryRule(max_retries=20, backoff="linear", first_delay_ms=20, max_delay_ms=200))
 
 
@@ -126,7 +128,7 @@ def test_silence_until_the_deadline_leaves_the_outcome_unknown(connected: Connec
     engine.script = lambda _identity, _correlation, body: isinstance(body, ExecuteOrder)
     given = order()
     with pytest.raises(OutcomeUnknownError) as raised:
-        client.execute_order(given, timeout_ms=50)
+        client.execute_order(given, timeout_ms=1_000)
     assert raised.value.order_id == given.order_id
     engine.script = lambda _identity, _correlation, _body: False
     assert client.execute_order(given).order_id == given.order_id
@@ -134,13 +136,13 @@ def test_silence_until_the_deadline_leaves_the_outcome_unknown(connected: Connec
 
 def test_a_single_attempt_says_how_it_ended_and_raises_nothing(connected: Connect, engine: FakeEngine) -> None:
     client = connected()
-    assert isinstance(client.attempt_order(order(), 1000), Replied)
-    assert isinstance(client.attempt(HealthCheck(), 1000), Replied)
-    assert isinstance(client.attempt_batch([order()], 1000), Replied)
+    assert isinstance(client.attempt_order(order(), PATIENT_MS), Replied)
+    assert isinstance(client.attempt(HealthCheck(), PATIENT_MS), Replied)
+    assert isinstance(client.attempt_batch([order()], PATIENT_MS), Replied)
     engine.script = busy_times(engine, 1)
-    assert isinstance(client.attempt_order(order(), 1000), Refused)
+    assert isinstance(client.attempt_order(order(), PATIENT_MS), Refused)
     engine.script = lambda _identity, _correlation, body: isinstance(body, ExecuteOrder)
-    assert isinstance(client.attempt_order(order(), 30), Unknown)
+    assert isinstance(client.attempt_order(order(), 1_000), Unknown)
     engine.silence()
     eventually(lambda: isinstance(client.attempt_order(order(), 30), NotSent), "the path is found closed")
 
@@ -155,13 +157,13 @@ def test_a_batch_answered_in_part_is_not_believed(connected: Connect, engine: Fa
         return True
 
     engine.script = short
-    assert isinstance(client.attempt_batch([order()], 1000), Unknown)
+    assert isinstance(client.attempt_batch([order()], PATIENT_MS), Unknown)
 
 
 def test_a_connection_lost_in_flight_is_retried_and_answered_with_the_stored_reply(
     connected: Connect, engine: FakeEngine
 ) -> None:
-    client = connected(retries=PATIENT, call_timeout_ms=5000)
+    client = connected(retries=PATIENT)
     given = order()
     executed = threading.Event()
 
@@ -242,7 +244,7 @@ def test_an_engine_that_goes_away_gets_nothing_new(connected: Connect, engine: F
 
 
 def test_garbage_from_the_engine_costs_the_connection_and_nothing_else(connected: Connect, engine: FakeEngine) -> None:
-    client = connected(retries=PATIENT, call_timeout_ms=5000)
+    client = connected(retries=PATIENT)
     once = [True]
 
     def garbage(identity: bytes, _correlation: int, body: Any) -> bool:
@@ -279,7 +281,7 @@ def test_a_message_above_the_engines_limit_is_refused_without_costing_the_connec
 def test_nobody_at_the_endpoint_is_not_sent(connected: Connect, engine: FakeEngine) -> None:
     engine.silence()
     with pytest.raises(NotSentError):
-        connected()
+        connected(connect_timeout_ms=500)
 
 
 def test_a_closed_client_says_so(connected: Connect) -> None:

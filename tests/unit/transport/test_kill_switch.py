@@ -11,7 +11,7 @@ import pytest
 from tests.unit.transport.fake_engine import FakeEngine
 from tests.unit.transport.test_codec import order
 from tests.unit.transport.test_lone_caller import answer_first
-from transport import BridgeConfig, ExecutionStatus, OutcomeUnknownError, connect_blocking
+from transport import ExecutionStatus, OutcomeUnknownError, connect_blocking
 
 
 @pytest.mark.parametrize("spin_us", [0, 1000])
@@ -20,7 +20,7 @@ def test_it_may_close_the_client_and_does_not_wait_for_the_call_that_it_ends(eng
         engine.execute(body.order)
         os.kill(os.getpid(), signal.SIGUSR1)
 
-    with connect_blocking(BridgeConfig(zmq_endpoint=engine.endpoint, carrier="native", spin_us=spin_us)) as client:
+    with connect_blocking(engine.config(carrier="native", spin_us=spin_us)) as client:
         assert client.execute_order(order()).status == ExecutionStatus.FILLED
         answer_first(engine, swallow)
         before = signal.signal(signal.SIGUSR1, lambda _signal, _frame: client.close())

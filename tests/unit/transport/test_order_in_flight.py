@@ -13,7 +13,7 @@ import pytest
 from tests.unit.transport.fake_engine import FakeEngine
 from tests.unit.transport.test_codec import order
 from tests.waiting import eventually
-from transport import BlockingFastPathClient, BridgeConfig, ExecutionStatus, Replied, Unknown
+from transport import BlockingFastPathClient, ExecutionStatus, Replied, Unknown
 from transport.wire.messages import ExecuteOrder
 
 pytestmark = pytest.mark.timeout(60)
@@ -22,7 +22,7 @@ NEVER_NS = 2**62
 
 @pytest.fixture(params=["native", "pyzmq"])
 def client(request: pytest.FixtureRequest, engine: FakeEngine) -> Iterator[BlockingFastPathClient]:
-    config = BridgeConfig(zmq_endpoint=engine.endpoint, carrier=request.param)
+    config = engine.config(carrier=request.param)
     with BlockingFastPathClient(config) as connected:
         yield connected
 
@@ -54,13 +54,13 @@ def soon_ns(ms: float = 30) -> int:
 
 
 def test_it_is_answered_like_any_other(client: BlockingFastPathClient) -> None:
-    conclusion = client.begin_order(order(), 5_000).wait(NEVER_NS)
+    conclusion = client.begin_order(order(), 20_000).wait(NEVER_NS)
     assert isinstance(conclusion, Replied) and conclusion.reply.status == ExecutionStatus.FILLED
 
 
 def test_who_has_waited_long_enough_may_wait_again(client: BlockingFastPathClient, engine: FakeEngine) -> None:
     held = Held(engine)
-    copy = client.begin_order(order(order_id="held"), 10_000)
+    copy = client.begin_order(order(order_id="held"), 30_000)
     assert copy.wait(soon_ns()) is None
     eventually(held.arrived, "the order arrived")
     held.let_go()
@@ -74,10 +74,10 @@ def test_another_thread_calls_the_waiting_one_away(
     Held(engine)
     with ThreadPoolExecutor(2) as threads:
         if another_waits_first:
-            leader = client.begin_order(order(order_id="held"), 10_000)
+            leader = client.begin_order(order(order_id="held"), 30_000)
             waiting = threads.submit(leader.wait, NEVER_NS)
             eventually(waiting.running, "another thread waits")
-        copy = client.begin_order(order(order_id="held"), 10_000)
+        copy = client.begin_order(order(order_id="held"), 30_000)
         mine = threads.submit(copy.wait, NEVER_NS)
         eventually(mine.running, "the thread waits")
         copy.interrupt()
@@ -90,7 +90,7 @@ def test_another_thread_calls_the_waiting_one_away(
 
 def test_a_call_that_comes_before_the_wait_is_not_lost(client: BlockingFastPathClient, engine: FakeEngine) -> None:
     Held(engine)
-    copy = client.begin_order(order(order_id="held"), 10_000)
+    copy = client.begin_order(order(order_id="held"), 30_000)
     copy.interrupt()
     assert copy.wait(NEVER_NS) is None
     assert copy.wait(soon_ns()) is None
@@ -98,14 +98,14 @@ def test_a_call_that_comes_before_the_wait_is_not_lost(client: BlockingFastPathC
 
 def test_at_its_deadline_it_is_unknown(client: BlockingFastPathClient, engine: FakeEngine) -> None:
     Held(engine)
-    assert isinstance(client.begin_order(order(order_id="held"), 30).wait(NEVER_NS), Unknown)
+    assert isinstance(client.begin_order(order(order_id="held"), 1_000).wait(NEVER_NS), Unknown)
 
 
 def test_one_that_is_abandoned_leaves_the_connection_to_the_others(
     client: BlockingFastPathClient, engine: FakeEngine
 ) -> None:
     held = Held(engine)
-    copy = client.begin_order(order(order_id="held"), 10_000)
+    copy = client.begin_order(order(order_id="held"), 30_000)
     assert copy.wait(soon_ns()) is None
     copy.abandon()
     eventually(held.arrived, "the order arrived")

@@ -17,10 +17,10 @@ from tests.unit.transport.test_codec import order
 from tests.waiting import eventually
 from transport import (
     BlockingFastPathClient,
-    BridgeConfig,
     ExecutionStatus,
     FastPathClient,
     ForkedProcessError,
+    Replied,
     RetryRule,
     RetryTable,
     Unknown,
@@ -40,7 +40,7 @@ PATIENT = RetryTable(network=RetryRule(max_retries=20, backoff="linear", first_d
 
 def test_many_threads_share_a_client_and_each_gets_its_own_reply(engine: FakeEngine) -> None:
     wrong: list[str] = []
-    with BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+    with BlockingFastPathClient(engine.config()) as client:
 
         def trade() -> None:
             for _ in range(40):
@@ -60,22 +60,32 @@ def test_many_threads_share_a_client_and_each_gets_its_own_reply(engine: FakeEng
 
 def test_a_thread_that_waits_long_does_not_hold_up_the_others(engine: FakeEngine) -> None:
     slow = order(order_id="slow")
-    engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder) and body.order.order_id == "slow"
+    release: list[Callable[[], None]] = []
+
+    def hold_the_slow_one(identity: bytes, correlation: int, body: Any) -> bool:
+        if isinstance(body, ExecuteOrder) and body.order.order_id == "slow":
+            reply = engine.execute(body.order)
+            release.append(lambda: engine.send(identity, correlation, reply))
+            return True
+        return False
+
+    engine.script = hold_the_slow_one
     outcome: list[Any] = []
-    with BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
-        waiter = threading.Thread(target=lambda: outcome.append(client.attempt_order(slow, 1500)))
+    with BlockingFastPathClient(engine.config()) as client:
+        waiter = threading.Thread(target=lambda: outcome.append(client.attempt_order(slow, 30_000)))
         waiter.start()
-        eventually(lambda: any(isinstance(body, ExecuteOrder) for body in engine.received), "the slow one was sent")
-        others = [client.execute_order(order(), timeout_ms=1000) for _ in range(20)]
+        eventually(lambda: release, "the slow one was sent")
+        others = [client.execute_order(order()) for _ in range(20)]
         assert waiter.is_alive()
         assert len(others) == 20
+        engine.later(release[0])
         waiter.join(10)
-    assert isinstance(outcome[0], Unknown)
+    assert isinstance(outcome[0], Replied)
 
 
 def test_closing_frees_threads_that_wait(engine: FakeEngine) -> None:
     engine.script = lambda _i, _c, body: isinstance(body, ExecuteOrder)
-    client = connect_blocking(BridgeConfig(zmq_endpoint=engine.endpoint))
+    client = connect_blocking(engine.config())
     outcomes: list[Any] = []
     threads = [
         threading.Thread(target=lambda: outcomes.append(client.attempt_order(order(), 20_000))) for _ in range(3)
@@ -85,13 +95,13 @@ def test_closing_frees_threads_that_wait(engine: FakeEngine) -> None:
     eventually(lambda: sum(isinstance(body, ExecuteOrder) for body in engine.received) == 3, "all were sent")
     client.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(10)
     assert [type(outcome) for outcome in outcomes] == [Unknown] * 3
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_is_told_to_make_its_own_client(engine: FakeEngine) -> None:
-    with BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+    with BlockingFastPathClient(engine.config()) as client:
         child = os.fork()
         if child == 0:
             code = 1
@@ -116,7 +126,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 def test_thousands_of_tasks_share_a_client(run: Callable[[Any], Any], engine: FakeEngine) -> None:
     async def trade() -> None:
-        async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint, call_timeout_ms=20_000)) as client:
+        async with FastPathClient(engine.config()) as client:
             orders = [order() for _ in range(1000)]
             replies = await asyncio.gather(*(client.execute_order(each) for each in orders))
             assert [reply.order_id for reply in replies] == [each.order_id for each in orders]
@@ -137,7 +147,7 @@ def test_cancelling_a_task_leaves_the_connection_alone(run: Callable[[Any], Any]
         return False
 
     async def trade() -> None:
-        async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+        async with FastPathClient(engine.config()) as client:
             given = order()
             task = asyncio.ensure_future(client.execute_order(given))
             assert await asyncio.to_thread(held.wait, 5)
@@ -155,7 +165,7 @@ def test_cancelling_a_task_leaves_the_connection_alone(run: Callable[[Any], Any]
 
 def test_an_asynchronous_source_gets_its_replies_as_it_goes(run: Callable[[Any], Any], engine: FakeEngine) -> None:
     async def trade() -> None:
-        async with FastPathClient(BridgeConfig(zmq_endpoint=engine.endpoint)) as client:
+        async with FastPathClient(engine.config()) as client:
             answered = asyncio.Event()
 
             async def decide() -> Any:
@@ -174,7 +184,7 @@ def test_an_asynchronous_source_gets_its_replies_as_it_goes(run: Callable[[Any],
 
 def test_another_loop_is_refused(engine: FakeEngine) -> None:
     loops = LoopThread()
-    client = loops.run(connect(BridgeConfig(zmq_endpoint=engine.endpoint)))
+    client = loops.run(connect(engine.config()))
     with pytest.raises(WrongLoopError):
         asyncio.run(client.execute_order(order()))
     loops.run(client.close())
@@ -184,7 +194,7 @@ def test_another_loop_is_refused(engine: FakeEngine) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_with_a_loop_of_its_own_is_told_that_it_is_a_child(engine: FakeEngine) -> None:
     loops = LoopThread()
-    client = loops.run(connect(BridgeConfig(zmq_endpoint=engine.endpoint)))
+    client = loops.run(connect(engine.config()))
     child = os.fork()
     if child == 0:
         code = 1
@@ -202,7 +212,7 @@ def test_a_forked_child_with_a_loop_of_its_own_is_told_that_it_is_a_child(engine
 
 def test_closing_in_another_loop_is_refused_and_closes_nothing(engine: FakeEngine) -> None:
     loops = LoopThread()
-    client = loops.run(connect(BridgeConfig(zmq_endpoint=engine.endpoint)))
+    client = loops.run(connect(engine.config()))
     with pytest.raises(WrongLoopError):
         asyncio.run(client.close())
     assert loops.run(client.execute_order(order())).status == ExecutionStatus.FILLED

@@ -354,7 +354,7 @@ def test_a_subscription_that_falls_silent_is_made_anew(connected: Callable[..., 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_cannot_read_its_parents_stream(engine: FakeEngine) -> None:
     with (
-        connect_blocking(BridgeConfig(zmq_endpoint=engine.endpoint)) as client,
+        connect_blocking(engine.config()) as client,
         client.subscribe_order_updates() as updates,
     ):
         child = os.fork()
