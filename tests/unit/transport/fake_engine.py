@@ -99,7 +99,7 @@ class FakeEngine:
         self._context.destroy(linger=0)
 
     def config(self, **changes: Any) -> BridgeConfig:
-        """A client's settings under which only a test ends a path or a call: the machine may stand still for seconds."""
+        """A client's settings under which only a test ends a path or a call, however long the machine stands still."""
         patient = {"heartbeat_timeout_ms": 10_000, "connect_timeout_ms": 10_000, "call_timeout_ms": 20_000}
         return BridgeConfig(**({"zmq_endpoint": self.endpoint} | patient | changes))
 
