@@ -13,6 +13,7 @@ from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied
 from transport.contract.errors import (
     ExecutionBridgeError,
     ExecutionError,
+    NetworkError,
     NotSentError,
     OutcomeUnknownError,
     ValidationError,
@@ -20,7 +21,7 @@ from transport.contract.errors import (
 )
 from transport.contract.orders import Order
 from transport.contract.replies import ExecuteReply, OrderReply, Path
-from transport.contract.requests import CancelOrder, Command, GetOrder, ReplaceOrder, command_id_of
+from transport.contract.requests import Command, command_id_of, is_query, order_ids_of
 
 ReplyT = TypeVar("ReplyT")
 
@@ -35,6 +36,8 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
     command_id: str = ""
     orders: int = 0
     """Orders that the call executes; 0 for commands and queries."""
+    is_query: bool = False
+    """It changes nothing: a copy without an answer leaves nothing in doubt."""
 
 
 class Done(msgspec.Struct, Generic[ReplyT], frozen=True):
@@ -55,8 +58,7 @@ def subject_of_orders(orders: Sequence[Order]) -> Subject:
 
 def subject_of_command(command: Command) -> Subject:
     """The subject of a command or query."""
-    named = isinstance(command, CancelOrder | ReplaceOrder | GetOrder)
-    return Subject((command.order_id,) if named else (), command_id_of(command))
+    return Subject(order_ids_of(command), command_id_of(command), is_query=is_query(command))
 
 
 def ending_of(conclusion: Conclusion[object]) -> tuple[Ending, ReasonCode]:
@@ -73,12 +75,15 @@ def error_of(
 ) -> ExecutionBridgeError:
     """The exception for a call that ended without a reply."""
     about = _about(subject)
-    if ending is Ending.REFUSED and isinstance(conclusion, Refused):
+    if isinstance(conclusion, Refused) and (ending is Ending.REFUSED or subject.is_query):
         return error_for_code(conclusion.code, f"{about}: {conclusion.message}", conclusion.field)
     reason = conclusion.reason if isinstance(conclusion, NotSent | Unknown) else _last_word(conclusion)
     if ending is Ending.NOT_SENT:
         return NotSentError(f"{about}: never sent on any path ({plan.attempts} attempts): {reason}")
     why = "no answer in time" if path_alive else "every path is dead"
+    if subject.is_query:
+        copies = f"{plan.attempts} copies by {', '.join(plan.paths) or 'no path'}"
+        return NetworkError(f"{about}: {why} ({copies}): {reason}. It changes nothing: ask again")
     return OutcomeUnknownError(
         f"{about}: may have been executed; {why} ({plan.attempts} copies by {', '.join(plan.paths) or 'no path'}): "
         f"{reason}. {_advice(subject)}",
@@ -209,7 +214,8 @@ def _about(subject: Subject) -> str:
         return f"batch of {subject.orders} orders"
     if subject.command_id:
         return f"command {subject.command_id}" + (f" on order {subject.order_ids[0]}" if subject.order_ids else "")
-    return f"order {subject.order_ids[0]}" if subject.order_ids else "query"
+    asked = "query of " if subject.is_query else ""
+    return f"{asked}order {subject.order_ids[0]}" if subject.order_ids else "query"
 
 
 def _advice(subject: Subject) -> str:

@@ -247,16 +247,17 @@ class AsyncFailover:
             plan, attempt, lambda: board.usable, self._gate, ended, stopped=board.is_stopped, first=first
         )
         replied = end.ending is Ending.REPLIED and end.copy is not None
+        about = subject()
         board.call_ended(
             plan.path_of(end.copy) if replied and end.copy is not None else None,
             orders=orders,
             attempts=plan.attempts,
-            in_doubt=plan.in_doubt,
+            in_doubt=plan.in_doubt and not about.is_query,
             now_ns=time.monotonic_ns(),
             hedged=plan.is_hedged,
             won_by_hedge=plan.is_won_by_hedge,
         )
-        return done_or_raise(plan, end, conclusion, subject(), board.stopped, path_alive=bool(board.usable))
+        return done_or_raise(plan, end, conclusion, about, board.stopped, path_alive=bool(board.usable))
 
     def start_probing(self, paths: Mapping[Path, Probed], timeout_ms: float) -> None:
         """Probes every path from now on: those that failed, to find their return; the others, to keep them warm."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from transport.contract.conclusions import NotSent, Refused, Unknown
 from transport.contract.errors import (
     ExecutionBridgeError,
+    NetworkError,
     NotSentError,
     OutcomeUnknownError,
     error_for_code,
@@ -28,7 +29,9 @@ class Attempts:
         *,
         order_ids: Callable[[], tuple[str, ...]] = tuple,
         command_id: str = "",
+        is_query: bool = False,
     ) -> None:
+        """`is_query`: the request changes nothing, so that a copy without an answer leaves nothing in doubt."""
         self.count = 0
         """Copies that have ended."""
         self.in_doubt = False
@@ -37,6 +40,7 @@ class Attempts:
         self._deadline_ns = deadline_ns
         self._order_ids = order_ids
         self._command_id = command_id
+        self._is_query = is_query
         self._retries: dict[str, int] = {}
 
     def pause_ns(self, conclusion: Refused | NotSent | Unknown, now_ns: int) -> int:
@@ -56,6 +60,8 @@ class Attempts:
             return error_for_code(conclusion.code, conclusion.message, conclusion.field)
         if isinstance(conclusion, NotSent):
             return NotSentError(f"not sent: {conclusion.reason}")
+        if self._is_query:
+            return NetworkError(f"the query had no answer after {self.count} copies: {conclusion.reason}; ask again")
         self.in_doubt = True
         return self._unknown(conclusion.reason)
 
@@ -74,7 +80,7 @@ class Attempts:
         elif self._command_id:
             named, advice = f"command {self._command_id}", "send it again with the same command_id"
         else:
-            named, advice = "the query", "ask again"
+            named, advice = "the request", "send it again"
         return OutcomeUnknownError(
             f"outcome of {named} unknown after {self.count} copies: {reason}; {advice}",
             order_ids=order_ids,

@@ -2,7 +2,8 @@
 
 Deadlines: `timeout_ms` bounds a whole call with its retries (default: `BridgeConfig.call_timeout_ms`). A call ends in
 a reply, or raises `NotSentError`, `ExecutionError`, `ValidationError`, `AuthenticationError`, `EngineSystemError`,
-or `OutcomeUnknownError` (`transport.contract.errors` says what to do with each).
+or `OutcomeUnknownError` (`transport.contract.errors` says what to do with each). A query changes nothing: without an
+answer it raises `NetworkError`, and never `OutcomeUnknownError`.
 
 The bridge clients go on for `unknown_resolution_ms` with a call that is in doubt when its time is over, while a path is
 alive, and offer `resolve(order_id)` for what stays unknown. Clients of one path end at `timeout_ms`; there, send the

@@ -14,7 +14,11 @@ class ExecutionBridgeError(Exception):
 
 
 class NetworkError(ExecutionBridgeError):
-    """The network or the path failed, and nothing was left in doubt: trying again is safe."""
+    """The network or the path failed, and nothing was left in doubt: trying again is safe.
+
+    As such, and not as `NotSentError`, it is what a query ends in that got no answer in time: `health_check`,
+    `open_orders`, `get_order` without a fence. A query that an engine refused raises what it was refused with.
+    """
 
 
 class NotSentError(NetworkError):

@@ -140,6 +140,16 @@ Command = (
 """Requests that are answered by one reply."""
 
 
+def order_ids_of(command: Command) -> tuple[str, ...]:
+    """The order that the command names, if it names one."""
+    return (command.order_id,) if isinstance(command, CancelOrder | ReplaceOrder | GetOrder) else ()
+
+
+def is_query(command: Command) -> bool:
+    """Whether it changes nothing: a copy without an answer leaves nothing in doubt. A fence does change something."""
+    return isinstance(command, ListOpenOrders | HealthCheck) or (isinstance(command, GetOrder) and not command.fence)
+
+
 def command_id_of(command: Command) -> str:
     """The command's id; empty for queries, which change nothing that an id would have to protect."""
     return "" if isinstance(command, GetOrder | ListOpenOrders | HealthCheck) else command.command_id

@@ -30,7 +30,7 @@ from transport.contract.replies import (
     OrderCommandReply,
     OrderReply,
 )
-from transport.contract.requests import Command, HealthCheck, command_id_of
+from transport.contract.requests import Command, HealthCheck, command_id_of, is_query, order_ids_of
 from transport.contract.timeouts import call_timeout_ms
 from transport.fastpath.batches import blocking_batch
 from transport.fastpath.blocking_path import BlockingFastPath
@@ -180,7 +180,13 @@ class BlockingFastPathClient(BlockingFastPath, BlockingControl):
 
     def _run(self, command: Command, timeout_ms: float | None) -> CommandReplies:
         deadline_ns = self._deadline_ns(timeout_ms)
-        attempts = Attempts(self.config.retries, deadline_ns, command_id=command_id_of(command))
+        attempts = Attempts(
+            self.config.retries,
+            deadline_ns,
+            order_ids=lambda: order_ids_of(command),
+            command_id=command_id_of(command),
+            is_query=is_query(command),
+        )
         replied = self._persist(lambda left_ms: self.attempt(command, left_ms), attempts, deadline_ns)
         return replied.reply
 

@@ -62,6 +62,7 @@ class FakePath:
         self.mode = "works"
         self.refusal: ReasonCode | None = None
         self.refused_ids: dict[str, ReasonCode] = {}
+        self.command_refusal: ReasonCode | None = None
         self.refused = 0
         self.journal_id = journal_id
         self.is_connected = False
@@ -139,6 +140,9 @@ class FakePath:
     def answer_command(self, command: Command) -> Conclusion[Any]:
         if self.mode != "works":
             return NotSent("connection refused") if self.mode == "dead" else Unknown("no answer")
+        if self.command_refusal is not None:
+            self.refused += 1
+            return Refused(self.command_refusal)
         if isinstance(command, GetOrder):
             return self.engine.find(command)
         assert isinstance(command, HealthCheck)

@@ -18,6 +18,7 @@ from tests.waiting import eventually
 from transport.contract.codes import ReasonCode
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import (
+    AuthenticationError,
     ClientClosedError,
     ExecutionError,
     JournalMismatchError,
@@ -241,6 +242,17 @@ def test_a_stream_of_orders_survives_the_loss_of_a_path(rig: Rig, order: MakeOrd
     assert replies == [each.order_id for each in orders]
     assert len(rig.engine.replies) == 1200
     assert rig.grpc.orders
+
+
+def test_a_query_without_an_answer_on_one_path_and_refused_on_the_other_is_refused(rig: Rig) -> None:
+    rig.zmq.mode, rig.grpc.command_refusal = "loses", ReasonCode.PERMISSION_DENIED
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(rig.client.get_order, "o-1")
+        eventually(lambda: rig.grpc.refused, "the second copy was refused")
+        rig.zmq.mode, rig.zmq.command_refusal = "works", ReasonCode.PERMISSION_DENIED
+        with pytest.raises(AuthenticationError, match="PERMISSION_DENIED"):
+            call.result(10)
+    assert rig.client.statistics.unresolved == 0
 
 
 def test_two_endpoints_of_two_engines_are_refused_at_once(unconnected: Rig) -> None:

@@ -45,6 +45,7 @@ from transport.contract.decimals import from_wire, normalised, to_wire
 from transport.contract.errors import error_for_code
 from transport.contract.ids import uuid7
 from transport.contract.orders import ns_from_datetime
+from transport.contract.retries import NEVER
 
 D = Decimal
 MS = 1_000_000
@@ -224,6 +225,15 @@ def test_a_path_failure_is_retried_three_times_with_doubling_pauses() -> None:
     with pytest.raises(NotSentError, match="down"):
         call.pause_ns(NotSent("down"), 0)
     assert call.count == 4
+
+
+def test_a_query_without_an_answer_is_a_network_error_and_a_refusal_of_it_stays_one() -> None:
+    query = Attempts(RetryTable(network=NEVER, execution=NEVER), 10**12, is_query=True)
+    with pytest.raises(NetworkError, match="ask again") as unanswered:
+        query.pause_ns(Unknown("no answer"), 0)
+    assert type(unanswered.value) is NetworkError and not query.in_doubt
+    with pytest.raises(ExecutionError, match="BUSY"):
+        query.pause_ns(Refused(ReasonCode.BUSY), 0)
 
 
 def test_a_refusal_is_retried_once() -> None:
