@@ -26,7 +26,7 @@ def test_another_process_makes_the_same_plan() -> None:
     program = f"from tests.chaos.plan import fault_plan; print(fault_plan(7, 60_000, {LANES!r}, {CLIENTS!r}))"
     made = {
         subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30,
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=100,
             env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": ":".join(sys.path)},
         ).stdout.strip()
         for hash_seed in ("1", "2")

@@ -51,7 +51,7 @@ def command_line() -> CommandLine:
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [str(engine_binary()), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
     return run
 

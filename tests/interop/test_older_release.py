@@ -31,7 +31,7 @@ def stubs(tmp_path: Path) -> Path:
 def test_a_grpc_client_of_the_release_before_trades_and_halts(stubs: Path, tmp_path: Path) -> None:
     with EngineProcess(tmp_path / "journal") as engine:
         command = [sys.executable, str(OLDER / "client.py"), str(stubs), engine.grpc]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout) == {
             "placed": "PENDING",

@@ -44,7 +44,7 @@ def fbs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     source = folder / SCHEMA.name
     source.write_text(_newer(text) if "newer" in request.param else text)
     command = [str(flatc), "--python", "--gen-onefile", "--filename-suffix", "", "-o", str(folder), str(source)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=100)
     spec = importlib.util.spec_from_file_location("raw_execution", folder / "execution.py")
     assert spec is not None
     assert spec.loader is not None

@@ -20,7 +20,7 @@ def compile_proto(source: Path, into: Path) -> None:
     """Generates a schema's code, and its descriptor set as `set.bin`."""
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{source.parent}", f"--python_out={into}"]
     command += [f"--grpc_python_out={into}", f"--descriptor_set_out={into / 'set.bin'}", str(source)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=100)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def original_stubs(tmp_path: Path) -> Path:
 def test_a_client_of_the_original_schema_executes_a_buy_market_order(original_stubs: Path, tmp_path: Path) -> None:
     with EngineProcess(tmp_path / "journal") as engine:
         command = [sys.executable, str(HERE / "client.py"), str(original_stubs), engine.grpc, "orig-1"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
         assert told["order_id"] == "orig-1"

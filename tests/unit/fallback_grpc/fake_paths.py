@@ -97,6 +97,9 @@ class FakePath:
     def release(self) -> None:
         """Wakes what hangs."""
 
+    def hold(self) -> None:
+        """Replies are held back until `release`."""
+
     # ---- what the bridge asks ----
 
     def add_listener(self, listener: Any) -> None:
@@ -163,6 +166,10 @@ class FakeAsyncPath(FakePath):
     def release(self) -> None:
         self._released.set()
 
+    def hold(self) -> None:
+        self.mode = "hangs"
+        self._released.clear()
+
     async def connect(self) -> None:
         self.open()
 
@@ -223,6 +230,10 @@ class FakeBlockingPath(FakePath):
 
     def release(self) -> None:
         self._released.set()
+
+    def hold(self) -> None:
+        self.mode = "hangs"
+        self._released.clear()
 
     def connect(self) -> None:
         self.open()

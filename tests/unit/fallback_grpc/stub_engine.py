@@ -61,7 +61,11 @@ class StubEngine(pb_grpc.ExecutionServiceServicer):
             self._server = None
 
     def config(self, **changes: Any) -> BridgeConfig:
-        settings: dict[str, Any] = {"grpc_endpoint": f"127.0.0.1:{self.port}", "reconnect_min_ms": 5.0}
+        settings: dict[str, Any] = {
+            "grpc_endpoint": f"127.0.0.1:{self.port}", "reconnect_min_ms": 5.0,
+            # A machine may stand still for seconds: only a test ends a call.
+            "connect_timeout_ms": 10_000.0, "call_timeout_ms": 20_000.0,
+        }  # fmt: skip
         return BridgeConfig(**(settings | changes))
 
     # ---- what every request goes through ----

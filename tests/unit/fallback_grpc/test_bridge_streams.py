@@ -28,7 +28,7 @@ from transport.contract.orders import Order
 from transport.contract.path import PathRefused
 from transport.contract.replies import OrderUpdate, UpdateGap
 
-CONFIG = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=5_000.0)
+CONFIG = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=20_000.0)
 Scene = Callable[[ExecutionBridgeClient, FakeAsyncPath, FakeAsyncPath, FakeEngine], Coroutine[Any, Any, None]]
 
 

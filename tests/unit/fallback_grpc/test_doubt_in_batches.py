@@ -13,7 +13,7 @@ from fallback_grpc import ExecutionBridgeClient
 from fallback_grpc.resolution import resolution_of_query
 from tests.unit.fallback_grpc.fake_paths import FakeAsyncPath, FakeEngine
 from tests.unit.fallback_grpc.test_bridge import Rig
-from tests.unit.fallback_grpc.test_resolution import CONFIG, in_doubt
+from tests.unit.fallback_grpc.test_resolution import CONFIG, PATIENT_MS, in_doubt
 from tests.waiting import eventually
 from transport.contract.codes import ExecutionStatus, ReasonCode
 from transport.contract.errors import ClientClosedError, OutcomeUnknownError
@@ -54,7 +54,7 @@ def test_a_batch_whose_client_is_closed_while_it_is_settled_is_in_doubt(rig: Rig
     orders = [order() for _ in range(3)]
     refuse(rig, ReasonCode.BUSY, *orders[1:])
     with ThreadPoolExecutor(1) as caller:
-        call = caller.submit(rig.client.execute_batch, orders, timeout_ms=15_000)
+        call = caller.submit(rig.client.execute_batch, orders, timeout_ms=PATIENT_MS)
         eventually(lambda: rig.zmq.refused + rig.grpc.refused > 4, "the refused ones are being settled")
         rig.client.close()
         with pytest.raises(OutcomeUnknownError) as unknown:
@@ -87,7 +87,7 @@ def test_an_order_in_doubt_whose_id_the_engine_has_forgotten_stays_unknown(rig: 
     rig.engine.forgotten.add(placed.order_id)
     rig.do(rig.grpc.heal)
     with pytest.raises(OutcomeUnknownError, match="archive") as unknown:
-        rig.client.resolve(placed.order_id)
+        rig.client.resolve(placed.order_id, timeout_ms=PATIENT_MS)
     assert (unknown.value.order_id, unknown.value.refusal) == (placed.order_id, ReasonCode.ID_TOO_OLD)
     assert rig.client.unresolved_orders == (placed.order_id,)
     assert rig.client.execute_order(placed).code == ReasonCode.ID_TOO_OLD, "by hand, the engine's word as it is"
@@ -98,7 +98,7 @@ def test_a_forgotten_id_that_the_client_does_not_remember_is_unknown_too(rig: Ri
     placed = order()
     rig.engine.forgotten.add(placed.order_id)
     with pytest.raises(OutcomeUnknownError, match="archive"):
-        rig.client.resolve(placed.order_id)
+        rig.client.resolve(placed.order_id, timeout_ms=PATIENT_MS)
 
 
 def test_a_copy_that_comes_too_late_for_its_id_settles_no_earlier_one(rig: Rig, order: MakeOrder) -> None:

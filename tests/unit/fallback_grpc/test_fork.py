@@ -43,7 +43,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 def test_the_child_is_refused_clearly_and_the_parent_goes_on(engine: StubEngine, kind: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, kind, f"127.0.0.1:{engine.port}"],
-        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert ended.returncode == 7, ended.stderr
     assert len(engine.received) == 1

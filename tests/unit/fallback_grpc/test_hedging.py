@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,7 +20,7 @@ from transport.contract.errors import OutcomeUnknownError
 from transport.contract.orders import Order
 
 MakeOrder = Callable[..., Order]
-HEDGING = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=5_000.0, hedge_after_us=1_000, hedge_share=1.0)
+HEDGING = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=20_000.0, hedge_after_us=1_000, hedge_share=1.0)
 
 
 @pytest.fixture(params=["async", "blocking"])
@@ -60,7 +61,7 @@ def test_a_hedge_that_is_refused_while_the_first_copy_fills_does_not_read_as_a_r
     rig.zmq.mode, rig.grpc.refusal = "hangs", ReasonCode.BUSY
     with ThreadPoolExecutor(1) as caller:
         call = caller.submit(rig.client.deliver_order, order())
-        eventually(lambda: rig.grpc.refused == 1, "the hedge was refused")
+        eventually(lambda: rig.grpc.refused, "the hedge was refused")
         assert not call.done()
         rig.do(rig.zmq.release)
         assert call.result(10).path == "zmq"
@@ -88,14 +89,21 @@ def test_refused_by_both_is_a_refusal(rig: Rig, order: MakeOrder) -> None:
 
 
 def test_no_more_than_the_share_is_hedged(rig: Rig, order: MakeOrder) -> None:
-    sparing = Rig(rig.flavour, BridgeConfig(hedge_after_us=1_000, hedge_share=0.05, call_timeout_ms=100.0))
+    sparing = Rig(rig.flavour, BridgeConfig(hedge_after_us=1_000, hedge_share=0.05, call_timeout_ms=20_000.0))
     try:
         sparing.client.connect()
-        sparing.zmq.mode = "hangs"
-        for _ in range(19):  # each waits out its patience of 50 ms instead
-            assert sparing.client.deliver_order(order()).path == "grpc"
-        assert sparing.client.statistics.hedged == 0
-        sparing.client.deliver_order(order())
+        with ThreadPoolExecutor(1) as caller:
+            for earlier in range(19):
+                sparing.do(sparing.zmq.hold)
+                call = caller.submit(sparing.client.deliver_order, order())
+                eventually(lambda earlier=earlier: len(sparing.zmq.orders) > earlier, "it is sent")
+                due_s = time.monotonic() + 0.01
+                eventually(lambda due_s=due_s: time.monotonic() > due_s, "its hedge was due")
+                sparing.do(sparing.zmq.release)
+                call.result(30)
+                assert sparing.client.statistics.hedged == 0
+            sparing.do(sparing.zmq.hold)
+            assert caller.submit(sparing.client.deliver_order, order()).result(30).path == "grpc"
         assert sparing.client.statistics.hedged == 1
     finally:
         sparing.do(sparing.zmq.release)

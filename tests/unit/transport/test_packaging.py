@@ -28,7 +28,7 @@ def test_without_a_rust_toolchain_building_says_so_in_one_line(tmp_path: Path) -
             env=os.environ | {"PATH": str(tmp_path)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
         said = (ended.stdout + ended.stderr).strip().splitlines()

@@ -104,6 +104,15 @@ async def take(queue: OrderQueue, until: type[QueueEvent] = Result, count: int =
     return taken
 
 
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Lets the loop go on until the condition holds."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail(f"never: {what}")
+
+
 def names(events: Sequence[QueueEvent]) -> list[str]:
     return [f"{type(event).__name__} {event.order_id}" for event in events]
 

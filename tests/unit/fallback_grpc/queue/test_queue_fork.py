@@ -77,7 +77,7 @@ asyncio.run(main())
 def run(program: str, *arguments: str) -> str:
     ended = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     return ended.stdout

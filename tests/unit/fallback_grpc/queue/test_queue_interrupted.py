@@ -10,7 +10,7 @@ import pytest
 
 from fallback_grpc.queue import MemoryOutbox, OrderQueue, OutboxError, QueueEvent
 from tests.unit.fallback_grpc.queue.queue_world import limit, market
-from tests.unit.fallback_grpc.queue.test_order_queue import FailingOutbox, FakeClient, names, queue_of, take
+from tests.unit.fallback_grpc.queue.test_order_queue import FailingOutbox, FakeClient, names, queue_of, take, until
 from transport.contract.errors import ClientClosedError, ExecutionBridgeError, NotSentError, ValidationError
 from transport.contract.orders import Order
 
@@ -30,7 +30,7 @@ class HeldOutbox(MemoryOutbox):
 
 async def ended_by(work: asyncio.Task[Any]) -> BaseException:
     """What a task raised, in time."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         (problem,) = await asyncio.gather(work, return_exceptions=True)
     assert problem is not None
     return problem
@@ -41,7 +41,7 @@ async def test_many_of_which_the_first_cannot_be_written_while_the_rest_wait_for
     client.open.clear()
     async with queue_of(client, outbox=store, capacity=2) as queue:
         store.failures = [OutboxError("the disk is full", is_passing=True)]
-        putting = asyncio.create_task(queue.put_many([market(name) for name in "abc"], timeout_ms=2_000))
+        putting = asyncio.create_task(queue.put_many([market(name) for name in "abc"], timeout_ms=20_000))
         problem = await ended_by(putting)
         assert isinstance(problem, OutboxError) and "full" in str(problem)
         assert problem.may_be_stored and problem.is_passing and problem.accepted >= 2
@@ -106,7 +106,7 @@ async def test_a_listener_that_comes_late_hears_of_the_earlier_run_and_that_is_a
     async with queue_of(client, outbox=store) as queue:
         await asyncio.sleep(0.01)  # the pump has had its turn
         queue.on_event(heard.append)
-        await asyncio.sleep(0.01)
+        await until(lambda: len(heard) == 4, "both are heard of")
         assert names(heard) == ["Receipt a", "Result a", "Receipt b", "Result b"]
         assert all(event.recovered for event in heard)
     async with queue_of(client, outbox=store) as queue:

@@ -117,7 +117,7 @@ async def test_a_second_queue_or_process_is_told_that_the_outbox_is_in_use(tmp_p
         told = context.Queue()
         other = context.Process(target=_open_in_another_process, args=(str(file), told))
         other.start()
-        assert told.get(timeout=30) == "OutboxInUseError"
+        assert told.get(timeout=100) == "OutboxInUseError"
         other.join(30)
     assert (await read(file)).entries == ()
 
