@@ -45,6 +45,12 @@ def quote(bid: str, ask: str, size: str = "1000", symbol: str = "NASDAQ") -> Quo
     )  # fmt: skip
 
 
+def id_of_time(seconds: float) -> str:
+    """A UUIDv7 of this Unix time."""
+    text = f"{int(seconds * 1000):012x}70008000000000000001"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 @pytest.fixture
 def order() -> Callable[..., Order]:
     """Makes an order to buy 10 NASDAQ at market, with changes."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.conformance.conftest import id_of_time
 from transport import ExecutionStatus, OrderSide, OrderType, ReasonCode
 
 D = Decimal
@@ -61,10 +62,7 @@ def test_a_rejection_spends_the_id_and_is_repeated(client, other_path, order) ->
 
 @pytest.mark.parametrize(("age_s", "code"), [(-3600, ReasonCode.ID_FROM_FUTURE), (400 * 86400, ReasonCode.ID_TOO_OLD)])
 def test_an_id_that_carries_its_age_is_judged_by_it(client, order, age_s, code) -> None:
-    milliseconds = int((time.time() - age_s) * 1000)
-    text = f"{milliseconds:012x}70008000000000000001"
-    order_id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-    reply = client.execute_order(order(order_id=order_id))
+    reply = client.execute_order(order(order_id=id_of_time(time.time() - age_s)))
     assert (reply.status, reply.code, reply.field) == (ExecutionStatus.REJECTED, code, "order_id")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 
-from tests.conformance.conftest import quote
+from tests.conformance.conftest import id_of_time, quote
 from transport import ExecutionStatus, OrderSide, OrderType, ReasonCode, TradingState, new_command_id, new_order_id
 
 D = Decimal
@@ -108,6 +109,22 @@ def test_a_quote_that_cannot_be_is_refused_by_field(client) -> None:
     assert answer.code == ReasonCode.INVALID_FIELD
     assert answer.field.startswith("quotes[0]")
     assert answer.affected == 0
+
+
+def test_quotes_of_a_clock_that_runs_an_hour_ahead_are_not_published(client, other_path, order) -> None:
+    before = client.execute_order(order())
+    command_id = id_of_time(time.time() + 3600)
+    answer = client.publish_quotes([quote("49.99", "50.01")], command_id=command_id)
+    assert (answer.code, answer.field, answer.affected) == (ReasonCode.ID_FROM_FUTURE, "command_id", 0)
+    again = other_path.publish_quotes([quote("49.99", "50.01")], command_id=command_id)
+    assert (again.code, again.duplicate) == (ReasonCode.ID_FROM_FUTURE, True)
+    assert client.execute_order(order()).executed_price == before.executed_price
+
+
+def test_a_cancel_of_a_clock_that_runs_an_hour_ahead_is_done(client, order) -> None:
+    placed = _resting(client, order)
+    answer = client.cancel_order(placed.order_id, command_id=id_of_time(time.time() + 3600))
+    assert (answer.code, answer.order.status) == (ReasonCode.NONE, ExecutionStatus.CANCELLED)
 
 
 def test_health_says_the_same_on_both_paths(client, other_path, order) -> None:

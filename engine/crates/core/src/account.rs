@@ -3,7 +3,6 @@
 use crate::change::Change;
 use crate::hash_bytes::put_text;
 use crate::id_table::IdTable;
-use crate::identity::uuid7_ms;
 use crate::recent_set::RecentSet;
 use crate::state_hash::{Kind, StateHash, hash_of};
 use crate::{CommandNo, OrderNo, Text, TradingState, VenueKey};
@@ -41,7 +40,8 @@ pub(crate) struct Account {
     /// Of its last update.
     pub sequence: u64,
     pub state: TradingState,
-    /// Ids used that are no UUIDv7: of orders and published quotes. What closes an account down takes none.
+    /// Ids remembered that count against the quota, of orders and published quotes: those that are no UUIDv7, or one
+    /// from the future. What closes an account down takes none.
     pub foreign_ids: u64,
     /// Order ids.
     #[serde(skip)]
@@ -151,26 +151,21 @@ impl Account {
         }
     }
 
-    /// Remembers an order id.
-    pub fn remember_order(&mut self, id: &Text, slot: Slot) {
-        if matches!(slot, Slot::Order(_)) {
-            self.count_id(id);
-        }
+    /// Remembers an order id, which takes from the quota or not.
+    pub fn remember_order(&mut self, id: &Text, slot: Slot, in_quota: bool) {
+        self.foreign_ids += u64::from(in_quota);
         self.ids.insert(id, slot);
     }
 
     /// Remembers a command id, which takes from the quota or not.
     pub fn remember_command(&mut self, id: &Text, command: CommandNo, in_quota: bool) {
-        if in_quota {
-            self.count_id(id);
-        }
+        self.foreign_ids += u64::from(in_quota);
         self.commands.insert(id, command);
     }
 
-    fn count_id(&mut self, id: &str) {
-        if uuid7_ms(id).is_none() {
-            self.foreign_ids += 1;
-        }
+    /// An id was forgotten, and no longer takes from the quota if it did.
+    pub fn give_back(&mut self, in_quota: bool) {
+        self.foreign_ids = self.foreign_ids.saturating_sub(u64::from(in_quota));
     }
 
     /// Keeps a change for subscribers.

@@ -1,16 +1,17 @@
 //! Room for new ids: how many are remembered, and which commands are refused when there is none left.
 //!
 //! Every id stays in memory, so their number is bounded. Ids that are no UUIDv7 carry no age and can never be
-//! forgotten: an account has a quota of them.
+//! forgotten, and one from the future not before its time: an account has a quota of them.
 
+use crate::forgetting::is_from_future;
 use crate::identity::{is_id, uuid7_ms};
 use crate::queries::{account_name, check_account};
-use crate::{CommandRef, Core, ReasonCode, Rejection};
+use crate::{CommandRef, Core, ReasonCode, Rejection, UtcNanos};
 
-/// How many ids that are no UUIDv7 an account has used: of orders and of published quotes.
+/// How many ids an account has used that are no UUIDv7, or one from the future: of orders and of published quotes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Quota {
-    /// Ids used.
+    /// Ids used, and not forgotten since.
     pub used: u64,
     /// Beyond this, `ID_QUOTA_EXCEEDED`.
     pub limit: u64,
@@ -42,15 +43,16 @@ impl Core {
     /// is known brings none.
     ///
     /// # Errors
-    /// BUSY: too many ids are remembered. ID_QUOTA_EXCEEDED: too many of the account's are no UUIDv7.
-    pub fn admit<'a>(&self, command: impl Into<CommandRef<'a>>) -> Result<(), Rejection> {
+    /// BUSY: too many ids are remembered. ID_QUOTA_EXCEEDED: too many of the account's are no UUIDv7, or from the
+    /// future.
+    pub fn admit<'a>(&self, command: impl Into<CommandRef<'a>>, now: UtcNanos) -> Result<(), Rejection> {
         let command = command.into();
         self.check_room_for_lease(command)?;
         let ids = Ids::of(command);
         if check_account(ids.account).is_err() {
             return Ok(()); // nothing is remembered for it
         }
-        if self.has_room_for_any(&ids) {
+        if self.has_room_for_any(&ids, now) {
             return Ok(());
         }
         let account = self.account(account_name(ids.account));
@@ -62,20 +64,25 @@ impl Core {
             return Ok(());
         }
         let field = if order.is_some() { "order_id" } else { "command_id" };
-        let is_foreign = order.or(command_id).is_some_and(|id| uuid7_ms(id).is_none());
+        let is_foreign = order.or(command_id).is_some_and(|id| !self.has_age(id, now));
         if is_foreign { self.check_quota(ids.account, field) } else { Ok(()) }
     }
 
     /// Whether there is room whatever is known of these ids: mostly so, and then nothing is looked up.
-    fn has_room_for_any(&self, ids: &Ids<'_>) -> bool {
+    fn has_room_for_any(&self, ids: &Ids<'_>, now: UtcNanos) -> bool {
         let RememberedIds { used, limit, .. } = self.remembered_ids();
         let most_wanted = u64::from(ids.order.is_some()) + u64::from(ids.command.is_some());
         let in_quota = || {
             let Quota { used, limit, .. } = self.quota(ids.account);
             used < limit
         };
-        let has_age = |id: &Option<&str>| id.is_none_or(|id| uuid7_ms(id).is_some());
+        let has_age = |id: &Option<&str>| id.is_none_or(|id| self.has_age(id, now));
         used.saturating_add(most_wanted) <= limit && ((has_age(&ids.order) && has_age(&ids.command)) || in_quota())
+    }
+
+    /// Whether the id is one that is forgotten in its time, and that its time is not still to come.
+    fn has_age(&self, id: &str, now: UtcNanos) -> bool {
+        uuid7_ms(id).is_some() && !is_from_future(id, now, self.limits().max_skew_ms)
     }
 
     fn check_room(&self, command: CommandRef<'_>, wanted: u64) -> Result<(), Rejection> {
@@ -118,12 +125,13 @@ impl Core {
             return Ok(());
         }
         let message = format!(
-            "the account has used {used} of {limit} ids that are no UUIDv7; use UUIDv7 ids, or raise foreign_id_quota"
+            "the account has used {used} of {limit} ids that are no UUIDv7, or one from the future; use UUIDv7 ids of \
+             a clock that is right, or raise foreign_id_quota"
         );
         Err(Rejection::new(ReasonCode::IdQuotaExceeded, field, message))
     }
 
-    /// The account's use of ids that are no UUIDv7.
+    /// The account's use of ids that are no UUIDv7, or one from the future.
     pub fn quota(&self, account: &str) -> Quota {
         let used = self.account(account_name(account)).map_or(0, |account| account.foreign_ids);
         let limit = self.limits().foreign_id_quota;

@@ -1,5 +1,6 @@
 //! One remembered command: its content, what it waits for, and its reply.
 
+use crate::identity::uuid7_ms;
 use crate::{CommandNo, CommandOutcome, ContentHash, Intent, ReasonCode, Text, VenueKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -30,4 +31,16 @@ pub(crate) struct CommandState {
     /// The hash above is not what the command is now.
     #[serde(skip)]
     pub hash_is_due: bool,
+}
+
+impl CommandState {
+    /// Whether its id counts against the account's quota: that of published quotes that has no age, or one that is
+    /// still to come.
+    pub fn takes_quota(&self) -> bool {
+        let is_from_future = || {
+            let reply = self.reply.as_deref();
+            matches!(reply, Some(CommandOutcome::Command(reply)) if reply.code == ReasonCode::IdFromFuture)
+        };
+        self.is_quotes && (uuid7_ms(&self.command_id).is_none() || is_from_future())
+    }
 }

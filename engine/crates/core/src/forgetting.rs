@@ -1,6 +1,7 @@
 //! Which ids are remembered no more, and why none of them can ever execute again (invariants 1 and 10).
 //!
-//! Only an id that is a UUIDv7 is ever forgotten: it carries its age. With the first one that is forgotten a watermark
+//! Only an id that is a UUIDv7 is ever forgotten: it carries its age. (One from the future counts against the quota
+//! until then, as those do that are never forgotten.) With the first one that is forgotten a watermark
 //! moves, for good: an id from before it that the engine does not know is refused as ID_TOO_OLD. It is part of the
 //! state, so neither a clock that steps back over a restart nor a longer retention brings an id back to life.
 //!
@@ -196,6 +197,7 @@ impl Core {
         self.hash.remove(order.hash);
         let account = self.accounts.get_mut(usize::try_from(order.account).ok()?)?;
         account.ids.remove(&order.order_id, crate::account::Slot::Order(order.no));
+        account.give_back(order.takes_quota());
         let parts = [Part::Entry, Part::Stop, Part::Target].into_iter().filter_map(|part| order.work(part));
         // Beyond what can be replayed: only a subscriber that lags this far behind would have seen them still.
         account.drop_history_through(parts.map(|work| work.now.sequence).max().unwrap_or(0));
@@ -207,6 +209,7 @@ impl Core {
         self.hash.remove(command.hash);
         let account = self.accounts.get_mut(usize::try_from(command.account).ok()?)?;
         account.commands.remove(&command.command_id, command.no);
+        account.give_back(command.takes_quota());
         Some(())
     }
 
@@ -222,6 +225,17 @@ impl Core {
     /// can say whether it ever was.
     pub(crate) fn may_be_forgotten(&self, order_id: &str) -> bool {
         is_from_before(order_id, self.forgotten.ids_ms)
+    }
+
+    /// # Errors
+    /// ID_FROM_FUTURE: the id's time lies further ahead of engine time than clocks may differ.
+    pub(crate) fn check_not_from_future(&self, field: &str, id: &str, now: UtcNanos) -> Result<(), Rejection> {
+        let max_skew_ms = self.limits().max_skew_ms;
+        if !is_from_future(id, now, max_skew_ms) {
+            return Ok(());
+        }
+        let message = format!("the id's time lies more than {max_skew_ms} ms ahead of engine time: check the clock");
+        Err(Rejection::new(ReasonCode::IdFromFuture, field, message))
     }
 
     /// # Errors
@@ -251,6 +265,11 @@ pub(crate) fn forgotten_order(order_id: &str, through_ms: u64) -> Rejection {
 
 fn is_from_before(id: &str, through_ms: u64) -> bool {
     through_ms > 0 && uuid7_ms(id).is_some_and(|id_ms| id_ms <= through_ms)
+}
+
+/// Whether the id's time lies further ahead than clocks may differ.
+pub(crate) fn is_from_future(id: &str, now: UtcNanos, max_skew_ms: u64) -> bool {
+    uuid7_ms(id).is_some_and(|id_ms| id_ms > milliseconds(now).saturating_add(max_skew_ms))
 }
 
 fn command_is_over(command: &CommandState, through_ms: u64) -> bool {

@@ -2,14 +2,14 @@
 
 use crate::decimal::divide_half_even;
 use crate::hash_bytes::{put_optional, put_text};
-use crate::identity::leg_id;
+use crate::identity::{leg_id, uuid7_ms};
 use crate::instruments::Instruments;
 use crate::lease::LeaseNo;
 use crate::progress::{Progress, Work};
 use crate::state_hash::{Kind, hash_of};
 use crate::{
-    ContentHash, Decimal, ExecutionStatus, NewOrder, OrderNo, OrderReply, OrderType, Part, Side, Text, TimeInForce,
-    VenueKey,
+    ContentHash, Decimal, ExecutionStatus, NewOrder, OrderNo, OrderReply, OrderType, Part, ReasonCode, Side, Text,
+    TimeInForce, VenueKey,
 };
 use serde::{Deserialize, Serialize};
 
@@ -219,6 +219,12 @@ impl OrderState {
                 stored.put_hash_bytes(bytes);
             }
         }
+    }
+
+    /// Whether its id counts against the account's quota: it has no age, or one that is still to come.
+    pub fn takes_quota(&self) -> bool {
+        let is_from_future = !self.went_to_venue() && self.entry.now.code == ReasonCode::IdFromFuture;
+        is_from_future || uuid7_ms(&self.order_id).is_none()
     }
 
     /// Whether it went to the venue: then it has an instrument, a side and a type.

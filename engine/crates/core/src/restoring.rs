@@ -47,14 +47,19 @@ impl Core {
             account.ids.reserve(ids);
             account.commands.reserve(commands);
         }
+        // What counts against a quota is counted anew: an engine of before did not count ids from the future.
+        self.accounts.iter_mut().for_each(|account| account.foreign_ids = 0);
         for (_, order) in self.orders.iter() {
-            self.accounts.get_mut(order.account as usize)?.ids.insert(&order.order_id, Slot::Order(order.no));
+            let account = self.accounts.get_mut(order.account as usize)?;
+            account.remember_order(&order.order_id, Slot::Order(order.no), order.takes_quota());
         }
         for (no, fenced) in self.tombstones.iter() {
-            self.accounts.get_mut(fenced.account as usize)?.ids.insert(&fenced.order_id, Slot::Fenced(no));
+            let account = self.accounts.get_mut(fenced.account as usize)?;
+            account.remember_order(&fenced.order_id, Slot::Fenced(no), false);
         }
         for (_, command) in self.commands.iter() {
-            self.accounts.get_mut(command.account as usize)?.commands.insert(&command.command_id, command.no);
+            let account = self.accounts.get_mut(command.account as usize)?;
+            account.remember_command(&command.command_id, command.no, command.takes_quota());
         }
         Some(())
     }

@@ -38,12 +38,12 @@ fn ids_that_are_no_uuid7_count_against_a_quota_with_an_alarm_before_it() {
     assert!(desk.core.quota("default").alarm);
     desk.work(limit("foreign-4"));
 
-    let refusal = desk.core.admit(&Command::Execute(limit("foreign-5"))).unwrap_err();
+    let refusal = desk.core.admit(&Command::Execute(limit("foreign-5")), desk.now).unwrap_err();
     assert_eq!((refusal.code, refusal.field.as_str()), (ReasonCode::IdQuotaExceeded, "order_id"));
-    let refusal = desk.core.admit(&quotes("feed-2")).unwrap_err();
+    let refusal = desk.core.admit(&quotes("feed-2"), desk.now).unwrap_err();
     assert_eq!((refusal.code, refusal.field.as_str()), (ReasonCode::IdQuotaExceeded, "command_id"));
-    assert!(desk.core.admit(&Command::Execute(limit("foreign-4"))).is_ok(), "a copy of a known order passes");
-    assert!(desk.core.admit(&Command::Execute(limit(&uuid7(START_NS / MS)))).is_ok(), "a UUIDv7 passes");
+    assert!(desk.core.admit(&Command::Execute(limit("foreign-4")), desk.now).is_ok(), "a copy of a known order passes");
+    assert!(desk.core.admit(&Command::Execute(limit(&uuid7(START_NS / MS))), desk.now).is_ok(), "a UUIDv7 passes");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_full_memory_of_ids_refuses_what_is_new_and_answers_what_is_known() {
 
     let replace = desk.replace("last", 1, Some("5"), None);
     for refused in [Command::Execute(limit(&uuid7(now_ms - 99))), quotes("another"), replace] {
-        let refusal = desk.core.admit(&refused).unwrap_err();
+        let refusal = desk.core.admit(&refused, desk.now).unwrap_err();
         assert_eq!(refusal.code, ReasonCode::Busy);
         assert!(refusal.message.contains("max_remembered_ids is 20"), "{}", refusal.message);
     }
@@ -94,6 +94,10 @@ fn a_reserve_beyond_the_full_memory_closes_the_account_down() {
     for command in [cancel, cancel_all("all"), halt("halt"), fence("never-1"), fence("never-2")] {
         desk.send(command);
     }
-    assert_eq!(desk.core.admit(&fence("never-3")).unwrap_err().code, ReasonCode::Busy, "the reserve ends too");
-    assert!(desk.core.admit(&fence("never-2")).is_ok(), "what is fenced already needs no room");
+    assert_eq!(
+        desk.core.admit(&fence("never-3"), desk.now).unwrap_err().code,
+        ReasonCode::Busy,
+        "the reserve ends too"
+    );
+    assert!(desk.core.admit(&fence("never-2"), desk.now).is_ok(), "what is fenced already needs no room");
 }

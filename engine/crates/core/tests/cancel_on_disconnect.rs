@@ -11,7 +11,7 @@ fn lease(desk: &mut Desk, session_id: &str, grace_ms: Option<u64>) -> Result<Com
     let session_id = session_id.into();
     let set = SetCancelOnDisconnect { command_id, session_id, grace_ms, ..SetCancelOnDisconnect::default() };
     let command = Command::SetCancelOnDisconnect(set);
-    desk.core.admit(&command)?;
+    desk.core.admit(&command, desk.now)?;
     match desk.apply(&Input::Command(command)).reply {
         Some(CommandOutcome::Command(reply)) => Ok(reply),
         other => panic!("not answered: {other:?}"),

@@ -192,6 +192,75 @@ fn published_quotes_are_forgotten_first_and_never_published_again() {
     assert!(matches!(&again, Some(CommandOutcome::Command(reply)) if reply.code == ReasonCode::IdTooOld), "{again:?}");
 }
 
+fn quota_used(desk: &Desk) -> u64 {
+    desk.core.quota("default").used
+}
+
+/// A UUIDv7 whose time lies so far ahead of the desk's.
+fn id_ahead(desk: &Desk, ahead_ms: i64, number: u32) -> String {
+    format!("{}{number:08x}", &uuid7(desk.now / MS + ahead_ms)[..28])
+}
+
+fn code_of(outcome: Outcome) -> ReasonCode {
+    match outcome.reply {
+        Some(CommandOutcome::Command(reply)) => reply.code,
+        Some(CommandOutcome::Execute(reply)) => reply.code,
+        other => panic!("not answered: {other:?}"),
+    }
+}
+
+#[test]
+fn ids_from_the_future_take_from_the_quota_until_their_own_time_has_passed() {
+    const HOUR_MS: i64 = 3_600_000;
+    let mut desk = Desk::open_with(Configuration { foreign_id_quota: 3, update_history: 3, ..configuration() });
+    let order = limit(&id_ahead(&desk, HOUR_MS, 1));
+    let quotes = publish(id_ahead(&desk, HOUR_MS, 2));
+    let effects = desk.effects.len();
+    for command in [Command::Execute(order.clone()), quotes.clone(), publish(id_ahead(&desk, HOUR_MS, 3))] {
+        assert_eq!(code_of(desk.send(command)), ReasonCode::IdFromFuture);
+    }
+    assert_eq!((desk.effects.len(), quota_used(&desk)), (effects, 3), "nothing was done, and it is remembered");
+    for refused in [Command::Execute(limit(&id_ahead(&desk, HOUR_MS, 4))), publish(id_ahead(&desk, HOUR_MS, 5))] {
+        assert_eq!(desk.core.admit(&refused, desk.now).unwrap_err().code, ReasonCode::IdQuotaExceeded);
+    }
+    assert!(desk.send(quotes.clone()).duplicate && desk.send(Command::Execute(order.clone())).duplicate);
+    assert_eq!(desk.recovered().quota("default").used, 3);
+
+    // The clocks that made them were wrong by an hour: by then their time has come, and nothing new came of them.
+    desk.now += HOUR_MS * MS;
+    assert_eq!(code_of(desk.send(quotes.clone())), ReasonCode::IdFromFuture, "the stored answer");
+    for number in 0..5 {
+        let key = desk.work(limit(&id_now(&desk, 10 + number)));
+        desk.fill(key, 10_000, 10_000);
+    }
+    desk.core.take_concluded();
+    desk.now += WHOLE_WINDOW;
+    sweep(&mut desk);
+    assert_eq!(quota_used(&desk), 0);
+    assert_eq!(code_of(desk.send(quotes)), ReasonCode::IdTooOld);
+    assert_eq!(code_of(desk.send(Command::Execute(order))), ReasonCode::IdTooOld);
+    assert_eq!(desk.recovered().quota("default"), desk.core.quota("default"));
+    assert_eq!(desk.core.recompute_state_hash(), desk.core.state_hash());
+}
+
+#[test]
+fn a_clock_within_the_skew_takes_nothing_from_the_quota_and_its_quotes_are_published() {
+    let mut desk = Desk::open();
+    assert_eq!(code_of(desk.send(publish(id_ahead(&desk, 1_000, 1)))), ReasonCode::None);
+    desk.work(limit(&id_ahead(&desk, 1_000, 2)));
+    assert_eq!(quota_used(&desk), 0);
+}
+
+#[test]
+fn what_closes_an_account_down_is_done_whatever_clock_its_id_is_from() {
+    let mut desk = Desk::open_with(Configuration { foreign_id_quota: 0, ..configuration() });
+    desk.work(limit(&id_now(&desk, 1)));
+    let (command_id, state) = (id_ahead(&desk, 1 << 40, 2), Some(TradingState::Halted));
+    let halt = SetTradingState { command_id, state, ..SetTradingState::default() };
+    assert_eq!(code_of(desk.send(Command::SetTradingState(halt))), ReasonCode::None);
+    assert_eq!(quota_used(&desk), 0);
+}
+
 #[test]
 fn cancelling_a_forgotten_order_says_so() {
     let mut desk = Desk::open();

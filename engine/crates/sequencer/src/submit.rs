@@ -97,7 +97,7 @@ impl<D: Disk> Sequencer<D> {
     }
 
     fn take_command(&mut self, token: Token, origin: &Origin, command: CommandRef<'_>) -> Result<(), Rejection> {
-        self.state.core.admit(command)?;
+        self.state.core.admit(command, self.now)?;
         let input = InputRef::Command(command);
         self.make_room_unless_known(input)?;
         self.run(input, origin, Some(Slot::Single(token)));
@@ -114,8 +114,11 @@ impl<D: Disk> Sequencer<D> {
         let batch = self.waiting.open_batch(token, orders.len());
         for (index, order) in orders.iter().enumerate() {
             let input = executing(order);
-            let admitted =
-                self.state.core.admit(CommandRef::Execute(order)).and_then(|()| self.make_room_unless_known(input));
+            let admitted = self
+                .state
+                .core
+                .admit(CommandRef::Execute(order), self.now)
+                .and_then(|()| self.make_room_unless_known(input));
             match admitted {
                 Ok(()) => self.run(input, origin, Some(Slot::InBatch { batch, index })),
                 Err(rejection) => self.answer_in_batch(batch, index, failed_reply(order, rejection)),

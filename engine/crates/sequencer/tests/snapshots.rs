@@ -14,7 +14,11 @@ fn small() -> Options {
     Options { segment_bytes: 16 << 10, ..options() }
 }
 
-/// Some of everything that stays: fills, resting orders, legs, rejections, fences, cancels, quotes.
+fn from_the_future(number: u32) -> String {
+    format!("0fffffff-ffff-7abc-8def-{number:012x}")
+}
+
+/// Some of everything that stays: fills, resting orders, legs, rejections, fences, cancels, quotes, a wrong clock's ids.
 fn trade(rig: &mut Rig, from: u32, orders: u32) {
     for number in from..from + orders {
         let side = if number.is_multiple_of(2) { Side::Buy } else { Side::Sell };
@@ -30,6 +34,7 @@ fn trade(rig: &mut Rig, from: u32, orders: u32) {
             3 => drop(rig.ask(get(&id, true))),
             4 => drop(rig.ask(cancel(&format!("cancel-{number}"), &format!("order-{}", number - 4)))),
             5 => drop(rig.ask(publish(&format!("quote-{number}"), vec![quote("99.98", "100.02", "1000")]))),
+            _ if number % 2 == 0 => drop(rig.execute(market(&from_the_future(number), side, "1"))),
             _ => drop(rig.execute(market(&id, side, "1"))),
         }
     }

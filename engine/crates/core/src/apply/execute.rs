@@ -72,13 +72,7 @@ impl Core {
 
     /// All that can be wrong with an order under an id that is to be spent. With the account's bucket after it.
     fn judge(&self, order: &Order, now: UtcNanos) -> Result<(Terms, Option<Bucket>), Rejection> {
-        let max_skew_ms = self.limits().max_skew_ms;
-        let id_ms = uuid7_ms(&order.order_id).unwrap_or(0);
-        if id_ms > milliseconds(now).saturating_add(max_skew_ms) {
-            let message =
-                format!("the id's time lies more than {max_skew_ms} ms ahead of engine time: check the clock");
-            return Err(Rejection::new(ReasonCode::IdFromFuture, "order_id", message));
-        }
+        self.check_not_from_future("order_id", &order.order_id, now)?;
         let terms = validate(order, &self.instruments, self.limits(), now)?;
         let account = account_name(&order.account);
         self.check_trading_state(account, &terms)?;

@@ -43,6 +43,7 @@ impl Core {
 
     /// What comes of the last quote of each symbol, by its index; or the first quote's fault, and none is applied.
     fn judge_quotes(&self, publish: &PublishQuotes, now: UtcNanos) -> Result<BTreeMap<u32, Quoted>, Rejection> {
+        self.check_not_from_future("command_id", &publish.command_id, now)?;
         publish.defect.clone().map_or(Ok(()), Err)?;
         if publish.quotes.is_empty() {
             let message = "quotes must be given: at least one";

@@ -27,7 +27,7 @@ impl Core {
             self.waiting.entry(*key).or_default().push(command.no);
         }
         let account = &mut self.accounts[command.account as usize];
-        account.remember_command(&command.command_id, command.no, event.in_quota);
+        account.remember_command(&command.command_id, command.no, command.takes_quota());
         self.commands.push(command);
         self.command_changed(event.command);
     }

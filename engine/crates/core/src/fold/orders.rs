@@ -69,7 +69,7 @@ impl Core {
     fn remember(&mut self, order: OrderState) {
         let no = order.no;
         let account = &mut self.accounts[order.account as usize];
-        account.remember_order(&order.order_id, Slot::Order(no));
+        account.remember_order(&order.order_id, Slot::Order(no), order.takes_quota());
         self.orders.push(order);
         self.order_changed(no);
     }
@@ -93,7 +93,7 @@ impl Core {
         }
         let no = self.tombstones.push(Tombstone { account: index, order_id: order_id.clone() });
         let account = &mut self.accounts[index as usize];
-        account.remember_order(order_id, Slot::Fenced(no));
+        account.remember_order(order_id, Slot::Fenced(no), false);
         self.hash.add(account.tombstone_hash(order_id, &mut Vec::new()));
     }
 }

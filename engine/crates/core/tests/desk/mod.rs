@@ -109,7 +109,7 @@ impl Desk {
     }
 
     pub fn send(&mut self, command: Command) -> Outcome {
-        self.core.admit(&command).unwrap();
+        self.core.admit(&command, self.now).unwrap();
         self.apply(&Input::Command(command))
     }
 
