@@ -24,7 +24,7 @@ from fallback_grpc.failover.asynchronous import ChangeGate, drive
 from fallback_grpc.failover.breaker import NS_PER_MS
 from fallback_grpc.failover.plan import CallPlan, PlanPolicy
 from fallback_grpc.failover.updates import UpdateCursor, is_final, last_sequence_of
-from fallback_grpc.outcome import Done, Subject, done_or_raise, subject_of_command, subject_of_orders
+from fallback_grpc.outcome import Done, Subject, done_or_raise, subject_of_command, subject_of_orders, whole_batch
 from fallback_grpc.path_state import GrpcPathState
 from fallback_grpc.service import Rpc, UpdatesFrom
 from fallback_grpc.status import FailedRpc, Metadata
@@ -139,7 +139,7 @@ class GrpcClient(AsyncCalls):
 
     async def attempt_batch(self, orders: Sequence[Order], timeout_ms: float) -> Conclusion[list[ExecuteReply]]:
         """One copy of a batch, as one message."""
-        return await self._attempt(service.EXECUTE_BATCH, orders, timeout_ms)
+        return whole_batch(await self._attempt(service.EXECUTE_BATCH, orders, timeout_ms), len(orders))
 
     async def attempt(self, command: Command, timeout_ms: float) -> Conclusion[CommandReplies]:
         """One copy of a command or query."""

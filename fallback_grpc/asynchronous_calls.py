@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import cast
 
-from fallback_grpc.outcome import TOO_LARGE, Done, batch_unknown, fenced_reply, leaves_doubt, not_asked
+from fallback_grpc.order_stream import in_parts
+from fallback_grpc.outcome import (
+    TOO_LARGE,
+    Done,
+    batch_unknown,
+    fenced_reply,
+    not_asked,
+    settled_replies,
+)
 from fallback_grpc.stream_results import StreamResults
 from transport.contract.config import BridgeConfig
 from transport.contract.control import AsyncControl
@@ -37,8 +44,6 @@ from transport.contract.requests import (
     ReplaceOrder,
 )
 from transport.contract.timeouts import call_timeout_ms
-
-ItemT = TypeVar("ItemT")
 
 
 class AsyncCalls(AsyncControl):
@@ -90,10 +95,7 @@ class AsyncCalls(AsyncControl):
             if len(orders) == 1 or unknown.refusal not in TOO_LARGE:
                 raise
         else:
-            for index, answer in enumerate(done.reply):
-                # Refused or forgotten in this copy, but an earlier one may have executed it: find out.
-                if not done.was_in_doubt or not leaves_doubt(answer):
-                    replies[index] = answer.reply
+            replies = settled_replies(done, refusals_are_final=True)
         return await self._settle_rest(orders, replies, timeout_ms)
 
     async def _settle_rest(
@@ -121,17 +123,44 @@ class AsyncCalls(AsyncControl):
         return [reply for reply in replies if reply is not None]
 
     async def execute_batch_orders(self, orders: Iterable[Order] | AsyncIterable[Order]) -> AsyncIterator[OrderReply]:
-        """Streams orders one by one, `batch_window` in flight; replies in the order of the orders.
+        """Streams orders, `batch_window` in flight; replies in the order of the orders, as soon as they come.
 
-        One that is refused is answered by a reply with status FAILED and its code; the others go on. If any ended
-        in `OutcomeUnknownError`, `NotSentError` or another error, or the source raised, that is raised after the last
-        reply.
+        What the source has ready travels as one message, half a window at most; what is in doubt of that goes again
+        under the same ids. An order that is refused is answered by a reply with status FAILED and its code; the others
+        go on. If any ended in `OutcomeUnknownError`, `NotSentError` or another error, or the source raised, that is
+        raised after the last reply.
         """
         results = StreamResults()
-        async with aclosing(windowed(as_async(orders), self.execute_order, self._config.batch_window, results)) as all_:
-            async for reply in all_:
+        parts = in_parts(orders, lambda part: self.execute_part(part, results), self._config.batch_window, results)
+        async with aclosing(parts) as replies:
+            async for reply in replies:
                 yield reply
         results.raise_if_failed()
+
+    async def execute_part(self, part: Sequence[Order], results: StreamResults) -> list[OrderReply | None]:
+        """Executes orders of a stream as one message; replies by index. None: `results` knows what became of it."""
+        replies: list[OrderReply | None] = [None] * len(part)
+        timeout_ms = self._config.call_timeout_ms
+        in_doubt = False
+        if len(part) > 1:
+            try:
+                done = await self._batch(part, timeout_ms)
+            except ExecutionBridgeError as problem:
+                if results.is_about_each(problem):
+                    return [results.reply_for(order, problem) for order in part]
+                # Refused or not encodable as a whole: only singly can each order have its own answer.
+                in_doubt = isinstance(problem, OutcomeUnknownError)
+            else:
+                replies, in_doubt = settled_replies(done, refusals_are_final=False), done.was_in_doubt
+
+        async def settle(index: int) -> None:
+            try:
+                replies[index] = (await self._order(part[index], timeout_ms, in_doubt=in_doubt)).reply
+            except ExecutionBridgeError as problem:
+                replies[index] = fenced_reply(part[index], problem) or results.reply_for(part[index], problem)
+
+        await asyncio.gather(*(settle(index) for index, reply in enumerate(replies) if reply is None))
+        return replies
 
     async def cancel_order(
         self,
@@ -194,70 +223,3 @@ class AsyncCalls(AsyncControl):
 
     async def _engine_health(self, timeout_ms: float | None) -> Health:
         return cast("Health", (await self._command(HealthCheck(), self._timeout(timeout_ms))).reply)
-
-
-async def windowed(
-    orders: AsyncIterator[Order],
-    execute: Callable[[Order], Awaitable[OrderReply]],
-    window_size: int,
-    results: StreamResults,
-) -> AsyncGenerator[OrderReply, None]:
-    """Executes orders with at most `window_size` in flight; replies in the order of the orders, as soon as they come.
-
-    A source that pauses does not hold replies back. Leaving early abandons what is in flight: its outcome is unknown.
-    """
-    window: deque[tuple[Order, asyncio.Future[OrderReply]]] = deque()
-    coming: asyncio.Future[Order | None] | None = asyncio.ensure_future(_next_or_none(orders))
-    try:
-        while coming is not None or window:
-            awaited: set[asyncio.Future[Any]] = {window[0][1]} if window else set()
-            if coming is not None and len(window) < window_size:
-                awaited.add(coming)
-            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-            if coming is not None and coming in awaited and coming.done():
-                order = _next_order(coming, results)
-                coming = None if order is None else asyncio.ensure_future(_next_or_none(orders))
-                if order is not None:
-                    window.append((order, asyncio.ensure_future(execute(order))))
-            while window and window[0][1].done():
-                reply = _result(*window.popleft(), results)
-                if reply is not None:
-                    yield reply
-    finally:
-        for abandoned in [task for _, task in window] + ([] if coming is None else [coming]):
-            abandoned.cancel()
-
-
-def _next_order(coming: asyncio.Future[Order | None], results: StreamResults) -> Order | None:
-    """The source's next order; None at its end, which is also where it raised."""
-    problem = coming.exception()
-    if problem is None:
-        return coming.result()
-    if not isinstance(problem, Exception):
-        raise problem
-    results.source_failed(problem)
-    return None
-
-
-def _result(order: Order, task: asyncio.Future[OrderReply], results: StreamResults) -> OrderReply | None:
-    """The reply to one order of a stream; None where there is none, which `results` remembers."""
-    problem = task.exception()
-    if problem is None:
-        return task.result()
-    if isinstance(problem, Exception):
-        return results.reply_for(order, problem)
-    raise problem
-
-
-async def _next_or_none(items: AsyncIterator[ItemT]) -> ItemT | None:
-    return await anext(items, None)
-
-
-async def as_async(items: Iterable[ItemT] | AsyncIterable[ItemT]) -> AsyncIterator[ItemT]:
-    """Any iterable as an asynchronous one."""
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item

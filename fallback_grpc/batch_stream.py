@@ -1,14 +1,14 @@
 """Orders over one bidirectional `ExecuteBatchOrders` stream, with a window; what it leaves open is settled singly.
 
 The stream is only a faster way to send: each order stands by itself. When the stream breaks, the orders without an
-answer are in doubt and are sent again under their ids, and the rest of the source goes on as single calls.
+answer are in doubt and are sent again under their ids, and the rest of the source goes on as batches.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +16,7 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from fallback_grpc import service
-from fallback_grpc.asynchronous_calls import as_async, windowed
+from fallback_grpc.order_stream import as_async, in_parts
 from fallback_grpc.outcome import Done, conclusion_of_batched
 from fallback_grpc.stream_results import StreamResults
 from transport.contract.conclusions import Replied
@@ -30,6 +30,7 @@ class OrderStreamer(Protocol):
 
     def open_order_stream(self, requests: AsyncIterator[Message]) -> AsyncIterator[ExecuteReply]: ...
     async def settle_order(self, order: Order, *, in_doubt: bool) -> Done[OrderReply]: ...
+    async def execute_part(self, part: Sequence[Order], results: StreamResults) -> list[OrderReply | None]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -103,12 +104,10 @@ async def stream_orders(
             reply = await _settle(client, slot, results)
             if reply is not None:
                 yield reply
-
-        async def one(order: Order) -> OrderReply:
-            return (await client.settle_order(order, in_doubt=False)).reply
-
-        async for reply in windowed(_rest(queue), one, window_size, results):
-            yield reply
+        rest = in_parts(_rest(queue), lambda part: client.execute_part(part, results), window_size, results)
+        async with aclosing(rest) as replies:
+            async for reply in replies:
+                yield reply
         try:
             await feeder
         except Exception as problem:  # the source's own

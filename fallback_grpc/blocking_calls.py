@@ -13,13 +13,11 @@ from fallback_grpc.outcome import (
     TOO_LARGE,
     Done,
     batch_unknown,
-    conclusion_of_batched,
     fenced_reply,
-    leaves_doubt,
     not_asked,
+    settled_replies,
 )
 from fallback_grpc.stream_results import StreamResults
-from transport.contract.conclusions import Refused
 from transport.contract.config import BridgeConfig
 from transport.contract.control import BlockingControl
 from transport.contract.errors import ExecutionBridgeError, OutcomeUnknownError
@@ -92,10 +90,7 @@ class BlockingCalls(BlockingControl):
             if len(orders) == 1 or unknown.refusal not in TOO_LARGE:
                 raise
         else:
-            for index, answer in enumerate(done.reply):
-                # Refused or forgotten in this copy, but an earlier one may have executed it: find out.
-                if not done.was_in_doubt or not leaves_doubt(answer):
-                    replies[index] = answer.reply
+            replies = settled_replies(done, refusals_are_final=True)
         return self._settle_rest(orders, replies, timeout_ms)
 
     def _settle_rest(
@@ -133,37 +128,35 @@ class BlockingCalls(BlockingControl):
         """
         results = StreamResults()
         source = _until_it_fails(orders, results)
-        while window := list(islice(source, self._config.batch_window)):
-            yield from self._window(window, results)
+        while part := list(islice(source, self._config.batch_window)):
+            yield from self._part(part, results)
         results.raise_if_failed()
 
-    def _window(self, window: list[Order], results: StreamResults) -> Iterator[OrderReply]:
-        answers: list[ExecuteReply] = []
+    def _part(self, part: list[Order], results: StreamResults) -> Iterator[OrderReply]:
+        """As `AsyncCalls.execute_part`; an order that is settled singly holds back no reply before its own."""
+        replies: list[OrderReply | None] = [None] * len(part)
+        timeout_ms = self._config.call_timeout_ms
         in_doubt = False
-        try:
-            done = self._batch(window, self._config.call_timeout_ms)
-            answers, in_doubt = done.reply, done.was_in_doubt
-        except ExecutionBridgeError as problem:
-            if len(window) > 1 and not results.is_about_each(problem):
-                # Refused or not encodable as a whole: only singly can each order have its own answer.
-                for order in window:
-                    yield from self._window([order], results)
-                return
-            for order in window:
-                reply = results.reply_for(order, problem)
-                if reply is not None:
-                    yield reply
-        for order, answer in zip(window, answers, strict=False):
-            settled = not leaves_doubt(answer) if in_doubt else not isinstance(conclusion_of_batched(answer), Refused)
-            if settled:
-                yield answer.reply
-                continue
+        if len(part) > 1:
             try:
-                yield self._order(order, self._config.call_timeout_ms, in_doubt=in_doubt).reply
+                done = self._batch(part, timeout_ms)
             except ExecutionBridgeError as problem:
-                reply = results.reply_for(order, problem)
-                if reply is not None:
-                    yield reply
+                if results.is_about_each(problem):
+                    yield from filter(None, (results.reply_for(order, problem) for order in part))
+                    return
+                # Refused or not encodable as a whole: only singly can each order have its own answer.
+                in_doubt = isinstance(problem, OutcomeUnknownError)
+            else:
+                replies, in_doubt = settled_replies(done, refusals_are_final=False), done.was_in_doubt
+        for order, settled in zip(part, replies, strict=True):
+            reply = settled
+            if reply is None:
+                try:
+                    reply = self._order(order, timeout_ms, in_doubt=in_doubt).reply
+                except ExecutionBridgeError as problem:
+                    reply = fenced_reply(order, problem) or results.reply_for(order, problem)
+            if reply is not None:
+                yield reply
 
     def cancel_order(
         self,

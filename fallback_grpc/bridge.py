@@ -17,7 +17,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Ma
 from typing import Any, cast
 
 from fallback_grpc.asynchronous import GrpcClient
-from fallback_grpc.asynchronous_calls import AsyncCalls, as_async
+from fallback_grpc.asynchronous_calls import AsyncCalls
 from fallback_grpc.bridge_health import BridgeHealth, bridge_health, stopped_health
 from fallback_grpc.bridge_settings import (
     BridgeSettings,
@@ -35,6 +35,7 @@ from fallback_grpc.failover.funnel import OrderFunnel
 from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.streams import AsyncStreams
 from fallback_grpc.failover.switchboard import Switchboard
+from fallback_grpc.order_stream import as_async
 from fallback_grpc.original import order_from_dict, reply_to_dict
 from fallback_grpc.outcome import Done, not_asked, subject_of_command, subject_of_orders
 from fallback_grpc.reconciliation.asynchronous import AsyncReconciler

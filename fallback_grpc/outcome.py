@@ -191,9 +191,27 @@ def conclusion_of_batched(answer: ExecuteReply) -> Conclusion[OrderReply]:
     return Replied(reply, answer.duplicate)
 
 
-def leaves_doubt(answer: ExecuteReply) -> bool:
-    """Whether one order's share of a batch reply tells nothing of an earlier copy: refused, or its id forgotten."""
-    return answer.reply.code == ReasonCode.ID_TOO_OLD or isinstance(conclusion_of_batched(answer), Refused)
+def settled_replies(done: Done[list[ExecuteReply]], *, refusals_are_final: bool) -> list[OrderReply | None]:
+    """What a batch's answer settles, by index; None: ask again for that one, under its id.
+
+    An order that is refused or forgotten in this copy may have been executed by an earlier one, if there was one. Where
+    there was none, a refusal is final or not, as the caller likes.
+    """
+
+    def is_settled(answer: ExecuteReply) -> bool:
+        is_refused = isinstance(conclusion_of_batched(answer), Refused)
+        if done.was_in_doubt:
+            return not is_refused and answer.reply.code != ReasonCode.ID_TOO_OLD
+        return refusals_are_final or not is_refused
+
+    return [answer.reply if is_settled(answer) else None for answer in done.reply]
+
+
+def whole_batch(conclusion: Conclusion[list[ExecuteReply]], orders: int) -> Conclusion[list[ExecuteReply]]:
+    """The conclusion of a batch: an answer for another number of orders is none, since nobody knows to which."""
+    if isinstance(conclusion, Replied) and len(conclusion.reply) != orders:
+        return Unknown(f"the engine answered {len(conclusion.reply)} orders of a batch of {orders}")
+    return conclusion
 
 
 def failed_reply(order: Order, code: ReasonCode, message: str, field: str = "") -> OrderReply:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fallback_grpc.outcome import failed_reply
+from fallback_grpc.outcome import TOO_LARGE, failed_reply
 from transport.contract.errors import ExecutionError, NotSentError, OutcomeUnknownError, ValidationError
 from transport.contract.orders import Order
 from transport.contract.replies import OrderReply
@@ -34,7 +34,9 @@ class StreamResults:
     @staticmethod
     def is_about_each(problem: Exception) -> bool:
         """Whether a batch's problem holds for each of its orders, so that sending them singly would tell no more."""
-        return isinstance(problem, OutcomeUnknownError | NotSentError)
+        if isinstance(problem, OutcomeUnknownError):
+            return problem.refusal not in TOO_LARGE
+        return isinstance(problem, NotSentError)
 
     def raise_if_failed(self) -> None:
         """Raises what is worst: an unknown outcome names every order in doubt."""

@@ -33,6 +33,7 @@ class StubEngine(pb_grpc.ExecutionServiceServicer):
         self.lose_replies: deque[grpc.StatusCode] = deque()
         self.refuse_after_loss: deque[Any] = deque()
         self.break_stream_after: int | None = None
+        self.short_answers = 0
         self.updates: list[pb.OrderResponse] = []
         # Where a subscription from now begins; None: it is sent all there are, and not told where it began.
         self.updates_from_now_after: int | None = None
@@ -121,6 +122,9 @@ class StubEngine(pb_grpc.ExecutionServiceServicer):
             reply, duplicate = self._execute(order)
             response.replies.append(reply)
             response.replies[-1].duplicate = duplicate
+        if self.short_answers:
+            self.short_answers -= 1
+            del response.replies[-1]
         self._lose(context)
         self._headers(context)
         return response

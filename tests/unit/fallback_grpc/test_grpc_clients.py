@@ -189,6 +189,13 @@ def test_a_batch_whose_reply_is_lost_is_sent_again_whole(client: Any, engine: St
     assert (len(engine.replies), engine.duplicates) == (3, 3)
 
 
+def test_an_answer_to_a_part_of_a_batch_is_not_believed(client: Any, engine: StubEngine, order: MakeOrder) -> None:
+    engine.short_answers = 1
+    orders = [order() for _ in range(3)]
+    assert [reply.order_id for reply in client.execute_batch(orders)] == [each.order_id for each in orders]
+    assert (len(engine.replies), engine.duplicates) == (3, 3), "the whole batch was asked for again"
+
+
 def test_a_message_that_grpc_would_not_send_is_refused_and_not_left_in_doubt(
     client: Any, engine: StubEngine, order: MakeOrder
 ) -> None:
