@@ -16,7 +16,7 @@ from fallback_grpc.bridge import ExecutionBridgeClient
 from fallback_grpc.bridge_health import BridgeHealth
 from fallback_grpc.bridge_settings import bridge_settings
 from fallback_grpc.failover.events import BridgePathEvent, BridgeStatistics, PathEventKind
-from fallback_grpc.resolution import Resolution
+from fallback_grpc.resolution import Dismissed, Resolution
 from transport.contract.config import BridgeConfig
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "BridgeHealth",
     "BridgePathEvent",
     "BridgeStatistics",
+    "Dismissed",
     "ExecutionBridgeClient",
     "GrpcClient",
     "PathEventKind",

@@ -37,7 +37,7 @@ from fallback_grpc.original import order_from_dict, reply_to_dict
 from fallback_grpc.outcome import Done, not_asked, subject_of_command, subject_of_orders
 from fallback_grpc.reconciliation.blocking import BlockingReconciler
 from fallback_grpc.reconciliation.report import ReconciliationListener
-from fallback_grpc.resolution import Resolution
+from fallback_grpc.resolution import DismissalListener, Dismissed, Resolution
 from fallback_grpc.resolving import BlockingResolver, refused_and_fenced
 from transport.contract.client import BlockingPath
 from transport.contract.codes import ReasonCode
@@ -208,6 +208,14 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         self._check_alive()
         return self._resolver.resolve(order_id, self._config.account, self._timeout(timeout_ms))
 
+    def dismiss(self, order_id: str) -> Dismissed:
+        """Gives up an order of unknown outcome that the engine can tell nothing of any more: its id is too old.
+
+        `unresolved_orders` names it no longer, and `on_dismissed` is told; nothing is sent. No order is ever dismissed
+        by itself. Raises `ValidationError` for any other order: `resolve` that.
+        """
+        return self._resolver.doubtful.dismiss(order_id)
+
     # ---- streams ----
 
     def stream_market_data(self, symbols: Sequence[str] = ()) -> Iterator[MarketDataUpdate]:
@@ -264,6 +272,10 @@ class BlockingExecutionBridgeClient(BlockingCalls):
     def on_path_event(self, listener: BridgePathListener) -> None:
         """Calls `listener` for every path event, in the thread that noticed; it must not block."""
         self._board.add_listener(listener)
+
+    def on_dismissed(self, listener: DismissalListener) -> None:
+        """Calls `listener` with every order that `dismiss` gives up."""
+        self._resolver.doubtful.on_dismissed(listener)
 
     def on_reconciled(self, listener: ReconciliationListener, *, since: int | None = None) -> None:
         """As for `ExecutionBridgeClient`; called in a thread of its own. What a subscription brings is reported too."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from fallback_grpc.outcome import forgotten
 from transport.contract.codes import ExecutionStatus, ReasonCode
-from transport.contract.errors import EngineSystemError, error_for_code
+from transport.contract.errors import EngineSystemError, ValidationError, error_for_code
 from transport.contract.orders import Order
 from transport.contract.replies import GetOrderReply, OrderReply, Path
+
+_log = logging.getLogger(__name__)
 
 MOST_REMEMBERED = 10_000
 """Orders of unknown outcome that a client keeps; beyond that it forgets the oldest, and asks with a fence instead."""
@@ -42,12 +45,25 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
         return self.reply is not None and self.reply.status not in _NOT_EXECUTED
 
 
+class Dismissed(msgspec.Struct, frozen=True):
+    """The caller has given up an order of unknown outcome that the engine can tell nothing of any more."""
+
+    order: Order
+    """As it was sent. What became of it, if anything, is in the journal's archive alone."""
+
+
+DismissalListener = Callable[[Dismissed], None]
+"""Called in the loop or thread that dismissed; must not block. What it raises is logged."""
+
+
 class DoubtfulOrders:
     """The orders of unknown outcome of one client, as they were sent. Any thread."""
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
         self._most = most
         self._orders: OrderedDict[str, Order] = OrderedDict()
+        self._forgotten: set[str] = set()
+        self._listeners: list[DismissalListener] = []
         self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
@@ -59,7 +75,7 @@ class DoubtfulOrders:
             for order in orders:
                 self._orders.setdefault(order.order_id, order)  # the first content stands, as in the engine
             while len(self._orders) > self._most:
-                self._orders.popitem(last=False)
+                self._forgotten.discard(self._orders.popitem(last=False)[0])
 
     def get(self, order_id: str) -> Order | None:
         """The order under this id, if it is remembered."""
@@ -70,6 +86,34 @@ class DoubtfulOrders:
         """Its outcome is known."""
         with self._lock:
             self._orders.pop(order_id, None)
+            self._forgotten.discard(order_id)
+
+    def forgotten(self, order_id: str) -> None:
+        """The engine remembers the id no more: asking again tells no more, so it may be dismissed."""
+        with self._lock:
+            if order_id in self._orders:
+                self._forgotten.add(order_id)
+
+    def on_dismissed(self, listener: DismissalListener) -> None:
+        """Tells `listener` of every dismissal from now on."""
+        self._listeners.append(listener)
+
+    def dismiss(self, order_id: str) -> Dismissed:
+        """Gives an order up whose id the engine has forgotten, and says so. Raises `ValidationError` for any other."""
+        with self._lock:
+            if order_id not in self._forgotten:
+                is_known = order_id in self._orders
+                why = "its outcome may still be found out: resolve it" if is_known else "it is not remembered"
+                raise ValidationError(f"dismiss: order {order_id}: {why}", field="order_id")
+            self._forgotten.discard(order_id)
+            dismissed = Dismissed(self._orders.pop(order_id))
+        _log.warning("order %s is dismissed: what became of it is in the journal's archive alone", order_id)
+        for listener in tuple(self._listeners):
+            try:
+                listener(dismissed)
+            except Exception:  # the user's code must not stop the bridge
+                _log.exception("a listener of dismissals failed on %s", order_id)
+        return dismissed
 
     def ids(self) -> tuple[str, ...]:
         """Those that are remembered, oldest first."""

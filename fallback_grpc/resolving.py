@@ -50,6 +50,12 @@ def _why_not_fenced(unknown: OutcomeUnknownError, problem: ExecutionBridgeError)
     return unknown
 
 
+def _take_forgotten(doubtful: DoubtfulOrders, order: Order, ending: OutcomeUnknownError) -> None:
+    """The order may be dismissed from now on, if it is forgotten that it stays in doubt for."""
+    if ending.refusal == ReasonCode.ID_TOO_OLD:
+        doubtful.forgotten(order.order_id)
+
+
 class AsyncResolver:
     """For the tasks of one event loop."""
 
@@ -76,11 +82,13 @@ class AsyncResolver:
     async def fence_refused(self, order: Order, unknown: OutcomeUnknownError, timeout_ms: float) -> Resolution:
         """Settles an order whose further copies are refused for good; raises `unknown` where that cannot be."""
         if not _can_fence(unknown):
+            _take_forgotten(self.doubtful, order, unknown)
             raise unknown
         try:
             return await self._fence(order.order_id, order.account, timeout_ms)
         except ExecutionBridgeError as problem:
             ending = _why_not_fenced(unknown, problem)
+            _take_forgotten(self.doubtful, order, ending)
             raise ending from (problem if ending is unknown else unknown)
 
     async def _resolve(self, order_id: str, account: str, timeout_ms: float) -> Resolution:
@@ -145,11 +153,13 @@ class BlockingResolver:
     def fence_refused(self, order: Order, unknown: OutcomeUnknownError, timeout_ms: float) -> Resolution:
         """As `AsyncResolver.fence_refused`."""
         if not _can_fence(unknown):
+            _take_forgotten(self.doubtful, order, unknown)
             raise unknown
         try:
             return self._fence(order.order_id, order.account, timeout_ms)
         except ExecutionBridgeError as problem:
             ending = _why_not_fenced(unknown, problem)
+            _take_forgotten(self.doubtful, order, ending)
             raise ending from (problem if ending is unknown else unknown)
 
     def _resolve(self, order_id: str, account: str, timeout_ms: float) -> Resolution:

@@ -16,7 +16,7 @@ from tests.unit.fallback_grpc.test_bridge import Rig
 from tests.unit.fallback_grpc.test_resolution import CONFIG, PATIENT_MS, in_doubt
 from tests.waiting import eventually
 from transport.contract.codes import ExecutionStatus, ReasonCode
-from transport.contract.errors import ClientClosedError, OutcomeUnknownError
+from transport.contract.errors import ClientClosedError, OutcomeUnknownError, ValidationError
 from transport.contract.orders import Order
 from transport.contract.replies import GetOrderReply
 
@@ -94,6 +94,39 @@ def test_an_order_in_doubt_whose_id_the_engine_has_forgotten_stays_unknown(rig: 
     assert rig.client.unresolved_orders == (placed.order_id,)
 
 
+def test_an_order_that_the_engine_has_forgotten_is_dismissed_by_hand_and_said_so(rig: Rig, order: MakeOrder) -> None:
+    placed, told = order(), []
+    rig.client.on_dismissed(told.append)
+    in_doubt(rig, placed, executed=True)
+    with pytest.raises(ValidationError, match="resolve it"):
+        rig.client.dismiss(placed.order_id)
+    rig.engine.forgotten.add(placed.order_id)
+    rig.do(rig.grpc.heal)
+    with pytest.raises(OutcomeUnknownError, match="archive"):
+        rig.client.resolve(placed.order_id)
+    assert rig.client.unresolved_orders == (placed.order_id,) and told == [], "never by itself"
+    assert rig.client.dismiss(placed.order_id).order == placed
+    assert rig.client.unresolved_orders == ()
+    assert [each.order for each in told] == [placed]
+    with pytest.raises(ValidationError, match="not remembered"):
+        rig.client.dismiss(placed.order_id)
+    with pytest.raises(OutcomeUnknownError, match="archive"):
+        rig.client.resolve(placed.order_id)
+    assert rig.client.unresolved_orders == ()
+
+
+def test_a_forgotten_order_of_a_batch_may_be_dismissed_and_one_that_is_only_in_doubt_may_not(
+    rig: Rig, order: MakeOrder
+) -> None:
+    orders = [order() for _ in range(3)]
+    rig.engine.forgotten.add(orders[2].order_id)
+    rig.zmq.mode = "loses"
+    with pytest.raises(OutcomeUnknownError):
+        rig.client.execute_batch(orders)
+    rig.client.dismiss(orders[2].order_id)
+    assert rig.client.unresolved_orders == ()
+
+
 def test_a_forgotten_id_that_the_client_does_not_remember_is_unknown_too(rig: Rig, order: MakeOrder) -> None:
     placed = order()
     rig.engine.forgotten.add(placed.order_id)
@@ -121,6 +154,7 @@ def test_a_refused_order_in_doubt_with_a_forgotten_id_is_not_said_to_be_fenced(r
         with pytest.raises(OutcomeUnknownError, match="archive"):
             call.result(10)
     assert rig.client.unresolved_orders == (placed.order_id,)
+    assert rig.client.dismiss(placed.order_id).order == placed
 
 
 def test_a_forgotten_id_in_a_batch_in_doubt_is_named_as_unknown(rig: Rig, order: MakeOrder) -> None:
