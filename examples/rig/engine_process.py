@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from examples.rig.held_ports import HeldPorts
+
 READY_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 15.0
 VERIFY_DEADLINE_S = 600.0
@@ -47,7 +49,8 @@ def engine_binary() -> Path:
 
 @dataclass
 class EngineProcess:
-    """One `execution-engine serve` on free loopback ports. A context manager that leaves no process behind."""
+    """One `execution-engine serve` on loopback ports that stay its own over restarts. A context manager that leaves no
+    process behind."""
 
     data_dir: Path
     durability: str = "always"
@@ -59,6 +62,7 @@ class EngineProcess:
     """How long a start may take; a journal of millions of orders takes longer to read."""
     ready: dict[str, Any] = field(default_factory=dict[str, Any])
     _process: subprocess.Popen[bytes] | None = None
+    _ports: HeldPorts = field(default_factory=HeldPorts)
 
     def start(self) -> EngineProcess:
         """Starts the engine and waits for its ready line; a restart keeps the ports of the first start.
@@ -66,6 +70,7 @@ class EngineProcess:
         Raises:
             EngineFailedError: it ended, or said nothing within `ready_deadline_s`.
         """
+        self.zmq, self.pub, self.grpc = map(self._ports.chosen, (self.zmq, self.pub, self.grpc))
         command = [str(engine_binary()), "serve", "--zmq", self.zmq, "--pub", self.pub, "--grpc", self.grpc]
         command += ["--data-dir", str(self.data_dir), "--durability", self.durability, *self.arguments]
         self.data_dir.mkdir(parents=True, exist_ok=True)

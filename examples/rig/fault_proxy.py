@@ -70,6 +70,8 @@ class FaultProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._server: asyncio.Server | None = None
+        self._cuts = 0
+        """How often all connections were ended: whoever was on the way to the engine then is ended as well."""
         self.port = 0
         self.accepted = 0
 
@@ -209,7 +211,12 @@ class FaultProxy:
         if self._refuse:
             _reset_writer(writer)
             return
+        cuts = self._cuts
         engine_reader, engine_writer = await asyncio.open_connection(self._host, self._port)
+        if self._cuts != cuts:
+            _reset_writer(writer)
+            _reset_writer(engine_writer)
+            return
         for side in (writer, engine_writer):
             side.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link = _Link(writer, engine_writer)
@@ -285,12 +292,14 @@ class FaultProxy:
         _reset_writer(link.engine)
 
     def _close_all(self) -> None:
+        self._cuts += 1
         for link in list(self._links):
             self._links.discard(link)
             link.client.close()
             link.engine.close()
 
     def _reset_all(self) -> None:
+        self._cuts += 1
         for link in list(self._links):
             self._reset(link)
 

@@ -160,3 +160,17 @@ def test_refused_connections_are_reset_until_it_heals(ends: Ends) -> None:
     with connected(ends.proxy) as client, ends.listener.accept()[0] as engine:
         engine.settimeout(DEADLINE_S)
         assert passes(client, engine)
+
+
+def test_a_connection_on_its_way_to_the_engine_when_all_are_cut_is_cut_as_well() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as engine,
+        socket.create_connection(engine.getsockname(), timeout=DEADLINE_S),  # now its queue is full: the next one waits
+        FaultProxy(f"127.0.0.1:{engine.getsockname()[1]}") as proxy,
+        connected(proxy) as client,
+    ):
+        eventually(lambda: proxy.accepted == 1, "the proxy connects to the engine")
+        proxy.refuse_connections()
+        engine.settimeout(DEADLINE_S)
+        engine.accept()[0].close()
+        assert is_reset(client)

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from examples.rig.held_ports import HeldPorts
 from fallback_grpc.generated import execution_pb2 as pb
 from fallback_grpc.generated import execution_pb2_grpc as pb_grpc
 from transport.contract.config import BridgeConfig
@@ -44,14 +45,15 @@ class StubEngine(pb_grpc.ExecutionServiceServicer):
         self.hold.set()
         self._lock = threading.Lock()
         self._server: grpc.Server | None = None
-        self.port = 0
+        self._ports = HeldPorts()
+        self.port = int(self._ports.chosen("127.0.0.1:0").rpartition(":")[2])
 
     # ---- life ----
 
     def start(self) -> StubEngine:
         self._server = grpc.server(ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
         pb_grpc.add_ExecutionServiceServicer_to_server(self, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        assert self._server.add_insecure_port(f"127.0.0.1:{self.port}") == self.port
         self._server.start()
         return self
 

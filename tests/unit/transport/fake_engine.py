@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import zmq
 
+from examples.rig.held_ports import HeldPorts
 from tests.waiting import eventually
 from transport.contract import (
     BridgeConfig,
@@ -72,9 +73,10 @@ class FakeEngine:
     means. Orders are remembered: a second copy of an id is answered with `duplicate`.
     """
 
-    def __init__(self, endpoint: str = "tcp://127.0.0.1:*") -> None:
+    def __init__(self, endpoint: str = "tcp://127.0.0.1:0") -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._wanted = endpoint
+        self._ports = HeldPorts()
+        self._wanted = self._ports.chosen(endpoint)
         self.endpoint = ""
         self.journal_id = JOURNAL
         self.epoch = 1
