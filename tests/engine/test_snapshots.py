@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,15 @@ segment_bytes = 65536
 snapshot_every_bytes = 65536
 """
 ORDERS = 600
+OF_SNAPSHOTS = (
+    "snapshots",
+    "snapshot_running",
+    "snapshot_failures",
+    "snapshot_seq",
+    "snapshot_time_ms",
+    "snapshot_bytes",
+    "snapshot_duration_ms",
+)
 
 
 def trade(client: BlockingFastPathClient) -> None:
@@ -37,6 +47,17 @@ def trade_until_archived(engine: Any, client: BlockingFastPathClient) -> None:
         return len(seen) > 3 and not (engine.data_dir / "00000000000000000001.seg").exists()
 
     eventually(is_archived, "the first segment is archived", deadline_s=60)
+
+
+def newest(engine: Any) -> tuple[int, int]:
+    """The record that the last snapshot stands at, and how long its file is."""
+    found = max(engine.data_dir.glob("*.snapshot"))
+    return int(found.stem), found.stat().st_size
+
+
+def segments_in(folder: Path) -> tuple[int, int]:
+    lengths = [each.stat().st_size for each in folder.glob("*.seg")]
+    return len(lengths), sum(lengths)
 
 
 def connected(engine: Any) -> BlockingFastPathClient:
@@ -75,6 +96,37 @@ def test_an_engine_that_is_killed_starts_from_its_snapshot_and_archives_what_it_
     assert alone.returncode == 0 and '"first_seq":1,' not in alone.stdout, alone.stderr
     given = command_line("verify", engine.data_dir, "--archive", tmp_path / "elsewhere")
     assert given.stdout == whole.stdout
+
+
+def test_health_says_what_lies_on_the_disk_and_how_the_last_snapshot_went(start_engine: Any) -> None:
+    engine = start_engine(CONFIGURATION, durability="os")
+    client = connected(engine)
+    began_ms = time.time_ns() // 1_000_000
+    before = client.health_check().counters
+    assert all(before[name] == 0 for name in (*OF_SNAPSHOTS, "archived_segments", "archived_segment_bytes"))
+    assert (before["segments"], before["segment_bytes"]) == (1, 65536)
+
+    trade_until_archived(engine, client)
+    eventually(lambda: not client.health_check().counters["snapshot_running"], "no snapshot is being made")
+    eventually(lambda: client.health_check().counters["snapshot_seq"] == newest(engine)[0], "it is taken note of")
+    now = client.health_check().counters
+    assert now["snapshots"] >= 2
+    assert now["snapshot_failures"] == 0
+    assert (now["snapshot_seq"], now["snapshot_bytes"]) == newest(engine)
+    assert began_ms <= now["snapshot_time_ms"] <= time.time_ns() // 1_000_000
+    assert 0 < now["snapshot_duration_ms"] < 60_000
+    assert (now["segments"], now["segment_bytes"]) == segments_in(engine.data_dir)
+    assert (now["archived_segments"], now["archived_segment_bytes"]) == segments_in(engine.data_dir / "archive")
+    engine.kill()
+
+    engine.start()
+    client = connected(engine)
+    eventually(lambda: client.health_check().counters["archived_segments"] > 0, "the archive is counted")
+    after = client.health_check().counters
+    assert after["snapshots"] == 0
+    for name in ("snapshot_seq", "snapshot_time_ms", "snapshot_bytes", "archived_segments", "archived_segment_bytes"):
+        assert after[name] == now[name], name
+    assert (after["segments"], after["segment_bytes"]) == segments_in(engine.data_dir)
 
 
 @pytest.mark.parametrize("which", ["newest", "all"])

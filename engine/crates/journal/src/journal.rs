@@ -1,5 +1,6 @@
 //! The journal while the engine runs: reserve, append, write once a turn, sync elsewhere.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use crate::format::{
     MAX_PAYLOAD_BYTES, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, encode_clean_close, encode_record, framed_bytes,
 };
-use crate::segment::{Segment, Spare, SpareOrder};
+use crate::segment::{Segment, Segments, Spare, SpareOrder};
 use crate::sync::{Unsynced, sync_all};
 use crate::{Disk, DiskFile, Error, SyncJob, SyncResult};
 
@@ -62,6 +63,8 @@ pub struct Journal<D: Disk> {
     pub(crate) options: Options,
     pub(crate) current: Segment<D>,
     pub(crate) current_first_seq: u64,
+    /// Segments of the directory, the oldest first: first record and file length of each.
+    pub(crate) live: VecDeque<(u64, u64)>,
     /// Where in the current segment the buffer will be written.
     pub(crate) write_offset: u64,
     /// The turn's records, framed.
@@ -200,6 +203,18 @@ impl<D: Disk> Journal<D> {
         if self.synced_seq >= last_closed && !self.directory_changed { last_closed } else { 0 }
     }
 
+    /// The segments of the directory, the current one among them.
+    pub fn segments(&self) -> Segments {
+        Segments { count: self.live.len() as u64, bytes: self.live.iter().map(|(_, bytes)| bytes).sum() }
+    }
+
+    /// Takes note that others have archived the segments before the one that begins with this record.
+    pub fn archived_before(&mut self, first_seq: u64) {
+        while self.live.front().is_some_and(|(first, _)| *first < first_seq) {
+            self.live.pop_front();
+        }
+    }
+
     /// The directory, for who reads closed segments and writes snapshots.
     pub fn disk(&self) -> Arc<D> {
         Arc::clone(&self.disk)
@@ -290,6 +305,7 @@ impl<D: Disk> Journal<D> {
         self.retired.push(self.current_file());
         self.current_first_seq = self.last_seq + 1;
         self.current = spare.place(&*self.disk, self.current_first_seq)?;
+        self.live.push_back((self.current_first_seq, self.current.file_bytes));
         self.directory_changed = true;
         self.write_offset = SEGMENT_HEADER_BYTES;
         Ok(())

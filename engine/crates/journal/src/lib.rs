@@ -52,7 +52,10 @@ pub use format::{FORMAT_VERSION, MAX_PAYLOAD_BYTES, RECORD_OVERHEAD_BYTES, SEGME
 pub use journal::{Durability, Journal, Options};
 pub use real::RealDisk;
 pub use scan::{RecordRef, Start, Summary, read, read_closed, read_from};
-pub use snapshot::{SNAPSHOT_VERSION, SnapshotWriter, list_snapshots, read_snapshot, snapshot_name};
+pub use segment::Segments;
+pub use snapshot::{
+    SNAPSHOT_HEADER_BYTES, SNAPSHOT_VERSION, SnapshotWriter, list_snapshots, read_snapshot, snapshot_name,
+};
 pub use sync::{SyncJob, SyncResult};
 pub use uuid::Uuid;
 

@@ -62,6 +62,11 @@ impl RealDisk {
         &self.path
     }
 
+    /// Where archived segments go; not there before the first.
+    pub fn archive_path(&self) -> &Path {
+        &self.archive
+    }
+
     fn check_writable(&self) -> io::Result<()> {
         match self.lock {
             Some(_) => Ok(()),

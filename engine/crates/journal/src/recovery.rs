@@ -1,6 +1,7 @@
 //! Opening a journal: reads it whole, cuts its torn tail, and makes sure that what was kept is
 //! durable before anybody relies on it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -52,12 +53,14 @@ impl<D: Disk> Journal<D> {
         let mut scan = scan_from(&disk, start, u64::MAX, visit)?;
         repair(&disk, options, &mut scan)?;
         boot::remember(&disk)?;
+        let live = lengths(&disk)?;
         let last_seq = scan.summary.last_seq;
         let journal = Self {
             disk: Arc::new(disk),
             options,
             current: scan.segment,
             current_first_seq: scan.segment_first_seq,
+            live,
             write_offset: scan.end_offset,
             buffer: Vec::new(),
             last_seq,
@@ -73,6 +76,16 @@ impl<D: Disk> Journal<D> {
         };
         Ok((journal, scan.summary))
     }
+}
+
+/// First record and file length of each segment.
+fn lengths<D: Disk>(disk: &D) -> Result<VecDeque<(u64, u64)>, Error> {
+    let length_of = |first_seq: u64| {
+        let name = segment_name(first_seq);
+        let file = disk.open(&name).map_err(Error::io("open", &name))?;
+        Ok((first_seq, file.len().map_err(Error::io("read the length of", &name))?))
+    };
+    list_segments(disk)?.into_iter().map(length_of).collect()
 }
 
 /// A crash in here leaves a directory without a segment: the next start begins again. The id is

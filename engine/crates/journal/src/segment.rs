@@ -1,6 +1,7 @@
 //! Segment files: their names, and how one is made so that a crash never shows half of it.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -35,6 +36,37 @@ pub(crate) fn list_segments<D: Disk>(disk: &D) -> Result<Vec<u64>, Error> {
     let mut segments: Vec<u64> = names.iter().filter_map(|name| first_seq_of(name)).collect();
     segments.sort_unstable();
     Ok(segments)
+}
+
+/// Segment files of a directory: how many, and how long they are together, allocated room included.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Segments {
+    /// Files.
+    pub count: u64,
+    /// Their lengths.
+    pub bytes: u64,
+}
+
+impl Segments {
+    /// Of any directory; of one that is not there, none. It may be on a slow file system: not for the reactor.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn in_directory(path: &Path) -> io::Result<Self> {
+        let entries = match std::fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            entries => entries?,
+        };
+        let mut found = Self::default();
+        for entry in entries {
+            let entry = entry?;
+            if first_seq_of(&entry.file_name().to_string_lossy()).is_some() {
+                found.count += 1;
+                found.bytes += entry.metadata()?.len();
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// Removes segments that a crash left unfinished.

@@ -14,6 +14,8 @@ const MAGIC: [u8; 8] = *b"XBRIDGES";
 /// The version of the format of snapshots and of what the engine puts into them.
 pub const SNAPSHOT_VERSION: u32 = 1;
 const HEADER_BYTES: usize = 64;
+/// In front of a snapshot's body.
+pub const SNAPSHOT_HEADER_BYTES: u64 = HEADER_BYTES as u64;
 const CHECKSUM_AT: usize = HEADER_BYTES - 4;
 /// Written at once.
 const PIECE_BYTES: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! Opening: the journal is folded, the new epoch is recorded, and all of it is durable before anybody hears of it.
 
 use crate::record::{Happened, decode_happened};
-use crate::snapshot::Standing;
+use crate::snapshot::{Snapshots, Standing};
 use crate::state::State;
 use crate::{Disk, OpenError, Opened, Options, Origin, Path, Sequencer, VenueKind};
 use bridge_core::{Configuration, Input, InputRef, UtcNanos, VenueCommand};
@@ -20,8 +20,9 @@ impl<D: Disk> Sequencer<D> {
         now: UtcNanos,
     ) -> Result<(Self, Opened), OpenError> {
         let unreadable = |error: bridge_journal::Error| OpenError::Journal(error.to_string());
-        let Standing { mut state, time_ns: mut last_time_ns, start, unusable } =
-            Standing::find(&disk, options.venue, u64::MAX).map_err(unreadable)?;
+        let standing = Standing::find(&disk, options.venue, u64::MAX).map_err(unreadable)?;
+        let snapshots = Snapshots::from(&standing);
+        let Standing { mut state, time_ns: mut last_time_ns, start, unusable, .. } = standing;
         let snapshot_seq = start.map_or(0, |start| start.seq);
         if state.is_embedded() != (options.venue == VenueKind::Embedded) {
             let recorded = if state.is_embedded() { "an embedded" } else { "an external" };
@@ -41,7 +42,7 @@ impl<D: Disk> Sequencer<D> {
         })
         .map_err(|error| with_snapshots(open_error(error), &unusable))?;
         let mut sequencer = Self::around(options, state, journal, now.max(last_time_ns));
-        sequencer.snapshots.seq = snapshot_seq;
+        sequencer.snapshots = snapshots;
         sequencer.begin(configuration)?;
         let opened = Opened {
             records: recovered.records,

@@ -5,6 +5,7 @@ use crate::health::{Capture, Counts};
 use crate::parking::Parking;
 use crate::record::Encoded;
 use crate::sessions::Sessions;
+use crate::snapshot::Snapshots;
 use crate::state::State;
 use crate::waiting::{AckTimers, Waiting};
 use crate::{
@@ -13,23 +14,10 @@ use crate::{
 use bridge_core::{Call, CommandOutcome, DEFAULT_ACCOUNT, OrderUpdate, UpdateRange, UtcNanos, VenueKey};
 use bridge_journal::{Journal, Uuid};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A sync that takes longer makes the engine DEGRADED.
 const SYNC_LAG_NS: UtcNanos = 1_000_000_000;
-
-/// What is known of snapshots.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Snapshots {
-    /// The record that the last one stands at.
-    pub(crate) seq: u64,
-    /// Its file.
-    pub(crate) bytes: u64,
-    /// Since start.
-    failures: u64,
-    is_out: bool,
-    /// Record bytes appended since start when one was last begun.
-    at_bytes: u64,
-}
 
 /// Core, venue and journal as one. See the crate's documentation for what a turn is.
 pub struct Sequencer<D: Disk> {
@@ -171,9 +159,17 @@ impl<D: Disk> Sequencer<D> {
     pub fn snapshot_made(&mut self, made: &Result<Snapshot, String>) {
         self.snapshots.is_out = false;
         match made {
-            Ok(snapshot) => (self.snapshots.seq, self.snapshots.bytes) = (snapshot.seq, snapshot.bytes),
+            Ok(snapshot) => {
+                self.snapshots.take(snapshot);
+                self.journal.archived_before(snapshot.first_seq);
+            }
             Err(_) => self.snapshots.failures += 1,
         }
+    }
+
+    /// The directory, for who reads what is closed in it.
+    pub fn disk(&self) -> Arc<D> {
+        self.journal.disk()
     }
 
     /// The identity of the journal (invariant 12).
@@ -242,9 +238,10 @@ impl<D: Disk> Sequencer<D> {
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         let mut counters = self.counts.named();
-        counters.push(("snapshot_seq", self.snapshots.seq));
-        counters.push(("snapshot_bytes", self.snapshots.bytes));
-        counters.push(("snapshot_failures", self.snapshots.failures));
+        let segments = self.journal.segments();
+        counters.push(("segments", segments.count));
+        counters.push(("segment_bytes", segments.bytes));
+        counters.extend(self.snapshots.named());
         counters.push(("parked", self.parking.len() as u64));
         counters.push(("waiting_calls", self.waiting.calls() as u64));
         for counter in self.state.core.counters() {

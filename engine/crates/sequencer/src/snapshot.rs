@@ -10,8 +10,8 @@ use crate::state::State;
 use crate::{Disk, ReadError, VenueKind};
 use bridge_core::{Core, UtcNanos};
 use bridge_journal::{
-    Error, RecoveryError, SnapshotWriter, Start, Uuid, archive_through, first_record, list_snapshots, read_closed,
-    read_snapshot, snapshot_name,
+    Error, RecoveryError, SNAPSHOT_HEADER_BYTES, SnapshotWriter, Start, Uuid, archive_through, first_record,
+    list_snapshots, read_closed, read_snapshot, snapshot_name,
 };
 use bridge_venue::Exchange;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,49 @@ use std::sync::Arc;
 
 /// Snapshots that are kept: should the newest be damaged, a start reads the one before and more records.
 const KEPT: usize = 2;
+
+/// What is known of snapshots.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Snapshots {
+    /// Since start.
+    made: u64,
+    /// Since start.
+    pub(crate) failures: u64,
+    /// The record that the last one stands at, of this start or of an earlier one.
+    pub(crate) seq: u64,
+    /// Engine time of that record.
+    time_ns: UtcNanos,
+    /// Its file.
+    bytes: u64,
+    pub(crate) is_out: bool,
+    /// Record bytes appended since start when one was last begun.
+    pub(crate) at_bytes: u64,
+}
+
+impl Snapshots {
+    /// After a start that went on from this.
+    pub(crate) fn from(standing: &Standing) -> Self {
+        let seq = standing.seq();
+        let time_ns = if seq == 0 { 0 } else { standing.time_ns };
+        Self { seq, time_ns, bytes: standing.file_bytes, ..Self::default() }
+    }
+
+    pub(crate) fn take(&mut self, snapshot: &Snapshot) {
+        self.made += 1;
+        (self.seq, self.time_ns, self.bytes) = (snapshot.seq, snapshot.time_ns, snapshot.bytes);
+    }
+
+    /// For health.
+    pub(crate) fn named(&self) -> [(&'static str, u64); 5] {
+        [
+            ("snapshots", self.made),
+            ("snapshot_failures", self.failures),
+            ("snapshot_seq", self.seq),
+            ("snapshot_time_ms", u64::try_from(self.time_ns / 1_000_000).unwrap_or(0)),
+            ("snapshot_bytes", self.bytes),
+        ]
+    }
+}
 
 /// What a snapshot holds. A new part of the state is in it as soon as it is in `Core` or `Exchange`, which serialise
 /// whole.
@@ -46,11 +89,13 @@ pub(crate) struct Standing {
     pub(crate) start: Option<Start>,
     /// Newer snapshots that could not be used, and why.
     pub(crate) unusable: Vec<String>,
+    /// Of the snapshot's file; 0: there is none.
+    pub(crate) file_bytes: u64,
 }
 
 impl Standing {
     fn empty(venue: VenueKind) -> Self {
-        Self { state: State::of(venue), time_ns: UtcNanos::MIN, start: None, unusable: Vec::new() }
+        Self { state: State::of(venue), time_ns: UtcNanos::MIN, start: None, unusable: Vec::new(), file_bytes: 0 }
     }
 
     /// The last record in it; 0: none.
@@ -89,6 +134,7 @@ impl Standing {
 
     pub(crate) fn load<D: Disk>(disk: &D, seq: u64) -> Result<Self, String> {
         let (journal_id, body) = read_snapshot(disk, seq).map_err(|error| error.to_string())?;
+        let file_bytes = SNAPSHOT_HEADER_BYTES + body.len() as u64;
         let unreadable = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", snapshot_name(seq));
         let read: Read = match postcard::take_from_bytes(&body) {
             Ok((read, [])) => read,
@@ -98,7 +144,7 @@ impl Standing {
         let Read { time_ns, mut core, exchange } = read;
         core.restore().map_err(|error| unreadable(&error))?;
         let state = State::restored(core, exchange);
-        Ok(Self { state, time_ns, start: Some(Start { journal_id, seq }), unusable: Vec::new() })
+        Ok(Self { state, time_ns, start: Some(Start { journal_id, seq }), unusable: Vec::new(), file_bytes })
     }
 }
 
@@ -117,12 +163,16 @@ pub struct SnapshotJob<D: Disk> {
 pub struct Snapshot {
     /// The last record that it includes.
     pub seq: u64,
+    /// Engine time of that record.
+    pub time_ns: UtcNanos,
     /// Of the file.
     pub bytes: u64,
     /// As of that record.
     pub state_hash: u128,
     /// Segments that went into the archive after it.
     pub archived_segments: u64,
+    /// The first record that is in the directory still.
+    pub first_seq: u64,
 }
 
 impl<D: Disk> SnapshotJob<D> {
@@ -145,6 +195,7 @@ impl<D: Disk> SnapshotJob<D> {
         self.fold_up(&mut standing)?;
         let state_hash = standing.state.settle_for_snapshot();
         let bytes = self.write(&standing)?;
+        let time_ns = standing.time_ns;
         drop(standing); // its memory is needed for what is read back
         let again = Standing::load(disk, self.through)?;
         if again.state.recompute_hash() != state_hash {
@@ -154,7 +205,8 @@ impl<D: Disk> SnapshotJob<D> {
         }
         self.remove_old()?;
         let archived_segments = self.archive()?;
-        Ok(Snapshot { seq: self.through, bytes, state_hash, archived_segments })
+        let first_seq = first_record(disk).map_err(in_words)?.unwrap_or(1);
+        Ok(Snapshot { seq: self.through, time_ns, bytes, state_hash, archived_segments, first_seq })
     }
 
     fn fold_up(&self, standing: &mut Standing) -> Result<(), String> {

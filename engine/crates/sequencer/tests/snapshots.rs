@@ -106,6 +106,32 @@ fn each_snapshot_is_made_from_the_one_before_and_two_are_kept() {
 }
 
 #[test]
+fn health_says_which_snapshots_there_are_and_how_many_segments() {
+    let mut rig = Rig::new(small());
+    let segments_of = |disk: &FakeDisk| {
+        let names = disk.list().unwrap().into_iter().filter(|name| name.ends_with(".seg"));
+        names
+            .map(|name| disk.open(&name).unwrap().len().unwrap())
+            .fold((0, 0), |(count, sum), len| (count + 1, sum + len))
+    };
+    assert_eq!(rig.counter("snapshot_seq") + rig.counter("snapshot_time_ms") + rig.counter("snapshots"), 0);
+    for round in 0..3 {
+        trade(&mut rig, round * 100, 100);
+        let made = snapshot(&mut rig).expect("made");
+        assert_eq!(rig.counter("snapshots"), u64::from(round) + 1);
+        assert_eq!((rig.counter("snapshot_seq"), rig.counter("snapshot_bytes")), (made.seq, made.bytes));
+        assert_eq!((rig.counter("segments"), rig.counter("segment_bytes")), segments_of(&rig.disk));
+        assert!(made.archived_segments > 0 || round == 0, "the older of two leaves segments to the archive");
+    }
+    assert!(rig.counter("snapshot_time_ms") > 0 && rig.counter("snapshot_time_ms") <= rig.now as u64 / 1_000_000);
+    let (after, seq, _) = open(rig.disk.kill(), rig.now);
+    assert_eq!((after.counter("snapshots"), after.counter("snapshot_seq")), (0, seq));
+    for name in ["snapshot_bytes", "snapshot_time_ms", "segments", "segment_bytes"] {
+        assert_eq!(after.counter(name), rig.counter(name), "{name}");
+    }
+}
+
+#[test]
 fn a_damaged_snapshot_is_passed_over_for_the_one_before() {
     let mut rig = Rig::new(small());
     for round in 0..2 {

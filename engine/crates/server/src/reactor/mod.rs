@@ -227,7 +227,7 @@ impl Reactor {
             look_at_times: Instant::now(),
             submitted: false,
             listeners_muted: false,
-            snapshots: Snapshots::default(),
+            snapshots: Snapshots::new(parts.sequencer.disk().archive_path().to_owned()),
             parts,
         })
     }
@@ -348,6 +348,7 @@ impl Reactor {
     /// Health as of now; an engine that drains does not serve.
     fn health(&self) -> HealthReport {
         let mut report = self.parts.sequencer.health(utc_now());
+        report.counters.extend(self.snapshots.named());
         if self.phase != Phase::Serving {
             report.status = HealthStatus::NotServing;
             report.message = "the engine is shutting down".to_owned();

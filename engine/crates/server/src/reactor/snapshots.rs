@@ -1,14 +1,77 @@
 //! Snapshots are made by a thread of their own, which comes last when cores are short.
 
 use super::Reactor;
-use bridge_journal::RealDisk;
+use bridge_journal::{RealDisk, Segments};
 use bridge_sequencer::{Snapshot, SnapshotJob};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-/// The one that is being made.
-#[derive(Default)]
+type Making = JoinHandle<(Result<Snapshot, String>, Duration)>;
+
+/// The one that is being made, and what health says of them besides what the sequencer knows.
 pub(super) struct Snapshots {
-    running: Option<JoinHandle<Result<Snapshot, String>>>,
+    running: Option<Making>,
+    /// How long the last one took, successful or not.
+    last_took: Duration,
+    archive: PathBuf,
+    archived: Arc<Archived>,
+}
+
+/// What the archive holds, counted away from the reactor: it may be on a slow disk.
+#[derive(Default)]
+struct Archived {
+    segments: AtomicU64,
+    segment_bytes: AtomicU64,
+}
+
+impl Archived {
+    /// What cannot be read keeps its last count.
+    fn count(&self, archive: &std::path::Path) {
+        if let Ok(found) = Segments::in_directory(archive) {
+            self.segments.store(found.count, Relaxed);
+            self.segment_bytes.store(found.bytes, Relaxed);
+        }
+    }
+}
+
+impl Snapshots {
+    /// Counts what is archived in that folder, on a thread that ends then.
+    pub(super) fn new(archive: PathBuf) -> Self {
+        let archived = Arc::new(Archived::default());
+        let (counts, folder) = (Arc::clone(&archived), archive.clone());
+        // Without the thread it is counted with the first snapshot.
+        let _ = thread::Builder::new().name("archive".into()).spawn(move || counts.count(&folder));
+        Self { running: None, last_took: Duration::ZERO, archive, archived }
+    }
+
+    /// For health.
+    pub(super) fn named(&self) -> [(&'static str, u64); 4] {
+        let running = self.running.as_ref().is_some_and(|thread| !thread.is_finished());
+        [
+            ("snapshot_running", u64::from(running)),
+            ("snapshot_duration_ms", u64::try_from(self.last_took.as_millis()).unwrap_or(u64::MAX)),
+            ("archived_segments", self.archived.segments.load(Relaxed)),
+            ("archived_segment_bytes", self.archived.segment_bytes.load(Relaxed)),
+        ]
+    }
+
+    fn start(&mut self, job: SnapshotJob<RealDisk>) -> std::io::Result<()> {
+        let (archived, archive) = (Arc::clone(&self.archived), self.archive.clone());
+        let make = move || {
+            // Linux keeps this per thread; where it is refused, the snapshot is made all the same.
+            let _ = rustix::process::nice(15);
+            let began = Instant::now();
+            let made = job.run();
+            let took = began.elapsed();
+            archived.count(&archive);
+            (made, took)
+        };
+        self.running = Some(thread::Builder::new().name("snapshot".into()).spawn(make)?);
+        Ok(())
+    }
 }
 
 impl Reactor {
@@ -16,34 +79,31 @@ impl Reactor {
     /// for it.
     pub(super) fn serve_snapshots(&mut self) {
         if let Some(thread) = self.snapshots.running.take_if(|thread| thread.is_finished()) {
-            let made = thread.join().unwrap_or_else(|_| Err("its thread panicked".to_owned()));
-            tell(&made);
+            let panicked = |_| (Err("its thread panicked".to_owned()), Duration::ZERO);
+            let (made, took) = thread.join().unwrap_or_else(panicked);
+            tell(&made, took);
+            self.snapshots.last_took = took;
             self.parts.sequencer.snapshot_made(&made);
         }
         let every_bytes = self.parts.snapshot_every_bytes;
         if every_bytes == 0 || self.snapshots.running.is_some() {
             return;
         }
-        if let Some(job) = self.parts.sequencer.snapshot_job(every_bytes) {
-            match thread::Builder::new().name("snapshot".into()).spawn(move || make(job)) {
-                Ok(thread) => self.snapshots.running = Some(thread),
-                Err(error) => self.parts.sequencer.snapshot_made(&Err(format!("no thread for it: {error}"))),
-            }
+        if let Some(job) = self.parts.sequencer.snapshot_job(every_bytes)
+            && let Err(error) = self.snapshots.start(job)
+        {
+            self.parts.sequencer.snapshot_made(&Err(format!("no thread for it: {error}")));
         }
     }
 }
 
-fn make(job: SnapshotJob<RealDisk>) -> Result<Snapshot, String> {
-    // Linux keeps this per thread; where it is refused, the snapshot is made all the same.
-    let _ = rustix::process::nice(15);
-    job.run()
-}
-
-fn tell(made: &Result<Snapshot, String>) {
+fn tell(made: &Result<Snapshot, String>, took: Duration) {
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match made {
         Ok(snapshot) => tracing::info!(
             seq = snapshot.seq,
             bytes = snapshot.bytes,
+            took_ms,
             archived_segments = snapshot.archived_segments,
             "a snapshot was made: a start goes on from here"
         ),
