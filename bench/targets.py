@@ -181,6 +181,18 @@ TARGETS: tuple[Target, ...] = (
         "growth: start with 10^6 remembered orders, from the process to its ready line",
         ("growth.remembered.restart_s",), at_most=1.0, unit="s",
     ),
+    Target(
+        "growth: the same after a kill with half of 10^6 orders open",
+        ("growth.stall.start_s",), at_most=1.0, unit="s", asked=False,
+    ),
+    Target(
+        "growth: the longest order while tables grow to 10^6 orders, no snapshots",
+        ("growth.stall.growing_ms",), at_most=10, unit="ms", asked=False,
+    ),
+    Target(
+        "growth: the longest order while a snapshot of up to 10^6 orders is made",
+        ("growth.stall.snapshot_ms",), at_most=10, unit="ms", asked=False,
+    ),
     Target("growth: p50 with 1,000 idle connections against one", ("growth.connections.ratio",), at_most=1.3),
     Target(
         "recovery: from a reset connection to the next completed order, p99",

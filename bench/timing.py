@@ -11,25 +11,46 @@ from bench.orders import fresh_orders, read_fields
 from bench.rows.row import Timed
 from transport import ExecutionStatus, Order, OrderReply
 
+Looked = tuple[list[int], list[int]]
+"""What each order took, in ns, and what was seen of each."""
+
 
 class WrongReplyError(RuntimeError):
-    """A reply was not what a benchmark may count: the order was not filled."""
+    """A reply was not what a benchmark may count: a market order was not filled, or a limit order does not rest."""
 
 
 def time_orders(call: Callable[[Order], OrderReply]) -> Timed:
     """One order after the other; each call's clock ends when every field of its reply has been read."""
 
-    def timed(calls: int) -> list[int]:
-        taken_ns: list[int] = []
-        for order in fresh_orders(calls):
-            began = perf_counter_ns()
-            reply = call(order)
-            read_fields(reply)
-            taken_ns.append(perf_counter_ns() - began)
-            _check(reply)
-        return taken_ns
+    return lambda calls: time_each(call, fresh_orders(calls))
 
-    return timed
+
+def time_each(call: Callable[[Order], OrderReply], orders: Sequence[Order]) -> list[int]:
+    """What each of these orders took, one after the other."""
+    taken_ns: list[int] = []
+    for order in orders:
+        began = perf_counter_ns()
+        reply = call(order)
+        read_fields(reply)
+        taken_ns.append(perf_counter_ns() - began)
+        check(order, reply)
+    return taken_ns
+
+
+def time_each_and(call: Callable[[Order], OrderReply], orders: Sequence[Order], look: Callable[[], int]) -> Looked:
+    """The same, and by how much what `look` says has grown from order to order; the looks are outside the clocks."""
+    taken_ns: list[int] = []
+    grown: list[int] = []
+    seen = look()
+    for order in orders:
+        began = perf_counter_ns()
+        reply = call(order)
+        read_fields(reply)
+        taken_ns.append(perf_counter_ns() - began)
+        before, seen = seen, look()
+        grown.append(seen - before)
+        check(order, reply)
+    return taken_ns, grown
 
 
 def time_orders_in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[Order], Awaitable[OrderReply]]) -> Timed:
@@ -42,7 +63,7 @@ def time_orders_in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[Order],
             reply = await call(order)
             read_fields(reply)
             taken_ns.append(perf_counter_ns() - began)
-            _check(reply)
+            check(order, reply)
         return taken_ns
 
     def timed(calls: int) -> list[int]:
@@ -107,16 +128,22 @@ def time_exchanges(exchange: Callable[[bytes], bytes], request: bytes, reply_byt
     return timed
 
 
-def _check(reply: OrderReply) -> None:
-    if reply.status != ExecutionStatus.FILLED:
-        raise WrongReplyError(f"not filled: {reply}")
+def check(order: Order, reply: OrderReply) -> None:
+    """The order is over, or rests where it was given a price.
+
+    Raises:
+        WrongReplyError: neither.
+    """
+    expected = ExecutionStatus.FILLED if order.price is None else ExecutionStatus.PENDING
+    if reply.status != expected:
+        raise WrongReplyError(f"not {expected.name}: {reply}")
 
 
 def _check_all(orders: list[Order], replies: Sequence[OrderReply]) -> None:
     if [order.order_id for order in orders] != [reply.order_id for reply in replies]:
         raise WrongReplyError(f"{len(orders)} orders and {len(replies)} replies, or in another order")
-    for reply in replies:
-        _check(reply)
+    for order, reply in zip(orders, replies, strict=True):
+        check(order, reply)
 
 
 def time_codec(step: Callable[[Any], object], subjects: Callable[[int], Sequence[Any]], per_call: int) -> Timed:

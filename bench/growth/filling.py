@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from bench.engines import BID, BenchEngine
 from bench.orders import fresh_orders
-from transport import BlockingFastPathClient, ExecutionStatus, Order, OrderSide, OrderType
+from bench.timing import check
+from transport import BlockingFastPathClient, Order, OrderSide, OrderType
 
 BATCH_ORDERS = 1_000
 TICK = Decimal("0.01")
@@ -20,12 +21,24 @@ PATIENT = {"call_timeout_ms": 60_000.0, "heartbeat_interval_ms": 5_000, "heartbe
 
 def remember(engine: BenchEngine, count: int) -> None:
     """`count` market orders, executed and over."""
-    _send(engine, count, fresh_orders, ExecutionStatus.FILLED)
+    _send(engine, count, fresh_orders)
 
 
 def rest(engine: BenchEngine, count: int) -> None:
     """`count` limit orders that rest in the book."""
-    _send(engine, count, resting_orders, ExecutionStatus.PENDING)
+    _send(engine, count, resting_orders)
+
+
+def remember_and_rest(engine: BenchEngine, count: int) -> None:
+    """Both in turn."""
+    _send(engine, count, mixed_orders)
+
+
+def mixed_orders(count: int) -> Sequence[Order]:
+    """New orders, in turn one that is executed at once and one that rests in the book."""
+    resting = resting_orders(count // 2)
+    filled = fresh_orders(count - len(resting))
+    return [order for pair in zip(filled, resting, strict=False) for order in pair] + filled[len(resting) :]
 
 
 def resting_orders(count: int) -> list[Order]:
@@ -43,16 +56,15 @@ def resting_orders(count: int) -> list[Order]:
     ]
 
 
-def _send(engine: BenchEngine, count: int, make: Callable[[int], list[Order]], expected: ExecutionStatus) -> None:
+def _send(engine: BenchEngine, count: int, make: Callable[[int], Sequence[Order]]) -> None:
     client = BlockingFastPathClient(engine.config("tcp", **PATIENT))
     client.connect()
     try:
         left = count
         while left:
             orders = make(min(left, BATCH_ORDERS))
-            for reply in client.execute_batch(orders):
-                if reply.status != expected:
-                    raise RuntimeError(f"an order of the past is {reply.status.name}, not {expected.name}: {reply}")
+            for order, reply in zip(orders, client.execute_batch(orders), strict=True):
+                check(order, reply)
             left -= len(orders)
     finally:
         client.close()

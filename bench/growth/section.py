@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
+from bench.growth import stall_section
 from bench.growth.idle import Idle, idle
+from bench.growth.starts import Starts
 from bench.growth.sweep import Swept
 from bench.growth.sweeps import connections, open_orders, remembered
 from bench.report import plots
@@ -46,16 +48,23 @@ def run(context: Context) -> SectionResult:
     swept = {
         "connections": connections(context, points.connections),
         "open_orders": open_orders(context, points.open_orders),
-        "remembered": remembered(context, points.remembered),
     }
+    swept["remembered"], starts = remembered(context, points.remembered)
+    stall = stall_section.stalls(context)
     return SectionResult(
         data={
             **{name: one.as_json() for name, one in swept.items()},
             "idle": [asdict(one) for one in idles],
+            "starts": starts.as_json(),
+            "stalls": stall.as_json(),
         },
-        markdown=_markdown(swept, idles),
-        plots={"growth": _plot(swept)},
-        figures=_figures(swept, idles),
+        markdown="\n".join([_markdown(swept, idles), _start_lines(starts), stall_section.markdown(stall)]) + "\n",
+        plots={"growth": _plot(swept), "growth-stalls": stall_section.plot(stall)},
+        figures={
+            **_figures(swept, idles),
+            **stall.figures,
+            "growth.remembered.restart_s": starts.from_snapshot.seconds,
+        },
     )
 
 
@@ -80,7 +89,6 @@ def _markdown(swept: Mapping[str, Swept], idles: Sequence[Idle]) -> str:
         lines += [f"| {count:,} | {found.us(50):,.1f} | {found.us(99):,.1f} |" for count, found in one.samples.items()]
         lines += ["", f"p50 at the most over p50 at the fewest: {one.ratio:.2f}."]
     open_bytes = swept["open_orders"].more["bytes_per_order"]
-    most = max(swept["remembered"].samples)
     lines += [
         "",
         "| what | cost |",
@@ -88,13 +96,16 @@ def _markdown(swept: Mapping[str, Swept], idles: Sequence[Idle]) -> str:
         f"| memory of a remembered order | {swept['remembered'].more['bytes_per_order']:,.0f} bytes |",
         f"| memory of an open order | {open_bytes:,.0f} bytes |",
         f"| memory of an idle connection | {swept['connections'].more['bytes_per_connection']:,.0f} bytes |",
-        f"| restart with {most:,} orders in the journal | {swept['remembered'].more['restart_s']:.2f} s |",
     ]
     lines += [
         f"| idle engine, `--spin-us {one.spin_us}`, {one.client} | {one.percent:.3f} % of a core |" for one in idles
     ]
     lines += ["", "Memory is the engine's own (`RssAnon`), without the kernel's socket buffers and the page cache."]
     return "\n".join(lines) + "\n"
+
+
+def _start_lines(found: Starts) -> str:
+    return "\n".join([*stall_section.start_table([("all of them over", found)]), ""])
 
 
 def _plot(swept: Mapping[str, Swept]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
@@ -11,23 +10,26 @@ from bench.engines import BenchEngine
 from bench.growth.filling import remember, rest
 from bench.growth.idle_connections import idle_connections
 from bench.growth.process import own_memory_bytes
+from bench.growth.starts import Starts, starts
 from bench.growth.sweep import Swept, engine_of, one_order_on_each
 
-RESTART_DEADLINE_S = 300.0
 CONFIGURATION = """
 [limits]
 max_connections = 2000
 """
 
 
-def remembered(context: Context, counts: Sequence[int]) -> Swept:
-    """Orders that are over and remembered; then a restart of the engine that has the most."""
-    return _filled(context, "remembered", counts, remember, restart=True)
+def remembered(context: Context, counts: Sequence[int]) -> tuple[Swept, Starts]:
+    """Orders that are over and remembered; then starts of the engine that has the most."""
+    with ExitStack() as held:
+        engines, swept = _filled(context, held, "remembered", counts, remember)
+        return swept, starts(engines[counts[-1]], counts[-1])
 
 
 def open_orders(context: Context, counts: Sequence[int]) -> Swept:
     """Orders that rest in the book of the symbol that is traded."""
-    return _filled(context, "open-orders", counts, rest, restart=False)
+    with ExitStack() as held:
+        return _filled(context, held, "open-orders", counts, rest)[1]
 
 
 def connections(context: Context, counts: Sequence[int]) -> Swept:
@@ -51,32 +53,14 @@ def connections(context: Context, counts: Sequence[int]) -> Swept:
 
 
 def _filled(
-    context: Context,
-    name: str,
-    counts: Sequence[int],
-    fill: Callable[[BenchEngine, int], None],
-    *,
-    restart: bool,
-) -> Swept:
-    with ExitStack() as held:
-        engines: dict[int, BenchEngine] = {}
-        per_order_bytes = 0.0
-        for count in counts:
-            context.say(f"growth: an engine with {count:,} orders ({name})")
-            engine = engines[count] = held.enter_context(engine_of(context, f"growth-{name}-{count}"))
-            before = own_memory_bytes(engine.process.pid)
-            fill(engine, count)
-            per_order_bytes = (own_memory_bytes(engine.process.pid) - before) / count
-        swept = Swept(one_order_on_each(context, f"growth-{name}", engines), {"bytes_per_order": per_order_bytes})
-        if restart:
-            swept.more["restart_s"] = _restart_s(engines[counts[-1]])
-    return swept
-
-
-def _restart_s(engine: BenchEngine) -> float:
-    """From the start of the process to its ready line, with all that the journal holds recovered."""
-    engine.process.stop()
-    engine.process.ready_deadline_s = RESTART_DEADLINE_S
-    began = time.monotonic()
-    engine.process.start()
-    return time.monotonic() - began
+    context: Context, held: ExitStack, name: str, counts: Sequence[int], fill: Callable[[BenchEngine, int], None]
+) -> tuple[dict[int, BenchEngine], Swept]:
+    engines: dict[int, BenchEngine] = {}
+    per_order_bytes = 0.0
+    for count in counts:
+        context.say(f"growth: an engine with {count:,} orders ({name})")
+        engine = engines[count] = held.enter_context(engine_of(context, f"growth-{name}-{count}"))
+        before = own_memory_bytes(engine.process.pid)
+        fill(engine, count)
+        per_order_bytes = (own_memory_bytes(engine.process.pid) - before) / count
+    return engines, Swept(one_order_on_each(context, f"growth-{name}", engines), {"bytes_per_order": per_order_bytes})
