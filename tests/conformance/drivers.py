@@ -17,12 +17,18 @@ import transport
 from examples.rig.engine_process import EngineProcess
 from transport import BridgeConfig
 
-CALL_DEADLINE_S = 20.0
+CALL_DEADLINE_S = 60.0
 
 
 def bridge_config(engine: EngineProcess, **changes: Any) -> BridgeConfig:
-    """Configuration of a client of this engine, as its ready line names the endpoints."""
-    settings = {"zmq_endpoint": engine.zmq, "pub_endpoint": engine.pub, "grpc_endpoint": engine.grpc}
+    """Configuration of a client of this engine, as its ready line names the endpoints.
+
+    The machine may stand still for seconds: with these times only the engine or the test ends a connection or a call.
+    """
+    settings: dict[str, Any] = {
+        "zmq_endpoint": engine.zmq, "pub_endpoint": engine.pub, "grpc_endpoint": engine.grpc,
+        "connect_timeout_ms": 10_000.0, "heartbeat_timeout_ms": 5_000, "call_timeout_ms": 15_000.0,
+    }  # fmt: skip
     return BridgeConfig(**(settings | changes))
 
 

@@ -45,7 +45,10 @@ async def asynchronous(config: BridgeConfig) -> None:
 
 
 if __name__ == "__main__":
-    endpoints = BridgeConfig(zmq_endpoint=sys.argv[2], pub_endpoint=sys.argv[3], grpc_endpoint=sys.argv[4])
+    zmq, pub, grpc, silence_ms = sys.argv[2:]
+    endpoints = BridgeConfig(
+        zmq_endpoint=zmq, pub_endpoint=pub, grpc_endpoint=grpc, heartbeat_timeout_ms=int(silence_ms)
+    )
     if sys.argv[1] == "blocking":
         blocking(endpoints)
     else:

@@ -99,7 +99,7 @@ def rig(request: pytest.FixtureRequest, shell: str, tmp_path: Path) -> Iterator[
         config = BridgeConfig(
             zmq_endpoint=f"tcp://{zmq.endpoint}", pub_endpoint=engine.pub, grpc_endpoint=grpc.endpoint,
             # Long heartbeats: what is withheld is the order's bytes and nothing else.
-            heartbeat_interval_ms=30_000, heartbeat_timeout_ms=30_000, call_timeout_ms=5000,
+            heartbeat_interval_ms=30_000, heartbeat_timeout_ms=30_000, call_timeout_ms=20_000,
         )  # fmt: skip
         direct = BridgeConfig(zmq_endpoint=engine.zmq, pub_endpoint=engine.pub, grpc_endpoint=engine.grpc)
         bridge: AbstractContextManager[Any] = SHELLS[shell](config, request.param)
@@ -114,7 +114,7 @@ def order() -> Order:
 
 
 def _expect(rig: Rig, order: Order, call: Future[Delivery], duplicates: int) -> None:
-    delivery = call.result(timeout=10)
+    delivery = call.result(timeout=30)
     assert delivery.reply.status == ExecutionStatus.FILLED
     assert delivery.path == OTHER[rig.cut_path]
     assert rig.duplicates() == duplicates
@@ -166,7 +166,7 @@ def test_a_silent_fast_path_is_noticed_and_left(tmp_path: Path, shell: str, carr
         with SHELLS[shell](config, "zmq") as client, ThreadPoolExecutor(1) as caller:
             proxy.blackhole()
             call = caller.submit(client.deliver_order, order)
-            assert call.result(timeout=10).path == "grpc"
+            assert call.result(timeout=30).path == "grpc"
             proxy.heal()
-            eventually(lambda: client.usable_paths[:1] == ("zmq",), "the fast path was taken again")
-            assert client.deliver_order(order).path == "zmq"
+            eventually(lambda: client.usable_paths[:1] == ("zmq",), "the fast path is well again")
+            eventually(lambda: client.deliver_order(order).path == "zmq", "the fast path was taken again")

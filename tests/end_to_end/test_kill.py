@@ -60,7 +60,8 @@ async def _send_all(
     engine: EngineProcess, orders: Sequence[Order], replies: dict[str, OrderReply], kill_after: int | None
 ) -> None:
     """Sends every order once through a bounded window; what ends in an exception has no reply in the result."""
-    client = ExecutionBridgeClient(_config(engine, call_timeout_ms=400.0))
+    # Short where the engine dies: nobody answers what is left. Else long: each is answered, however late.
+    client = ExecutionBridgeClient(_config(engine, call_timeout_ms=20_000.0 if kill_after is None else 400.0))
     await client.connect()
     window = asyncio.Semaphore(IN_FLIGHT)
 

@@ -46,9 +46,10 @@ def test_a_connection_that_never_shakes_hands_is_closed(start_engine: Any) -> No
 
 
 def test_a_zmtp_peer_that_never_says_hello_gives_its_place_back(start_engine: Any, connect: Any) -> None:
-    engine = start_engine("[limits]\nhandshake_timeout_ms = 300\nmax_connections = 2")
-    known, mute = connect(engine.zmq), connect(engine.zmq)
+    engine = start_engine("[limits]\nhandshake_timeout_ms = 2000\nmax_connections = 2")
+    known = connect(engine.zmq)
     assert known.hello().epoch == 1
+    mute = connect(engine.zmq)
     # An answer shows that it is a ZMTP peer, and what is expected of it.
     assert mute.ask(1, HealthCheck()).code == ReasonCode.HELLO_REQUIRED
     monitor_sees_end(mute)
@@ -57,7 +58,7 @@ def test_a_zmtp_peer_that_never_says_hello_gives_its_place_back(start_engine: An
 
 
 def test_a_subscriber_of_market_data_needs_no_hello(start_engine: Any, connect: Any) -> None:
-    engine = start_engine("[limits]\nhandshake_timeout_ms = 100")
+    engine = start_engine("[limits]\nhandshake_timeout_ms = 2000")
     publisher = connect(engine.zmq)
     publisher.hello()
     with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
@@ -193,8 +194,10 @@ def test_requests_beyond_what_may_be_in_flight_are_busy(start_engine: Any, conne
     client = connect(engine.zmq)
     client.hello()
     orders = [order() for _ in range(300)]
+    engine.pause()  # so that they lie there together, however slowly they are sent
     for number, one in enumerate(orders):
         client.send(number + 10, ExecuteOrder(one))
+    engine.resume()
     answers = dict(client.receive() for _ in orders)
     refused = [number for number, answer in answers.items() if getattr(answer, "code", None) == ReasonCode.BUSY]
     assert refused

@@ -92,7 +92,7 @@ def is_filled(client: Any, sent: Order) -> Any:
 def test_a_venue_that_says_nothing_in_time_leaves_the_order_pending(
     venue: VenueProcess, start_engine: Any, connect: Any
 ) -> None:
-    venue.start(700)
+    venue.start(2_500)
     client = connect(start_engine(venue.config(ack_timeout_ms=100)).zmq)
     client.hello()
     sent = order(3)
