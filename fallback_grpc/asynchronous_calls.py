@@ -14,6 +14,7 @@ from fallback_grpc.outcome import (
     TOO_LARGE,
     Done,
     batch_unknown,
+    delivery_of,
     fenced_reply,
     not_asked,
     settled_replies,
@@ -79,8 +80,7 @@ class AsyncCalls(AsyncControl):
 
     async def deliver_order(self, order: Order, *, timeout_ms: float | None = None) -> Delivery:
         """As `execute_order`, with the envelope: path, correlation, attempts, duplicate."""
-        done = await self._order(order, self._timeout(timeout_ms))
-        return Delivery(done.reply, done.path, done.correlation, done.attempts, done.duplicate)
+        return delivery_of(await self._order(order, self._timeout(timeout_ms)))
 
     async def execute_batch(self, orders: Sequence[Order], *, timeout_ms: float | None = None) -> list[OrderReply]:
         """Executes orders sent as one message; replies by index. Not a transaction: each order stands by itself."""

@@ -34,7 +34,7 @@ from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
 from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
-from fallback_grpc.outcome import Done, not_asked, subject_of_command, subject_of_orders
+from fallback_grpc.outcome import Done, delivery_of, not_asked, subject_of_command, subject_of_orders
 from fallback_grpc.reconciliation.blocking import BlockingReconciler
 from fallback_grpc.reconciliation.report import ReconciliationListener
 from fallback_grpc.resolution import DismissalListener, Dismissed, Resolution
@@ -54,6 +54,7 @@ from transport.contract.orders import Order
 from transport.contract.path import PathEvent, PathListener, PathRefused
 from transport.contract.replies import (
     CommandReplies,
+    Delivery,
     ExecuteReply,
     Health,
     MarketDataUpdate,
@@ -171,6 +172,20 @@ class BlockingExecutionBridgeClient(BlockingCalls):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # ---- orders, one by one ----
+
+    def execute_order(self, order: Order, *, timeout_ms: float | None = None, hedge: bool | None = None) -> OrderReply:
+        """Executes one order. A rejection is a reply; see `transport.contract.errors` for what is raised.
+
+        `hedge`: whether it may go by both paths, the first reply ending the call: True, after `hedge_after_us` (0: at
+        once), within `hedge_share` of this client's orders; False, no; None, if `hedge_after_us` is above 0.
+        """
+        return (self._order(order, self._timeout(timeout_ms), hedge=hedge)).reply
+
+    def deliver_order(self, order: Order, *, timeout_ms: float | None = None, hedge: bool | None = None) -> Delivery:
+        """As `execute_order`, with the envelope: path, correlation, attempts, duplicate."""
+        return delivery_of(self._order(order, self._timeout(timeout_ms), hedge=hedge))
 
     # ---- the original's names ----
 
@@ -291,9 +306,11 @@ class BlockingExecutionBridgeClient(BlockingCalls):
 
     # ---- the three primitives ----
 
-    def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
+    def _order(
+        self, order: Order, timeout_ms: float, *, in_doubt: bool = False, hedge: bool | None = None
+    ) -> Done[OrderReply]:
         try:
-            done = self._send_order(order, timeout_ms, in_doubt=in_doubt)
+            done = self._send_order(order, timeout_ms, in_doubt=in_doubt, hedge=hedge)
         except OutcomeUnknownError as unknown:
             self._resolver.doubtful.add((order,))
             resolution = self._resolver.fence_refused(order, unknown, timeout_ms)
@@ -314,7 +331,13 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         return self._send_order(order, timeout_ms, in_doubt=True, in_time=True)
 
     def _send_order(
-        self, order: Order, timeout_ms: float, *, in_doubt: bool = False, in_time: bool = False
+        self,
+        order: Order,
+        timeout_ms: float,
+        *,
+        in_doubt: bool = False,
+        in_time: bool = False,
+        hedge: bool | None = None,
     ) -> Done[OrderReply]:
         def attempt(path: Path, copy_ms: float) -> Conclusion[OrderReply]:
             if path == "grpc":
@@ -340,6 +363,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             in_doubt=in_doubt,
             in_time=in_time,
             begin=begin,
+            hedge=hedge,
         )
         self._reconciler.replied(done.reply)
         return done

@@ -37,7 +37,7 @@ from fallback_grpc.failover.streams import AsyncStreams
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.order_stream import as_async
 from fallback_grpc.original import order_from_dict, reply_to_dict
-from fallback_grpc.outcome import Done, not_asked, subject_of_command, subject_of_orders
+from fallback_grpc.outcome import Done, delivery_of, not_asked, subject_of_command, subject_of_orders
 from fallback_grpc.reconciliation.asynchronous import AsyncReconciler
 from fallback_grpc.reconciliation.report import ReconciliationListener
 from fallback_grpc.resolution import DismissalListener, Dismissed, Resolution
@@ -58,6 +58,7 @@ from transport.contract.orders import Order
 from transport.contract.path import PathEvent, PathRefused
 from transport.contract.replies import (
     CommandReplies,
+    Delivery,
     ExecuteReply,
     Health,
     MarketDataUpdate,
@@ -167,6 +168,24 @@ class ExecutionBridgeClient(AsyncCalls):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    # ---- orders, one by one ----
+
+    async def execute_order(
+        self, order: Order, *, timeout_ms: float | None = None, hedge: bool | None = None
+    ) -> OrderReply:
+        """Executes one order. A rejection is a reply; see `transport.contract.errors` for what is raised.
+
+        `hedge`: whether it may go by both paths, the first reply ending the call: True, after `hedge_after_us` (0: at
+        once), within `hedge_share` of this client's orders; False, no; None, if `hedge_after_us` is above 0.
+        """
+        return (await self._order(order, self._timeout(timeout_ms), hedge=hedge)).reply
+
+    async def deliver_order(
+        self, order: Order, *, timeout_ms: float | None = None, hedge: bool | None = None
+    ) -> Delivery:
+        """As `execute_order`, with the envelope: path, correlation, attempts, duplicate."""
+        return delivery_of(await self._order(order, self._timeout(timeout_ms), hedge=hedge))
 
     # ---- the original's names ----
 
@@ -301,9 +320,11 @@ class ExecutionBridgeClient(AsyncCalls):
 
     # ---- the three primitives ----
 
-    async def _order(self, order: Order, timeout_ms: float, *, in_doubt: bool = False) -> Done[OrderReply]:
+    async def _order(
+        self, order: Order, timeout_ms: float, *, in_doubt: bool = False, hedge: bool | None = None
+    ) -> Done[OrderReply]:
         try:
-            done = await self._send_order(order, timeout_ms, in_doubt=in_doubt)
+            done = await self._send_order(order, timeout_ms, in_doubt=in_doubt, hedge=hedge)
         except OutcomeUnknownError as unknown:
             self._resolver.doubtful.add((order,))
             resolution = await self._resolver.fence_refused(order, unknown, timeout_ms)
@@ -324,7 +345,13 @@ class ExecutionBridgeClient(AsyncCalls):
         return await self._send_order(order, timeout_ms, in_doubt=True, in_time=True)
 
     async def _send_order(
-        self, order: Order, timeout_ms: float, *, in_doubt: bool = False, in_time: bool = False
+        self,
+        order: Order,
+        timeout_ms: float,
+        *,
+        in_doubt: bool = False,
+        in_time: bool = False,
+        hedge: bool | None = None,
     ) -> Done[OrderReply]:
         def attempt(path: Path, copy_ms: float) -> Any:
             return self._funnels.get(path, self._paths[path]).attempt_order(order, copy_ms)
@@ -343,7 +370,7 @@ class ExecutionBridgeClient(AsyncCalls):
             orders=1,
             in_doubt=in_doubt,
             in_time=in_time,
-            hedged=True,
+            hedge=hedge,
         )
         if (beliefs := self._reconciler.beliefs) is not None:
             beliefs.replied(done.reply)

@@ -20,7 +20,7 @@ from transport.contract.errors import (
     error_for_code,
 )
 from transport.contract.orders import Order
-from transport.contract.replies import ExecuteReply, OrderReply, Path
+from transport.contract.replies import Delivery, ExecuteReply, OrderReply, Path
 from transport.contract.requests import Command, command_id_of, is_query, order_ids_of
 
 ReplyT = TypeVar("ReplyT")
@@ -49,6 +49,11 @@ class Done(msgspec.Struct, Generic[ReplyT], frozen=True):
     duplicate: bool
     correlation: int
     was_in_doubt: bool
+
+
+def delivery_of(done: Done[OrderReply]) -> Delivery:
+    """The reply with its envelope."""
+    return Delivery(done.reply, done.path, done.correlation, done.attempts, done.duplicate)
 
 
 def subject_of_orders(orders: Sequence[Order]) -> Subject:

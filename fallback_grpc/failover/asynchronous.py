@@ -171,11 +171,11 @@ class AsyncFailover:
     """Calls over several paths: each path by name, with the switchboard that says which may be used."""
 
     def __init__(self, board: Switchboard, policy: PlanPolicy, budget: HedgeBudget | None = None) -> None:
-        """`budget`: orders may be hedged as far as it goes, if the policy says after how long; None: never."""
+        """`budget`: orders may be hedged as far as it goes, if the policy or the call says so; None: never."""
         self._board = board
         self._policy = policy
         self._policy_in_time = replace(policy, resolution_ms=0.0)
-        self._budget = budget if policy.hedge_after_us > 0 else None
+        self._budget = budget or HedgeBudget(0.0)
         self._gate = ChangeGate()
         self._probers: list[asyncio.Task[None]] = []
         board.on_change(self._gate.wake)
@@ -195,13 +195,13 @@ class AsyncFailover:
         orders: int = 0,
         in_doubt: bool = False,
         in_time: bool = False,
-        hedged: bool = False,
+        hedge: bool | None = False,
     ) -> Done[ReplyT]:
         """Runs one call to its end. Raises as `transport.contract.client` says.
 
         `orders`: how many the call executes. `subject` is asked for only where something must be said of the call.
-        `in_time`: it ends at its deadline, even in doubt. `hedged`: the call may be
-        hedged, if that is configured.
+        `in_time`: it ends at its deadline, even in doubt. `hedge`: whether the call may be hedged, after the policy's
+        delay (0: at once); None: if that is configured.
         """
         board = self._board
         if not in_doubt:
@@ -210,11 +210,11 @@ class AsyncFailover:
         deadline_ns = began_ns + int(timeout_ms * NS_PER_MS)
         usable = board.usable
         policy = self._policy_in_time if in_time else self._policy
-        budget = self._budget if hedged else None
-        if budget is not None:
-            budget.earn()
-        may_hedge = budget is not None and len(usable) > 1
-        if not usable or in_doubt or may_hedge:
+        if orders == 1:
+            self._budget.earn()
+        may_hedge = policy.hedge_after_us > 0 if hedge is None else hedge
+        budget = self._budget if may_hedge else None
+        if not usable or in_doubt or (may_hedge and len(usable) > 1):
             plan = CallPlan(policy, deadline_ns=deadline_ns, in_doubt=in_doubt, budget=budget)
             return await self._finish(plan, None, attempt, connected, subject, orders=orders)
         # Nearly every call ends here: one copy, one reply, and no plan.

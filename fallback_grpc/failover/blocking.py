@@ -134,12 +134,12 @@ class BlockingFailover:
     """Calls over several paths, from any number of threads."""
 
     def __init__(self, board: Switchboard, policy: PlanPolicy, budget: HedgeBudget | None = None) -> None:
-        """`budget`: orders may be hedged as far as it goes, if the policy says after how long; None: never."""
+        """`budget`: orders may be hedged as far as it goes, if the policy or the call says so; None: never."""
         self._board = board
         self._policy = policy
         self._policy_in_time = replace(policy, resolution_ms=0.0)
-        self._budget = budget if policy.hedge_after_us > 0 else None
-        self._pool = ThreadPoolExecutor(_MOST_HEDGES, "bridge-hedge") if self._budget is not None else None
+        self._budget = budget or HedgeBudget(0.0)
+        self._pool = ThreadPoolExecutor(_MOST_HEDGES, "bridge-hedge")
         self._gate = ThreadGate()
         self._stopping = threading.Event()
         self._probers: list[threading.Thread] = []
@@ -156,12 +156,13 @@ class BlockingFailover:
         in_doubt: bool = False,
         in_time: bool = False,
         begin: Callable[[Path, float], OwnCopy[ReplyT] | None] | None = None,
+        hedge: bool | None = None,
     ) -> Done[ReplyT]:
         """Runs one call to its end. Raises as `transport.contract.client` says.
 
         `orders`: how many the call executes. `subject` is asked for only where something must be said of the call.
-        `in_time`: it ends at its deadline, even in doubt. `begin`: the call may be
-        hedged, if that is configured; sends a copy for the calling thread to wait for.
+        `in_time`: it ends at its deadline, even in doubt. `begin` sends a copy for the calling thread to wait for: such
+        a call may be hedged, after the policy's delay (0: at once), if `hedge` says so; None: if that is configured.
         """
         board = self._board
         if not in_doubt:
@@ -170,16 +171,16 @@ class BlockingFailover:
         deadline_ns = began_ns + int(timeout_ms * NS_PER_MS)
         usable = board.usable
         policy = self._policy_in_time if in_time else self._policy
-        budget, pool = self._budget, self._pool
-        if budget is not None and pool is not None and begin is not None:
-            budget.earn()
-            if len(usable) > 1 and not in_doubt:
-                plan = CallPlan(policy, deadline_ns=deadline_ns, budget=budget)
-                copies = Copies(begin, attempt, pool)
-                try:
-                    return self._finish(plan, None, attempt, connected, subject, orders=orders, copies=copies)
-                finally:
-                    copies.abandon()
+        if orders == 1:
+            self._budget.earn()
+        may_hedge = policy.hedge_after_us > 0 if hedge is None else hedge
+        if begin is not None and may_hedge and len(usable) > 1 and not in_doubt:
+            plan = CallPlan(policy, deadline_ns=deadline_ns, budget=self._budget)
+            copies = Copies(begin, attempt, self._pool)
+            try:
+                return self._finish(plan, None, attempt, connected, subject, orders=orders, copies=copies)
+            finally:
+                copies.abandon()
         if not usable or in_doubt:
             plan = CallPlan(policy, deadline_ns=deadline_ns, in_doubt=in_doubt)
             return self._finish(plan, None, attempt, connected, subject, orders=orders)
@@ -242,8 +243,7 @@ class BlockingFailover:
         for thread in self._probers:
             thread.join(timeout_s)
         self._probers.clear()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _probe(self, path: Path, client: Probed, timeout_ms: float) -> None:
         board = self._board

@@ -115,7 +115,7 @@ class CallPlan:
         self, policy: PlanPolicy, *, deadline_ns: int, in_doubt: bool = False, budget: HedgeBudget | None = None
     ) -> None:
         """`in_doubt`: an earlier copy of this request, outside this plan, may have been executed. `budget`: the call
-        may be hedged, as far as that goes.
+        may be hedged after the policy's delay, as far as that goes.
         """
         self._policy = policy
         self._deadline_ns = deadline_ns
@@ -129,7 +129,7 @@ class CallPlan:
         self._doubts = 0
         self._refusals = 0
         self._unsent = 0
-        self._budget = budget if policy.hedge_after_us > 0 else None
+        self._budget = budget
         self._hedge: int | None = None
 
     @property

@@ -46,9 +46,10 @@ class BridgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     prefer: Literal["zmq", "grpc"] = "zmq"
     """The path that calls take while both are well; `client.prefer` changes it at run time."""
     hedge_after_us: int = 0
-    """An order without a reply after so long is also sent by the other path (same id: it executes once); 0: never."""
+    """An order without a reply after so long is also sent by the other path (same id: it executes once).
+    0: only where its call says so (`hedge=True`), and then at once."""
     hedge_share: float = 0.05
-    """Share of a client's orders that may be sent twice for `hedge_after_us`."""
+    """Share of a client's orders that may be sent twice, for `hedge_after_us` or because a call asks for it."""
     connect_timeout_ms: float = 1000.0
     """Bound of one connection's handshake, Hello and Welcome included."""
     heartbeat_interval_ms: int = 20

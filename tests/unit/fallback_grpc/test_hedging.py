@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import pytest
 
 from fallback_grpc import ExecutionBridgeClient
 from tests.unit.fallback_grpc.fake_paths import FakeAsyncPath, FakeEngine
 from tests.unit.fallback_grpc.test_bridge import Rig
 from tests.waiting import eventually
-from transport.contract.codes import ReasonCode
+from transport.contract.codes import ExecutionStatus, ReasonCode
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import OutcomeUnknownError
 from transport.contract.orders import Order
@@ -107,6 +108,74 @@ def test_no_more_than_the_share_is_hedged(rig: Rig, order: MakeOrder) -> None:
         assert sparing.client.statistics.hedged == 1
     finally:
         sparing.do(sparing.zmq.release)
+        sparing.close()
+
+
+# ---- an order that is to be hedged, or not, by its own call ----
+
+
+@pytest.fixture
+def unhedged(rig: Rig) -> Iterator[Rig]:
+    """A client whose orders are not hedged unless their calls say so."""
+    plain = Rig(rig.flavour, msgspec.structs.replace(HEDGING, hedge_after_us=0))
+    plain.client.connect()
+    yield plain
+    plain.zmq.mode = plain.grpc.mode = "works"
+    plain.do(plain.zmq.release)
+    plain.do(plain.grpc.release)
+    plain.close()
+
+
+def test_an_order_hedged_by_its_call_goes_by_both_paths_at_once(unhedged: Rig, order: MakeOrder) -> None:
+    unhedged.zmq.mode = "hangs"
+    placed = order()
+    delivery = unhedged.client.deliver_order(placed, hedge=True)
+    assert (delivery.path, delivery.duplicate, delivery.attempts) == ("grpc", True, 2)
+    assert unhedged.client.execute_order(order(), hedge=True).status == ExecutionStatus.FILLED
+    statistics = unhedged.client.statistics
+    assert (statistics.hedged, statistics.hedge_won, statistics.unresolved) == (2, 2, 0)
+
+
+def test_an_order_of_such_a_client_without_a_word_is_not_hedged(unhedged: Rig, order: MakeOrder) -> None:
+    assert unhedged.client.deliver_order(order()).attempts == 1
+    assert unhedged.client.deliver_order(order(), hedge=False).attempts == 1
+    assert unhedged.client.statistics.hedged == 0 and unhedged.grpc.orders == []
+
+
+def test_an_order_that_is_not_to_be_hedged_is_waited_for(rig: Rig, order: MakeOrder) -> None:
+    rig.zmq.mode = "hangs"
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(rig.client.deliver_order, order(), hedge=False)
+        eventually(lambda: rig.zmq.orders, "the copy is in flight")
+        assert rig.client.deliver_order(order()).path == "grpc", "another one is hedged meanwhile"
+        rig.do(rig.zmq.release)
+        call.result(10)
+    assert rig.client.statistics.hedged == 1
+
+
+def test_a_hedge_asked_for_that_is_refused_while_the_first_copy_fills_does_not_read_as_a_refusal(
+    unhedged: Rig, order: MakeOrder
+) -> None:
+    unhedged.zmq.mode, unhedged.grpc.refusal = "hangs", ReasonCode.BUSY
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(unhedged.client.deliver_order, order(), hedge=True)
+        eventually(lambda: unhedged.grpc.refused == 1, "the hedge was refused")
+        assert not call.done()
+        unhedged.do(unhedged.zmq.release)
+        assert call.result(10).path == "zmq"
+
+
+def test_calls_that_ask_for_hedges_stay_within_the_share_of_all_orders(rig: Rig, order: MakeOrder) -> None:
+    sparing = Rig(rig.flavour, BridgeConfig(hedge_share=0.05))
+    try:
+        sparing.client.connect()
+        for _ in range(18):
+            sparing.client.execute_order(order())
+        assert sparing.client.deliver_order(order(), hedge=True).attempts == 1, "the nineteenth"
+        sparing.client.deliver_order(order(), hedge=True)
+        assert sparing.client.statistics.hedged == 1
+        assert sparing.client.deliver_order(order(), hedge=True).attempts == 1, "the share is used up"
+    finally:
         sparing.close()
 
 
