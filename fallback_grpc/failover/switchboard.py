@@ -2,7 +2,8 @@
 
 A path is usable while it is connected, its breaker is closed, and its engine is the right one (invariant 12). The
 shells (`asynchronous.py`, `blocking.py`) tell the switchboard what happens and read `usable`. Its methods may be
-called from any thread; listeners run in the caller's thread, outside the lock.
+called from any thread; listeners run outside the lock, in the thread of one who found something to tell: one event at
+a time, in the order in which things happened.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +85,10 @@ class Switchboard:
         self._records = {path: _PathRecord(settings.breaker) for path in paths}
         self._lock = threading.Lock()
         self._listeners: list[BridgePathListener] = []
+        self._notices: deque[BridgePathEvent] = deque()
+        """What happened and is not told yet, in the order in which it happened: added to inside the lock alone."""
+        self._teller: object | None = None
+        """Who tells just now: one at a time, so that things are told in the order in which they happened."""
         self._on_change: list[Callable[[], None]] = []
         self._settled = False
         self._fault_at_ns: int | None = None
@@ -110,10 +116,10 @@ class Switchboard:
 
     def stop(self, why: ExecutionBridgeError, now_ns: int) -> None:
         """No path is used from now on; who waits for one is woken. The first reason stands."""
-        notices: list[BridgePathEvent] = []
+        notices = self._notices
         with self._lock:
             self._stop(why, notices, now_ns)
-        self._publish(notices, wake=True)
+        self._publish(wake=True)
 
     def is_stopped(self) -> bool:
         """Whether no path is used any more."""
@@ -128,7 +134,7 @@ class Switchboard:
 
     def path_event(self, path: Path, event: PathEvent, now_ns: int) -> None:
         """Takes what a path reported."""
-        notices: list[BridgePathEvent] = []
+        notices = self._notices
         with self._lock:
             record = self._records[path]
             if isinstance(event, PathConnected):
@@ -144,11 +150,11 @@ class Switchboard:
                 self._disconnected(path, event, notices, now_ns)
             self._signal(path, signal_of_event(event), notices, now_ns)
             self._refresh(notices, now_ns)
-        self._publish(notices, wake=True)
+        self._publish(wake=True)
 
     def prefer(self, path: Path, now_ns: int) -> None:
         """Calls take `path` first from now on, whenever it is up. Raises `ValidationError` for a path there is not."""
-        notices: list[BridgePathEvent] = []
+        notices = self._notices
         with self._lock:
             if path not in self._records:
                 raise ValidationError(f"prefer: {path!r} is none of {', '.join(self._records)}", field="prefer")
@@ -156,11 +162,11 @@ class Switchboard:
                 self._paths = (path, *(other for other in self._paths if other != path))
                 notices.append(_notice(path, PathEventKind.PREFERRED, "asked for", now_ns))
                 self._refresh(notices, now_ns)
-        self._publish(notices, wake=True)
+        self._publish(wake=True)
 
     def copy_ended(self, path: Path, conclusion: Conclusion[Any], connected: bool, now_ns: int) -> None:
         """Takes how one copy ended; the shells need not report replies on a path that is well."""
-        notices: list[BridgePathEvent] = []
+        notices = self._notices
         suspect = makes_suspect(conclusion)
         with self._lock:
             record = self._records[path]
@@ -174,25 +180,25 @@ class Switchboard:
             elif signal is Signal.TRIP or signal is Signal.FAILURE:
                 self._take_reason(record, conclusion)
             changed = self._refresh(notices, now_ns)
-        self._publish(notices, wake=suspect or changed)
+        self._publish(wake=suspect or changed)
 
     def state_regressed(self, path: Path, reason: str, now_ns: int) -> None:
         """A stream found that the engine has forgotten what this client has seen: no path is used any more."""
-        notices: list[BridgePathEvent] = []
+        notices = self._notices
         with self._lock:
             self._regressed(path, reason, notices, now_ns)
-        self._publish(notices, wake=True)
+        self._publish(wake=True)
 
     def settle(self, now_ns: int) -> None:
         """All first attempts to connect have ended: the best connected path says which journal counts."""
-        notices: list[BridgePathEvent] = []
+        notices = self._notices
         with self._lock:
             self._settled = True
             for path in self._paths:
                 if self._records[path].connected:
                     self._check_journal(path, notices, now_ns)
             self._refresh(notices, now_ns)
-        self._publish(notices, wake=True)
+        self._publish(wake=True)
 
     def replied_at_once(self, path: Path, orders: int) -> None:
         """Counts a call whose first copy was answered: nearly all are, so this is short."""
@@ -239,16 +245,16 @@ class Switchboard:
 
     def probe_started(self, path: Path, now_ns: int) -> None:
         """A probe is on its way."""
-        notices: list[BridgePathEvent] = []
+        notices = self._notices
         with self._lock:
             record = self._records[path]
             self._signal(path, Signal.PROBE_STARTED, notices, now_ns)
             record.next_probe_ns = now_ns + int(self._settings.probe_interval_ms * NS_PER_MS)
-        self._publish(notices, wake=False)
+        self._publish(wake=False)
 
     def probe_ended(self, path: Path, answered: bool, took_ms: float, now_ns: int) -> None:
         """A probe was answered or not."""
-        notices: list[BridgePathEvent] = []
+        notices = self._notices
         signal = signal_of_probe(answered, took_ms, self._settings.slow_probe_ms)
         with self._lock:
             record = self._records[path]
@@ -258,7 +264,7 @@ class Switchboard:
             if record.breaker.state is BreakerState.HALF_OPEN or not answered:
                 record.next_probe_ns = now_ns  # look again at once: the breaker is about to decide
             changed = self._refresh(notices, now_ns)
-        self._publish(notices, wake=changed)
+        self._publish(wake=changed)
 
     # ---- what is known ----
 
@@ -292,7 +298,7 @@ class Switchboard:
 
     # ---- inside the lock ----
 
-    def _signal(self, path: Path, signal: Signal | None, notices: list[BridgePathEvent], now_ns: int) -> None:
+    def _signal(self, path: Path, signal: Signal | None, notices: deque[BridgePathEvent], now_ns: int) -> None:
         if signal is None:
             return
         breaker = self._records[path].breaker
@@ -302,7 +308,7 @@ class Switchboard:
             notices.append(_notice(path, _KIND_OF_STATE[after], signal.value, now_ns))
 
     def _disconnected(
-        self, path: Path, event: PathLost | PathRefused, notices: list[BridgePathEvent], now_ns: int
+        self, path: Path, event: PathLost | PathRefused, notices: deque[BridgePathEvent], now_ns: int
     ) -> None:
         record = self._records[path]
         if record.connected:
@@ -320,14 +326,14 @@ class Switchboard:
         elif isinstance(conclusion, NotSent) and record.refusal == ReasonCode.NONE:
             record.reason = conclusion.reason
 
-    def _mismatched(self, path: Path, reason: str, notices: list[BridgePathEvent], now_ns: int) -> None:
+    def _mismatched(self, path: Path, reason: str, notices: deque[BridgePathEvent], now_ns: int) -> None:
         record = self._records[path]
         record.reason, record.refusal = reason, ReasonCode.JOURNAL_ID_MISMATCH
         if not record.mismatched:
             record.mismatched = True
             notices.append(_notice(path, PathEventKind.JOURNAL_MISMATCH, reason, now_ns))
 
-    def _regressed(self, path: Path, reason: str, notices: list[BridgePathEvent], now_ns: int) -> None:
+    def _regressed(self, path: Path, reason: str, notices: deque[BridgePathEvent], now_ns: int) -> None:
         """One path's engine is every path's engine: none may go on with one that forgot orders."""
         record = self._records[path]
         record.reason, record.refusal = reason, ReasonCode.STATE_REGRESSED
@@ -336,7 +342,7 @@ class Switchboard:
             why = StateRegressedError(f"the engine's state went back, seen on path {path}: {reason}")
             self._stop(why, notices, now_ns)
 
-    def _stop(self, why: ExecutionBridgeError, notices: list[BridgePathEvent], now_ns: int) -> None:
+    def _stop(self, why: ExecutionBridgeError, notices: deque[BridgePathEvent], now_ns: int) -> None:
         if self.stopped is None:
             self.stopped = why
             if isinstance(why, ClientClosedError):
@@ -344,7 +350,7 @@ class Switchboard:
             else:
                 self._refresh(notices, now_ns)
 
-    def _check_journal(self, path: Path, notices: list[BridgePathEvent], now_ns: int) -> None:
+    def _check_journal(self, path: Path, notices: deque[BridgePathEvent], now_ns: int) -> None:
         record = self._records[path]
         if not self._settled:
             return
@@ -357,7 +363,7 @@ class Switchboard:
         else:
             record.mismatched = False
 
-    def _refresh(self, notices: list[BridgePathEvent], now_ns: int) -> bool:
+    def _refresh(self, notices: deque[BridgePathEvent], now_ns: int) -> bool:
         """Brings `usable` up to date; returns whether it changed."""
         if not self._settled:
             return False
@@ -389,17 +395,34 @@ class Switchboard:
 
     # ---- outside the lock ----
 
-    def _publish(self, notices: list[BridgePathEvent], *, wake: bool) -> None:
-        for notice in notices:
-            _log_notice(notice)
-            for listener in tuple(self._listeners):
-                try:
-                    listener(notice)
-                except Exception:  # a listener is the user's code, and must not stop the bridge
-                    _log.exception("a path listener failed on %s", notice)
+    def _publish(self, *, wake: bool) -> None:
+        while self._notices and self._tell_all():
+            pass  # what came when it had just been told has nobody else
         if wake:
             for call in tuple(self._on_change):
                 call()
+
+    def _tell_all(self) -> bool:
+        """Tells what there is, what other threads noticed too; False if another thread, or a caller, does that now."""
+        me = object()
+        try:
+            with self._lock:
+                if self._teller is None:
+                    self._teller = me
+            while self._teller is me and self._notices:
+                self._tell(self._notices.popleft())
+            return self._teller is me
+        finally:
+            if self._teller is me:  # a signal's handler may have raised anywhere above
+                self._teller = None
+
+    def _tell(self, notice: BridgePathEvent) -> None:
+        _log_notice(notice)
+        for listener in tuple(self._listeners):
+            try:
+                listener(notice)
+            except Exception:  # a listener is the user's code, and must not stop the bridge
+                _log.exception("a path listener failed on %s", notice)
 
 
 def _notice(path: Path, kind: PathEventKind, reason: str, now_ns: int) -> BridgePathEvent:

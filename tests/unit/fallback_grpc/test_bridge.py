@@ -154,8 +154,11 @@ def test_calls_take_the_preferred_path_from_the_next_on_without_a_new_connection
     rig.client.prefer("zmq")
     assert rig.client.deliver_order(order()).path == "zmq"
     assert (rig.zmq.connections, rig.grpc.connections, rig.client.statistics.failovers) == (1, 1, 0)
-    preferred = [event.path for event in rig.events if event.kind is PathEventKind.PREFERRED]
-    assert preferred == ["grpc", "zmq"]
+
+    def preferred() -> list[str]:
+        return [event.path for event in tuple(rig.events) if event.kind is PathEventKind.PREFERRED]
+
+    eventually(lambda: preferred() == ["grpc", "zmq"], "both are told")
 
 
 def test_the_other_path_takes_over_while_the_preferred_one_is_down(rig: Rig, order: MakeOrder) -> None:
@@ -282,7 +285,8 @@ def test_a_regressed_engine_stops_every_path(rig: Rig, order: MakeOrder) -> None
         rig.client.deliver_order(order())
     assert rig.engine.arrivals == []
     assert rig.client.usable_paths == ()
-    assert [event.kind for event in rig.events].count(PathEventKind.STATE_REGRESSED) == 1
+    eventually(lambda: rig.kinds("zmq", PathEventKind.STATE_REGRESSED), "it is told")
+    assert len(rig.kinds("zmq", PathEventKind.STATE_REGRESSED)) == 1
     health = rig.client.health_check()
     assert not health.is_serving and not health.healthy and "an older copy" in health.message
     assert health.paths["zmq"]["refused"] == "STATE_REGRESSED"
@@ -373,8 +377,8 @@ def test_a_path_that_refuses_the_journal_later_is_reported_once(rig: Rig) -> Non
     refused = PathRefused(reason="another engine", code=ReasonCode.JOURNAL_ID_MISMATCH)
     rig.do(lambda: rig.grpc.tell(refused))
     rig.do(lambda: rig.grpc.tell(refused))
-    kinds = [event.kind for event in rig.events if event.path == "grpc"]
-    assert kinds.count(PathEventKind.JOURNAL_MISMATCH) == 1
+    eventually(lambda: rig.kinds("grpc", PathEventKind.JOURNAL_MISMATCH), "it is told")
+    assert len(rig.kinds("grpc", PathEventKind.JOURNAL_MISMATCH)) == 1
     assert rig.client.path_states()["grpc"]["journal_mismatch"]
 
 

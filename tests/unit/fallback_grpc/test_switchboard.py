@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -101,6 +102,30 @@ def test_a_failover_is_measured_from_the_fault_to_the_next_completed_order() -> 
     statistics = made.statistics()
     assert (statistics.last_failover_ms, statistics.failovers) == (7.0, 1)
     assert (statistics.resent, statistics.resolved, statistics.orders_by_path) == (1, 1, {"zmq": 0, "grpc": 1})
+
+
+def test_what_threads_notice_at_once_is_told_in_the_order_in_which_it_happened() -> None:
+    made = board()
+    heard: list[PathEventKind] = []
+    telling, go_on = threading.Event(), threading.Event()
+
+    def slow_listener(event: Any) -> None:
+        telling.set()
+        go_on.wait(10)
+        heard.append(event.kind)
+
+    made.add_listener(slow_listener)
+    lost = threading.Thread(target=lambda: made.path_event("zmq", PathLost(reason="reset", in_flight=0), 0))
+    lost.start()
+    assert telling.wait(10)
+    made.path_event("zmq", connected(connection=2), 5)
+    for now_ns in (6, 7):
+        good_probe(made, "zmq", now_ns)
+    go_on.set()
+    lost.join(10)
+    of_loss = [PathEventKind.DISCONNECTED, PathEventKind.BREAKER_OPEN, PathEventKind.DOWN]
+    of_return = [PathEventKind.BREAKER_HALF_OPEN, PathEventKind.BREAKER_CLOSED, PathEventKind.UP]
+    assert heard == [*of_loss, PathEventKind.CONNECTED, *of_return]
 
 
 def test_a_listener_that_fails_is_logged_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
