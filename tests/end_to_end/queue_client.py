@@ -40,7 +40,7 @@ def say(*words: object) -> None:
 
 async def run(task: dict[str, Any]) -> None:
     """Puts every order, reads events until all are final, and ends."""
-    config = BridgeConfig(**task["endpoints"])
+    config = BridgeConfig(**task["endpoints"], connect_timeout_ms=20_000)
     orders = [order_of(described) for described in task["orders"]]
     wanted = {order.order_id for order in orders} | set(task["unanswered"])
     async with await connect(config) as client, OrderQueue(client, outbox=task["outbox"]) as queue:

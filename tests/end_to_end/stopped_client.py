@@ -47,7 +47,11 @@ async def asynchronous(config: BridgeConfig) -> None:
 if __name__ == "__main__":
     zmq, pub, grpc, silence_ms = sys.argv[2:]
     endpoints = BridgeConfig(
-        zmq_endpoint=zmq, pub_endpoint=pub, grpc_endpoint=grpc, heartbeat_timeout_ms=int(silence_ms)
+        zmq_endpoint=zmq,
+        pub_endpoint=pub,
+        grpc_endpoint=grpc,
+        heartbeat_timeout_ms=int(silence_ms),
+        connect_timeout_ms=10_000,
     )
     if sys.argv[1] == "blocking":
         blocking(endpoints)

@@ -23,7 +23,7 @@ ENGINE_WINDOW = 1024
 TAKEN_AHEAD = 64
 """Orders that a stream takes from its source before it sends them."""
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(params=["zmq-async", "zmq-blocking", "zmq-async-pyzmq"])

@@ -20,7 +20,7 @@ from examples.audit import Journal
 from examples.rig.engine_process import EngineProcess
 from examples.rig.fault_proxy import FaultProxy
 from fallback_grpc import BlockingExecutionBridgeClient, BlockingGrpcClient, ExecutionBridgeClient, GrpcClient
-from tests.conformance.drivers import AsyncDriver, BlockingDriver
+from tests.conformance.drivers import AsyncDriver, BlockingDriver, bridge_config
 from tests.waiting import eventually
 from transport import (
     BlockingFastPathClient,
@@ -100,8 +100,9 @@ def rig(request: pytest.FixtureRequest, shell: str, tmp_path: Path) -> Iterator[
             zmq_endpoint=f"tcp://{zmq.endpoint}", pub_endpoint=engine.pub, grpc_endpoint=grpc.endpoint,
             # Long heartbeats: what is withheld is the order's bytes and nothing else.
             heartbeat_interval_ms=30_000, heartbeat_timeout_ms=30_000, call_timeout_ms=20_000,
+            connect_timeout_ms=10_000,
         )  # fmt: skip
-        direct = BridgeConfig(zmq_endpoint=engine.zmq, pub_endpoint=engine.pub, grpc_endpoint=engine.grpc)
+        direct = bridge_config(engine)
         bridge: AbstractContextManager[Any] = SHELLS[shell](config, request.param)
         with BlockingGrpcClient(direct) as observer, bridge as client, ThreadPoolExecutor(1) as caller:
             yield Rig(engine, {"zmq": zmq, "grpc": grpc}, request.param, client, observer, caller)
@@ -161,7 +162,11 @@ def test_cut_in_the_middle_of_the_reply_half_a_reply_is_no_reply(rig: Rig, order
 def test_a_silent_fast_path_is_noticed_and_left(tmp_path: Path, shell: str, carrier: Any, order: Order) -> None:
     with EngineProcess(tmp_path / "journal") as engine, FaultProxy(engine.zmq) as proxy:
         config = BridgeConfig(
-            zmq_endpoint=f"tcp://{proxy.endpoint}", pub_endpoint=engine.pub, grpc_endpoint=engine.grpc, carrier=carrier
+            zmq_endpoint=f"tcp://{proxy.endpoint}",
+            pub_endpoint=engine.pub,
+            grpc_endpoint=engine.grpc,
+            carrier=carrier,
+            call_timeout_ms=10_000,
         )
         with SHELLS[shell](config, "zmq") as client, ThreadPoolExecutor(1) as caller:
             proxy.blackhole()

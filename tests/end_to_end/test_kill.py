@@ -31,7 +31,7 @@ IN_FLIGHT = 64
 
 def _config(engine: EngineProcess, **changes: object) -> BridgeConfig:
     endpoints = {"zmq_endpoint": engine.zmq, "pub_endpoint": engine.pub, "grpc_endpoint": engine.grpc}
-    return BridgeConfig.from_mapping(endpoints | changes)
+    return BridgeConfig.from_mapping(endpoints | {"connect_timeout_ms": 10_000.0} | changes)
 
 
 def _order(number: int) -> Order:

@@ -86,6 +86,7 @@ class KilledClient:
         return [line.split() for lines in self.lines for line in lines if line.startswith(word + " ")]
 
 
+@pytest.mark.timeout(400)
 def test_a_client_killed_at_any_moment_sends_each_order_once_and_hears_of_each(tmp_path: Path) -> None:
     chance = random.Random(5)
     described = [

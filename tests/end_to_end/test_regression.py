@@ -10,10 +10,11 @@ import pytest
 
 from examples.rig.engine_process import EngineProcess
 from fallback_grpc import PathEventKind
+from tests.conformance.drivers import bridge_config
 from tests.end_to_end.test_cut_paths import SHELLS
 from tests.end_to_end.test_unknown_outcomes import market_order
 from tests.waiting import eventually
-from transport import BridgeConfig, StateRegressedError
+from transport import StateRegressedError
 
 REGRESSED = PathEventKind.STATE_REGRESSED
 
@@ -27,7 +28,7 @@ def test_an_idle_client_of_grpc_alone_notices_an_older_copy_by_its_probes(shell:
     folder, older = tmp_path / "journal", tmp_path / "older"
     engine = EngineProcess(folder)
     with engine:
-        config = BridgeConfig(zmq_endpoint=engine.zmq, pub_endpoint=engine.pub, grpc_endpoint=engine.grpc)
+        config = bridge_config(engine)
         events: list[Any] = []
         with SHELLS[shell](config, "grpc") as client:
             client.on_path_event(events.append)
@@ -56,7 +57,7 @@ def _by_an_iterator(client: Any, resume_from: int) -> None:
 @pytest.mark.parametrize("path", ["zmq", "grpc"])
 def test_a_subscription_that_the_engine_has_not_come_to_stops_the_bridge(shell: str, path: str, tmp_path: Path) -> None:
     with EngineProcess(tmp_path / "journal") as engine:
-        config = BridgeConfig(zmq_endpoint=engine.zmq, pub_endpoint=engine.pub, grpc_endpoint=engine.grpc)
+        config = bridge_config(engine)
         events: list[Any] = []
         with SHELLS[shell](config, path) as client:
             client.on_path_event(events.append)

@@ -36,9 +36,9 @@ def engine(tmp_path: Path) -> Iterator[EngineProcess]:
 
 
 def config_of(engine: EngineProcess, **changes: Any) -> BridgeConfig:
-    """Default settings, but for the changes."""
+    """Default settings but for the changes, and with time to connect."""
     endpoints = {"zmq_endpoint": engine.zmq, "pub_endpoint": engine.pub, "grpc_endpoint": engine.grpc}
-    return BridgeConfig(**(endpoints | changes))
+    return BridgeConfig(**(endpoints | {"connect_timeout_ms": 10_000.0} | changes))
 
 
 def lost(events: list[Any]) -> list[Any]:

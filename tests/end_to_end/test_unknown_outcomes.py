@@ -17,12 +17,15 @@ from examples.audit import Journal
 from examples.rig.engine_process import EngineProcess
 from examples.rig.fault_proxy import FaultProxy
 from fallback_grpc import BlockingGrpcClient, Resolution
+from tests.conformance.drivers import bridge_config
 from tests.end_to_end.test_cut_paths import ORDER_BYTES, SHELLS
 from tests.waiting import eventually
 from transport import BridgeConfig, ExecutionStatus, Order, OrderSide, OrderType, OutcomeUnknownError, ReasonCode
 
 # Long heartbeats: what is withheld is what a test withholds, and no path is given up on the way.
-PATIENT: dict[str, Any] = {"heartbeat_interval_ms": 30_000, "heartbeat_timeout_ms": 30_000}
+PATIENT: dict[str, Any] = {
+    "heartbeat_interval_ms": 30_000, "heartbeat_timeout_ms": 30_000, "connect_timeout_ms": 10_000.0,
+}  # fmt: skip
 
 
 @dataclass
@@ -74,7 +77,7 @@ def rig_of(shell: str, folder: Path, **settings: Any) -> Generator[Rig]:
             | PATIENT
             | settings
         )
-        direct = BridgeConfig(zmq_endpoint=engine.zmq, pub_endpoint=engine.pub, grpc_endpoint=engine.grpc)
+        direct = bridge_config(engine)
         with BlockingGrpcClient(direct) as observer, SHELLS[shell](config, "zmq") as client:
             rig = Rig(engine, zmq, grpc, client, observer)
             try:

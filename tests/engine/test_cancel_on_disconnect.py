@@ -14,11 +14,11 @@ import pytest
 
 from examples.rig.engine_process import EngineProcess
 from fallback_grpc import BlockingGrpcClient
+from tests.conformance.drivers import bridge_config
 from tests.engine.conftest import EngineStarter
 from tests.waiting import eventually
 from transport import (
     BlockingFastPathClient,
-    BridgeConfig,
     ExecutionStatus,
     Order,
     OrderSide,
@@ -38,7 +38,8 @@ from transport import Order, OrderSide, OrderType
 
 zmq, grpc, grace_ms = sys.argv[1:]
 with connect_blocking(
-    zmq_endpoint=zmq, grpc_endpoint=grpc, session_id="mortal", cancel_on_disconnect_ms=int(grace_ms)
+    zmq_endpoint=zmq, grpc_endpoint=grpc, session_id="mortal", cancel_on_disconnect_ms=int(grace_ms),
+    connect_timeout_ms=30_000, heartbeat_timeout_ms=10_000,
 ) as client:
     client.execute_order(
         Order(order_id="rests", symbol="SP500", order_type=OrderType.LIMIT, side=OrderSide.BUY,
@@ -56,15 +57,13 @@ def open_clients() -> Iterator[ExitStack]:
 
 
 def zmq_client(engine: EngineProcess, session_id: str, stack: ExitStack) -> BlockingFastPathClient:
-    client = BlockingFastPathClient(
-        BridgeConfig(zmq_endpoint=engine.zmq, session_id=session_id, call_timeout_ms=30_000)
-    )
+    client = BlockingFastPathClient(bridge_config(engine, session_id=session_id))
     client.connect()
     return stack.enter_context(client)
 
 
 def grpc_client(engine: EngineProcess, session_id: str, stack: ExitStack) -> BlockingGrpcClient:
-    client = BlockingGrpcClient(BridgeConfig(grpc_endpoint=engine.grpc, session_id=session_id, call_timeout_ms=30_000))
+    client = BlockingGrpcClient(bridge_config(engine, session_id=session_id))
     client.connect()
     return stack.enter_context(client)
 

@@ -12,8 +12,9 @@ import pytest
 
 from fallback_grpc.generated import execution_pb2 as pb
 from fallback_grpc.generated import execution_pb2_grpc
+from tests.conformance.drivers import bridge_config
 from tests.waiting import eventually
-from transport import BlockingFastPathClient, BridgeConfig, Order, OrderSide, OrderType
+from transport import BlockingFastPathClient, Order, OrderSide, OrderType
 
 TIMEOUT_S = 60
 CALLERS = 16
@@ -78,7 +79,7 @@ def streamed(service: Any, stream: int, stop: threading.Event) -> Iterator[objec
 
 
 def fast_orders(engine: Any) -> Iterator[object]:
-    with BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.zmq, pub_endpoint=engine.pub)) as client:
+    with BlockingFastPathClient(bridge_config(engine)) as client:
         while True:
             order = Order(symbol="NASDAQ", order_type=OrderType.MARKET, side=OrderSide.BUY, quantity=Decimal(1))
             yield client.execute_order(order)

@@ -10,7 +10,8 @@ import grpc
 
 from fallback_grpc.generated import execution_pb2 as pb
 from fallback_grpc.generated import execution_pb2_grpc
-from transport import BlockingFastPathClient, BridgeConfig
+from tests.conformance.drivers import bridge_config
+from transport import BlockingFastPathClient
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "health.md"
 TIMEOUT_S = 10
@@ -22,7 +23,7 @@ def explained() -> set[str]:
 
 
 def test_what_health_counts_is_explained_for_operators_and_the_same_on_both_paths(engine: Any) -> None:
-    with BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.zmq, pub_endpoint=engine.pub)) as client:
+    with BlockingFastPathClient(bridge_config(engine)) as client:
         counted = client.health_check().counters
     with grpc.insecure_channel(engine.grpc) as channel:
         service: Any = execution_pb2_grpc.ExecutionServiceStub(channel)

@@ -14,7 +14,11 @@ HOUR_S = 3600.0
 
 
 def connected(endpoint: str) -> BlockingFastPathClient:
-    client = BlockingFastPathClient(BridgeConfig(zmq_endpoint=endpoint, call_timeout_ms=30_000))
+    client = BlockingFastPathClient(
+        BridgeConfig(
+            zmq_endpoint=endpoint, call_timeout_ms=30_000, connect_timeout_ms=30_000, heartbeat_timeout_ms=10_000
+        )
+    )
     client.connect()
     return client
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from examples.rig.engine_process import EngineProcess
+from tests.conformance.drivers import bridge_config
 from tests.engine.conftest import CommandLine, EngineStarter
 from transport import (
     BlockingFastPathClient,
-    BridgeConfig,
     Order,
     OrderSide,
     OrderType,
@@ -59,7 +59,7 @@ BAD_LIMITS = {
 
 
 def connected(engine: EngineProcess) -> BlockingFastPathClient:
-    client = BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.zmq, call_timeout_ms=30_000))
+    client = BlockingFastPathClient(bridge_config(engine))
     client.connect()
     return client
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.drivers import bridge_config
 from tests.waiting import eventually
-from transport import BlockingFastPathClient, BridgeConfig, Order, OrderSide, OrderType
+from transport import BlockingFastPathClient, Order, OrderSide, OrderType
 
 CONFIGURATION = """
 [journal]
@@ -61,7 +62,7 @@ def segments_in(folder: Path) -> tuple[int, int]:
 
 
 def connected(engine: Any) -> BlockingFastPathClient:
-    client = BlockingFastPathClient(BridgeConfig(zmq_endpoint=engine.zmq, pub_endpoint=engine.pub))
+    client = BlockingFastPathClient(bridge_config(engine))
     client.connect()
     return client
 

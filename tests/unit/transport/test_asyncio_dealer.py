@@ -19,7 +19,7 @@ from transport.carriers.asyncio_dealer import OUTPUT_BYTES, AsyncioDealer
 from transport.carriers.carrier import CarrierState
 from transport.contract.retries import RetryRule
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 Run = Callable[[Awaitable[None]], None]
 NO_RETRIES = RetryTable(network=RetryRule())
 

@@ -37,7 +37,7 @@ from transport.contract import PathLost, SubscribeOrderUpdates
 from transport.contract.retries import RetryRule
 from transport.wire.messages import ExecuteOrder, Limits, SubscribeReply
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 Run = Callable[[Awaitable[None]], None]
 NO_RETRIES = RetryTable(network=RetryRule())
 

@@ -13,7 +13,7 @@ from tests.unit.transport.test_codec import order
 from transport import NO_RETRIES, Order, OutcomeUnknownError, ValidationError
 from transport.wire.messages import ExecuteOrder
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 Source = Callable[[list[Any]], Any]
 

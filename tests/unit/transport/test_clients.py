@@ -36,7 +36,7 @@ from transport import (
 )
 from transport.wire.messages import BatchReply, ExecuteOrder, GoingAway, Hello, Limits, Refusal
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 PATIENT_MS = 20_000
 """Ends a test that hangs; nothing is judged by it."""

@@ -41,7 +41,7 @@ from transport import (
 from transport.wire.messages import ExecuteOrder, GoingAway, Hello, Refusal, Welcome
 
 pytest.importorskip("transport._native")
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 NO_RETRIES = RetryTable(network=RetryRule(), execution=RetryRule())
 FIRST_OF_LONE_CALLERS = 1 << 62

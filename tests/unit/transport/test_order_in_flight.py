@@ -16,7 +16,7 @@ from tests.waiting import eventually
 from transport import BlockingFastPathClient, ExecutionStatus, Replied, Unknown
 from transport.wire.messages import ExecuteOrder
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 NEVER_NS = 2**62
 
 

@@ -30,7 +30,7 @@ from transport import (
 )
 from transport.wire.messages import ExecuteOrder, Hello
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 PATIENT = RetryTable(network=RetryRule(max_retries=20, backoff="linear", first_delay_ms=20, max_delay_ms=200))
 

@@ -37,7 +37,7 @@ from transport.fastpath.update_feed import UpdateFeed
 from transport.wire.messages import Refusal, SubscribeReply, SubscriptionEnded, TopicMark
 from transport.wire.portable import PortableCodec, encode_message
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 def update(sequence: int, *, snapshot: bool = False) -> OrderUpdate:
