@@ -15,7 +15,7 @@ from bench.growth.stalls import Ends, Grown, grow
 from bench.growth.starts import starts
 from transport import BlockingFastPathClient, Order
 
-STALL_MS = 150
+STALL_MS = 600
 ORDERS, TURN = 600, 100
 SMALL = """
 [journal]
@@ -64,8 +64,8 @@ def test_an_engine_that_stands_still_shows_in_the_turn_in_which_it_did(tmp_path:
     assert samples.us(100) > STALL_MS * 1e3
     # Nobody else had the core: it was the engine that stood.
     assert with_a_core.us(100) > STALL_MS * 1e3 / 2
-    (of_the_stall,) = [turn.standing for turn in found.turns if max(turn.with_a_core_ns) > STALL_MS * 1e6 / 2]
-    assert of_the_stall == 200
+    # A busy machine may hold up others as well, for less long.
+    assert max(found.turns, key=lambda turn: max(turn.with_a_core_ns)).standing == 200
 
 
 def test_turns_in_which_a_snapshot_is_made_are_told_apart(tmp_path: Path, small_segments: tuple[str, ...]) -> None:
