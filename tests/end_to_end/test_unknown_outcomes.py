@@ -185,6 +185,31 @@ def test_a_hedged_order_executes_once_whichever_copy_is_answered(make_rig: Any) 
         assert rig.executed(order) == 1
 
 
+def test_a_preferred_grpc_path_that_falls_silent_is_not_waited_for_by_an_order_that_asks_for_a_hedge(
+    make_rig: Any,
+) -> None:
+    # What a silent gRPC path costs an order is this delay then, and not its patience: here that is never.
+    with make_rig(hedge_after_us=2_000, hedge_share=1.0, call_timeout_ms=20_000.0) as rig:
+        rig.client.prefer("grpc")
+        rig.grpc.blackhole()
+        order = market_order()
+        delivery = rig.client.deliver_order(order, hedge=True)
+        assert (delivery.path, delivery.attempts) == ("zmq", 2)
+        assert rig.client.statistics.hedge_won == 1 and rig.executed(order) == 1
+
+
+def test_a_preferred_grpc_path_that_falls_silent_is_left_after_half_the_time_of_a_call(make_rig: Any) -> None:
+    # A probe may take twice the heartbeats' time, so these are not patient here.
+    with make_rig(**SHORT, heartbeat_interval_ms=200, heartbeat_timeout_ms=500) as rig:
+        rig.client.prefer("grpc")
+        rig.grpc.blackhole()
+        order = market_order()
+        delivery = rig.client.deliver_order(order)
+        assert (delivery.path, rig.client.statistics.hedged) == ("zmq", 0)
+        assert rig.executed(order) == 1
+        eventually(lambda: rig.client.usable_paths == ("zmq",), "probes have taken the path out of use")
+
+
 def test_many_hedged_orders_at_once_execute_once_each(make_rig: Any) -> None:
     with make_rig(hedge_after_us=100, hedge_share=1.0, call_timeout_ms=20_000.0) as rig:
         orders = [market_order() for _ in range(200)]
