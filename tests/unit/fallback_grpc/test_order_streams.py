@@ -22,7 +22,10 @@ from transport.contract.replies import ExecuteReply, OrderReply
 
 MakeOrder = Callable[..., Order]
 WINDOW = 64
-CONFIG = BridgeConfig(breaker_open_ms=10.0, call_timeout_ms=200.0, unknown_resolution_ms=5_000.0, batch_window=WINDOW)
+# So much time that a message goes twice for its path alone, and not for a machine that stands still.
+CONFIG = BridgeConfig(
+    breaker_open_ms=10.0, call_timeout_ms=20_000.0, unknown_resolution_ms=5_000.0, batch_window=WINDOW
+)
 
 
 @pytest.fixture(params=["async", "blocking"])
@@ -68,7 +71,7 @@ def test_orders_in_doubt_go_again_together_and_one_that_is_refused_then_is_fence
 
 
 def test_every_order_of_a_message_without_an_answer_is_named_and_remembered(rig: Rig, order: MakeOrder) -> None:
-    hasty = Rig(rig.flavour, msgspec.structs.replace(CONFIG, unknown_resolution_ms=0.0))
+    hasty = Rig(rig.flavour, msgspec.structs.replace(CONFIG, call_timeout_ms=500.0, unknown_resolution_ms=0.0))
     try:
         hasty.client.connect()
         hasty.zmq.mode = hasty.grpc.mode = "drops"
