@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -165,3 +166,26 @@ def test_an_order_reaches_the_venue_at_most_once_over_a_crash_of_the_engine(
             assert (state.status, state.code) == (ExecutionStatus.REJECTED, ReasonCode.VENUE_UNAVAILABLE)
     assert engine.stop() == 0
     assert engine.verify()["records"] > ORDERS
+
+
+def test_an_order_lost_with_its_machine_is_another_than_the_next_of_its_number(
+    venue: VenueProcess, start_engine: Any, connect: Any, tmp_path: Path
+) -> None:
+    """Given an engine whose last records are gone: what the venue says of the lost order counts for no other one."""
+    venue.start(10)
+    engine = start_engine(venue.config())
+    journal, kept = tmp_path / "journal", tmp_path / "kept"
+    shutil.copytree(journal, kept)
+    for quantity in (3, 5):
+        client = connect(engine.zmq)
+        client.hello()
+        sent = order(quantity)
+        client.ask(2, ExecuteOrder(sent))
+        ended = eventually(lambda client=client, sent=sent: has_ended(client, sent), "the order ends")
+        assert (ended.status, ended.executed_quantity) == (ExecutionStatus.FILLED, Decimal(quantity))
+        engine.kill()
+        shutil.rmtree(journal)
+        shutil.copytree(kept, journal)
+        engine.start()
+    names = [(told["key"], told["epoch"]) for told in venue.orders()]
+    assert names == [(4, 1), (4, 2)]

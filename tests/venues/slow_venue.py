@@ -15,19 +15,25 @@ from pathlib import Path
 from typing import Any
 
 Line = dict[str, Any]
+Name = tuple[int | None, int]
+
+
+def name_of(line: Line) -> Name:
+    """What an order is known by: its epoch, for keys alone may come again, and its key."""
+    return line.get("epoch"), line["key"]
 
 
 class Venue:
-    """Orders by key, reports by number. MARKET and LIMIT fill whole after the delay; the others rest."""
+    """Orders by name, reports by number. MARKET and LIMIT fill whole after the delay; the others rest."""
 
     def __init__(self, log: Path, delay_s: float, silent: bool) -> None:
         self._log = log
         self._delay_s = delay_s
         self._silent = silent
-        self._orders: dict[int, Line] = {}
+        self._orders: dict[Name, Line] = {}
         self._reports: list[Line] = []
-        self._fenced: set[int] = set()
-        self._unsettled: dict[int, int] = {}
+        self._fenced: set[Name] = set()
+        self._unsettled: dict[Name, int] = {}
         self._settled = asyncio.Condition()
         self._engine: asyncio.StreamWriter | None = None
 
@@ -55,53 +61,56 @@ class Venue:
     def _receive(self, order: Line) -> None:
         with self._log.open("a") as log:
             log.write(json.dumps(order) + "\n")
-        self._unsettled[order["key"]] = self._unsettled.get(order["key"], 0) + 1
+        self._unsettled[name_of(order)] = self._unsettled.get(name_of(order), 0) + 1
 
     async def _hello(self, hello: Line) -> None:
         for report in self._reports[hello["after"] :]:
             self._send(report)
 
     async def _new(self, order: Line) -> None:
-        key = order["key"]
+        name = name_of(order)
         await asyncio.sleep(self._delay_s)
-        if key in self._fenced or key in self._orders:
-            self._report(key, "rejected", message="the key was fenced, or is known already")
+        if name in self._fenced or name in self._orders:
+            self._report(name, "rejected", message="the order was fenced, or is known already")
         else:
-            self._orders[key] = order
-            self._report(key, "accepted", venue_order_id=f"SLOW-{key}")
+            self._orders[name] = order
+            self._report(name, "accepted", venue_order_id=f"SLOW-{name[0]}-{name[1]}")
             if order["order_type"] in ("MARKET", "LIMIT"):
                 price = order["price"] or "100"
-                self._report(key, "filled", execution_id=key, quantity=order["quantity"], price=price)
+                self._report(name, "filled", execution_id=name[1], quantity=order["quantity"], price=price)
                 order["done"] = True
         async with self._settled:
-            self._unsettled[key] -= 1
+            self._unsettled[name] -= 1
             self._settled.notify_all()
 
     async def _cancel(self, command: Line) -> None:
         await asyncio.sleep(self._delay_s)
-        order = self._orders.get(command["key"])
+        name = name_of(command)
+        order = self._orders.get(name)
         if order is None or order.get("done"):
-            self._report(command["key"], "refused", message="no such open order")
+            self._report(name, "refused", message="no such open order")
             return
         order["done"] = True
-        self._report(command["key"], "closed", code="CANCELLED_BY_CLIENT")
+        self._report(name, "closed", code="CANCELLED_BY_CLIENT")
 
     async def _replace(self, command: Line) -> None:
-        self._report(command["key"], "refused", message="this venue replaces nothing")
+        self._report(name_of(command), "refused", message="this venue replaces nothing")
 
     async def _reconcile(self, question: Line) -> None:
-        key = question["key"]
+        name = name_of(question)
+        about = {"epoch": name[0], "key": name[1]}
         async with self._settled:
-            await self._settled.wait_for(lambda: self._unsettled.get(key, 0) == 0)
-        if key in self._orders:
-            reports = [report for report in self._reports if report["key"] == key]
-            self._send({"answer": "known", "key": key, "reports": reports})
+            await self._settled.wait_for(lambda: self._unsettled.get(name, 0) == 0)
+        if name in self._orders:
+            reports = [report for report in self._reports if name_of(report) == name]
+            self._send({"answer": "known", **about, "reports": reports})
         else:
-            self._fenced.add(key)
-            self._send({"answer": "unknown", "key": key})
+            self._fenced.add(name)
+            self._send({"answer": "unknown", **about})
 
-    def _report(self, key: int, kind: str, **fields: Any) -> None:
-        report = {"report": kind, "number": len(self._reports) + 1, "key": key, **fields}
+    def _report(self, name: Name, kind: str, **fields: Any) -> None:
+        about = {"epoch": name[0], "key": name[1]}
+        report = {"report": kind, "number": len(self._reports) + 1, **about, **fields}
         self._reports.append(report)
         self._send(report)
 

@@ -2,6 +2,7 @@
 
 use crate::account::{Account, Slot, Tombstone};
 use crate::command_state::CommandState;
+use crate::epochs::Epochs;
 use crate::forgetting::Watermarks;
 use crate::instruments::Instruments;
 use crate::lease::Leases;
@@ -21,6 +22,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Core {
     pub(crate) epoch: u64,
+    /// Of the orders. A snapshot holds it behind the rest ([`Core::epochs`]).
+    #[serde(skip)]
+    pub(crate) epochs: Epochs,
     pub(crate) configuration: Option<Configuration>,
     pub(crate) instruments: Instruments,
     /// By index, in the order of first appearance.

@@ -18,6 +18,7 @@ pub mod configuration;
 mod core;
 pub mod decimal;
 pub mod effect;
+mod epochs;
 pub mod event;
 mod fold;
 mod forgetting;
@@ -55,6 +56,7 @@ pub use command::{
 pub use configuration::{Configuration, ConfigurationError, Instrument};
 pub use decimal::{Decimal, DecimalError, StepError};
 pub use effect::{Effect, MarketData};
+pub use epochs::Epochs;
 pub use event::{
     CommandRecorded, ContentHash, Event, Forgotten, Intent, LeaseSet, OrderOpened, OrderRejected, RiskLimitsSet,
 };

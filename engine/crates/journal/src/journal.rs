@@ -336,6 +336,16 @@ impl<D: Disk> Journal<D> {
         }
     }
 
+    /// Writes and syncs everything, whatever the durability, and waits for it: for what must survive the loss of the
+    /// machine in mode `Os` too. Give the result of a sync job that is out to [`Journal::synced`] before.
+    ///
+    /// # Errors
+    /// Every error fails the journal for good.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        self.write()?;
+        if self.synced_seq < self.last_seq { self.sync_in_line() } else { Ok(()) }
+    }
+
     /// Syncs all that is written, on this thread.
     fn sync_in_line(&mut self) -> Result<(), Error> {
         let mut files = std::mem::take(&mut self.retired);

@@ -11,8 +11,10 @@ use uuid::Uuid;
 const SUFFIX: &str = ".snapshot";
 const UNFINISHED: &str = ".snapshot.tmp";
 const MAGIC: [u8; 8] = *b"XBRIDGES";
-/// The version of the format of snapshots and of what the engine puts into them.
-pub const SNAPSHOT_VERSION: u32 = 1;
+/// The version of the format of snapshots and of what the engine puts into them. 2: the epochs of orders are behind the
+/// rest; version 1, which ends before them, is read too.
+pub const SNAPSHOT_VERSION: u32 = 2;
+const OLDEST_VERSION: u32 = 1;
 const HEADER_BYTES: usize = 64;
 /// In front of a snapshot's body.
 pub const SNAPSHOT_HEADER_BYTES: u64 = HEADER_BYTES as u64;
@@ -110,7 +112,7 @@ impl<'d, D: Disk> SnapshotWriter<'d, D> {
             let _ = self.disk.remove(&self.unfinished);
             return Err(error);
         }
-        let header = encode_header(self.journal_id, self.seq, self.written_bytes, self.checksum);
+        let header = encode_header(SNAPSHOT_VERSION, self.journal_id, self.seq, self.written_bytes, self.checksum);
         let name = &self.unfinished;
         self.file.write_at(&header, 0).map_err(|source| no_space_or_io("write", name, HEADER_BYTES as u64, source))?;
         self.file.sync_data().map_err(Error::io("sync", name))?;
@@ -120,10 +122,10 @@ impl<'d, D: Disk> SnapshotWriter<'d, D> {
     }
 }
 
-fn encode_header(journal_id: Uuid, seq: u64, body_bytes: u64, body_checksum: u32) -> [u8; HEADER_BYTES] {
+fn encode_header(version: u32, journal_id: Uuid, seq: u64, body_bytes: u64, body_checksum: u32) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     bytes[0..8].copy_from_slice(&MAGIC);
-    bytes[8..12].copy_from_slice(&SNAPSHOT_VERSION.to_le_bytes());
+    bytes[8..12].copy_from_slice(&version.to_le_bytes());
     bytes[12..16].copy_from_slice(&body_checksum.to_le_bytes());
     bytes[16..32].copy_from_slice(journal_id.as_bytes());
     bytes[32..40].copy_from_slice(&seq.to_le_bytes());
@@ -149,7 +151,7 @@ pub fn read_snapshot<D: Disk>(disk: &D, seq: u64) -> Result<(Uuid, Vec<u8>), Err
         return Err(Error::damaged_snapshot(&name, "its header is not whole"));
     }
     let version = u32_at(&header, 8);
-    if version != SNAPSHOT_VERSION {
+    if !(OLDEST_VERSION..=SNAPSHOT_VERSION).contains(&version) {
         return Err(Error::UnknownFormat { file: name, found: version, known: SNAPSHOT_VERSION });
     }
     let mut journal_id = [0; 16];
@@ -162,9 +164,34 @@ pub fn read_snapshot<D: Disk>(disk: &D, seq: u64) -> Result<(Uuid, Vec<u8>), Err
             more => filled += more,
         }
     }
-    let expected = encode_header(Uuid::from_bytes(journal_id), seq, filled as u64, crc32c::crc32c(&body));
+    let expected = encode_header(version, Uuid::from_bytes(journal_id), seq, filled as u64, crc32c::crc32c(&body));
     if filled < body.len() || expected != header {
         return Err(Error::damaged_snapshot(&name, "its contents are not what was written"));
     }
     Ok((Uuid::from_bytes(journal_id), body))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::fake::FakeDisk;
+
+    #[test]
+    fn older_versions_are_read_and_newer_ones_refused() {
+        let id = Uuid::from_u128(9);
+        for version in [0, OLDEST_VERSION, SNAPSHOT_VERSION, SNAPSHOT_VERSION + 1] {
+            let disk = FakeDisk::new(1);
+            let file = disk.create(&snapshot_name(5)).unwrap();
+            file.write_at(&encode_header(version, id, 5, 4, crc32c::crc32c(b"body")), 0).unwrap();
+            file.write_at(b"body", HEADER_BYTES as u64).unwrap();
+            match read_snapshot(&disk, 5) {
+                Ok(read) => assert!((1..=2).contains(&version) && read == (id, b"body".to_vec())),
+                Err(error) => {
+                    assert!([0, 3].contains(&version));
+                    assert!(matches!(error, Error::UnknownFormat { found, .. } if found == version));
+                }
+            }
+        }
+    }
 }

@@ -66,6 +66,10 @@ impl<D: Disk> Sequencer<D> {
         if let Some(job) = self.end_turn() {
             self.synced(job.run());
         }
+        // In mode `os` too: were this record lost with the machine, its epoch would come again.
+        if let Err(error) = self.journal.sync() {
+            self.fail(error.to_string());
+        }
         match self.failed() {
             Some(reason) => Err(OpenError::Journal(reason.to_owned())),
             None => Ok(()),

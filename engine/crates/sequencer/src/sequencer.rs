@@ -201,6 +201,12 @@ impl<D: Disk> Sequencer<D> {
         self.state.core.instrument_of(key)
     }
 
+    /// The epoch in which an order was entered: with its key its name at a venue outside, which no other order ever
+    /// has. `None`: the order is not known, or an engine entered it that told venues no epoch.
+    pub fn epoch_of(&self, key: bridge_core::VenueKey) -> Option<u64> {
+        self.state.core.epoch_of(key)
+    }
+
     /// An order (or leg) as it is now, durable or not, by the key that venues know it under.
     pub fn order_of(&self, key: bridge_core::VenueKey) -> Option<bridge_core::OrderReply> {
         self.state.core.state_of(key)

@@ -8,7 +8,7 @@
 use crate::record::{Encoded, decode_happened};
 use crate::state::State;
 use crate::{Disk, ReadError, VenueKind};
-use bridge_core::{Core, UtcNanos};
+use bridge_core::{Core, Epochs, UtcNanos};
 use bridge_journal::{
     Error, RecoveryError, SNAPSHOT_HEADER_BYTES, SnapshotWriter, Start, Uuid, archive_through, first_record,
     list_snapshots, read_closed, read_snapshot, snapshot_name,
@@ -70,14 +70,33 @@ struct Written<'a> {
     time_ns: UtcNanos,
     core: &'a Core,
     exchange: Option<&'a Exchange>,
+    /// Last: snapshots of version 1 end before it.
+    epochs: &'a Epochs,
 }
 
-/// [`Written`], as it is read.
+/// [`Written`] but for its last part, as it is read.
 #[derive(Deserialize)]
 struct Read {
     time_ns: UtcNanos,
     core: Core,
     exchange: Option<Exchange>,
+}
+
+impl Read {
+    /// A whole state, ready for use.
+    fn from(body: &[u8]) -> Result<Self, String> {
+        let in_words = |error: postcard::Error| error.to_string();
+        let (mut read, rest) = postcard::take_from_bytes::<Self>(body).map_err(in_words)?;
+        read.core.restore()?;
+        if rest.is_empty() {
+            return Ok(read); // of version 1
+        }
+        match postcard::take_from_bytes(rest).map_err(in_words)? {
+            (epochs, []) => read.core.restore_epochs(epochs),
+            (_, rest) => return Err(format!("{} bytes behind its end", rest.len())),
+        }
+        Ok(read)
+    }
 }
 
 /// A state, and where in the journal it stands.
@@ -135,16 +154,10 @@ impl Standing {
     pub(crate) fn load<D: Disk>(disk: &D, seq: u64) -> Result<Self, String> {
         let (journal_id, body) = read_snapshot(disk, seq).map_err(|error| error.to_string())?;
         let file_bytes = SNAPSHOT_HEADER_BYTES + body.len() as u64;
-        let unreadable = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", snapshot_name(seq));
-        let read: Read = match postcard::take_from_bytes(&body) {
-            Ok((read, [])) => read,
-            Ok((_, rest)) => return Err(unreadable(&format!("{} bytes behind its end", rest.len()))),
-            Err(error) => return Err(unreadable(&error)),
-        };
-        let Read { time_ns, mut core, exchange } = read;
-        core.restore().map_err(|error| unreadable(&error))?;
-        let state = State::restored(core, exchange);
-        Ok(Self { state, time_ns, start: Some(Start { journal_id, seq }), unusable: Vec::new(), file_bytes })
+        let read = Read::from(&body).map_err(|error| format!("{} cannot be read: {error}", snapshot_name(seq)))?;
+        let state = State::restored(read.core, read.exchange);
+        let start = Some(Start { journal_id, seq });
+        Ok(Self { state, time_ns: read.time_ns, start, unusable: Vec::new(), file_bytes })
     }
 }
 
@@ -229,7 +242,7 @@ impl<D: Disk> SnapshotJob<D> {
 
     fn write(&self, standing: &Standing) -> Result<u64, String> {
         let (core, exchange) = standing.state.parts();
-        let written = Written { time_ns: standing.time_ns, core, exchange };
+        let written = Written { time_ns: standing.time_ns, core, exchange, epochs: core.epochs() };
         let mut file =
             SnapshotWriter::create(&*self.disk, self.journal_id, self.through).map_err(|error| error.to_string())?;
         Encoded::stream(&written, |bytes| file.put(bytes)).map_err(|error| error.to_string())?;
@@ -254,5 +267,31 @@ impl<D: Disk> SnapshotJob<D> {
             disk.remove(&snapshot_name(*seq)).map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use bridge_core::Event;
+
+    fn body(value: &impl Serialize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        Encoded::stream(value, |piece| bytes.extend_from_slice(piece)).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_snapshot_of_version_1_is_read_and_knows_no_epochs() {
+        let mut core = Core::new();
+        core.fold(&Event::Started { epoch: 7 });
+        core.settle_for_snapshot();
+        let old = body(&(1i64, &core, None::<&Exchange>));
+        let new = body(&Written { time_ns: 1, core: &core, exchange: None, epochs: core.epochs() });
+        assert_eq!(Read::from(&old).unwrap().core.epochs(), &Epochs::default());
+        assert_eq!(Read::from(&new).unwrap().core.epochs(), core.epochs());
+        assert_ne!(core.epochs(), &Epochs::default());
+        assert!(Read::from(&[new, vec![0]].concat()).is_err_and(|error| error.contains("behind its end")));
     }
 }

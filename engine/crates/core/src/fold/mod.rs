@@ -23,7 +23,12 @@ impl Core {
 
     fn change_by(&mut self, event: &Event) {
         match event {
-            Event::Started { epoch } => self.epoch = *epoch,
+            Event::Started { epoch } => {
+                self.epoch = *epoch;
+                let next = self.next_order();
+                let oldest = self.orders.iter().next().map_or(next, |(no, _)| OrderNo(no));
+                self.epochs.begin(*epoch, next, oldest);
+            }
             Event::Configured(configuration) => {
                 self.instruments.configure(configuration);
                 self.configuration = Some((**configuration).clone());

@@ -5,8 +5,8 @@ use super::{
     poller::{Interest, Ready, Source},
     utc_now,
 };
-use crate::venue_link::{self, Said, VenueLink};
-use bridge_core::{VenueCommand, VenueKey};
+use crate::venue_link::{self, Known, Said, VenueLink};
+use bridge_core::{NewOrder, VenueCommand};
 use bridge_sequencer::VenueQuestion;
 
 impl Reactor {
@@ -48,8 +48,21 @@ impl Reactor {
 
     fn hear(&mut self, line: &str) -> Result<(), String> {
         let sequencer = &mut self.parts.sequencer;
-        let said = venue_link::read(line, |key| sequencer.instrument_of(key))?;
-        let taken = match said {
+        let find = |key| {
+            let instrument = sequencer.instrument_of(key)?;
+            Some(Known { epoch: sequencer.epoch_of(key), instrument })
+        };
+        let taken = match venue_link::read(line, find)? {
+            Said::OfAnother { number, order } => {
+                let what = format!(
+                    "the venue has order {order}, which this engine has not: lost with its machine, or forgotten"
+                );
+                self.log.bad_input("venue", &what);
+                if let (Some(venue), Some(number)) = (&mut self.parts.venue, number) {
+                    venue.last_report = venue.last_report.max(number);
+                }
+                return Ok(());
+            }
             Said::Report { number, report } => {
                 let Some(venue) = &mut self.parts.venue else { return Ok(()) };
                 if number <= venue.last_report {
@@ -76,7 +89,13 @@ impl Reactor {
             }
             VenueCommand::Cancel { key } | VenueCommand::Replace { key, .. } => sequencer.instrument_of(*key),
         };
-        if let Some(line) = venue_link::command(command, instrument) {
+        let epoch = match command {
+            VenueCommand::New(NewOrder { key, .. })
+            | VenueCommand::Cancel { key }
+            | VenueCommand::Replace { key, .. } => sequencer.epoch_of(*key),
+            VenueCommand::Quote { .. } | VenueCommand::AddInstrument { .. } => None,
+        };
+        if let Some(line) = venue_link::command(command, epoch, instrument) {
             self.say_to_venue(&line);
         }
     }
@@ -84,7 +103,8 @@ impl Reactor {
     /// Asks what became of an order.
     pub(super) fn ask_venue(&mut self, question: VenueQuestion) {
         let VenueQuestion { key } = question;
-        self.say_to_venue(&venue_link::reconcile(VenueKey(key.0)));
+        let epoch = self.parts.sequencer.epoch_of(key);
+        self.say_to_venue(&venue_link::reconcile(key, epoch));
     }
 
     fn say_to_venue(&mut self, line: &serde_json::Value) {

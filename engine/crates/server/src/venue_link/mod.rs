@@ -7,7 +7,7 @@
 
 mod words;
 
-pub use words::{Said, command, hello, read, reconcile};
+pub use words::{Known, Said, command, hello, read, reconcile};
 
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},

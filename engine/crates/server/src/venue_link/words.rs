@@ -12,21 +12,22 @@ pub fn hello(journal_id: &str, epoch: u64, after: u64) -> Value {
     json!({"op": "hello", "protocol": 1, "journal_id": journal_id, "epoch": epoch, "after": after})
 }
 
-/// Asks what became of an order; a key that the venue does not know it must refuse from then on.
-pub fn reconcile(key: VenueKey) -> Value {
-    json!({"op": "reconcile", "key": key.0})
+/// Asks what became of an order; one that the venue does not know it must refuse from then on. `epoch`: that of the
+/// order, without which its key may come twice.
+pub fn reconcile(key: VenueKey, epoch: Option<u64>) -> Value {
+    json!({"op": "reconcile", "key": key.0, "epoch": epoch})
 }
 
-/// A command in the venue's words; `None` for what a venue elsewhere needs not be told.
-pub fn command(command: &VenueCommand, instrument: Option<&Instrument>) -> Option<Value> {
+/// A command in the venue's words; `None` for what a venue elsewhere needs not be told. `epoch`: that of its order.
+pub fn command(command: &VenueCommand, epoch: Option<u64>, instrument: Option<&Instrument>) -> Option<Value> {
     match command {
         VenueCommand::AddInstrument { .. } => None,
-        VenueCommand::New(new) => Some(new_order(new, instrument?)),
-        VenueCommand::Cancel { key } => Some(json!({"op": "cancel", "key": key.0})),
+        VenueCommand::New(new) => Some(new_order(new, epoch, instrument?)),
+        VenueCommand::Cancel { key } => Some(json!({"op": "cancel", "key": key.0, "epoch": epoch})),
         VenueCommand::Replace { key, quantity_steps, price_ticks } => {
             let instrument = instrument?;
             Some(json!({
-                "op": "replace", "key": key.0,
+                "op": "replace", "key": key.0, "epoch": epoch,
                 "quantity": quantity_steps.map(|steps| number(steps, instrument.quantity_step)),
                 "price": price_ticks.map(|ticks| number(ticks, instrument.tick)),
             }))
@@ -44,10 +45,10 @@ pub fn command(command: &VenueCommand, instrument: Option<&Instrument>) -> Optio
     }
 }
 
-fn new_order(new: &NewOrder, instrument: &Instrument) -> Value {
+fn new_order(new: &NewOrder, epoch: Option<u64>, instrument: &Instrument) -> Value {
     let price = |ticks: Option<i64>| ticks.map(|ticks| number(ticks, instrument.tick));
     json!({
-        "op": "new", "key": new.key.0, "symbol": instrument.symbol,
+        "op": "new", "key": new.key.0, "epoch": epoch, "symbol": instrument.symbol,
         "side": match new.side { Side::Buy => "BUY", Side::Sell => "SELL" },
         "order_type": match new.order_type {
             OrderType::Market => "MARKET",
@@ -88,11 +89,29 @@ pub enum Said {
         /// What it said.
         answer: VenueAnswer,
     },
+    /// Something of an order that this engine does not have: its records went with the machine, or it is forgotten.
+    OfAnother {
+        /// Of a report.
+        number: Option<u64>,
+        /// The order, for the log.
+        order: String,
+    },
+}
+
+/// What is known of an order that the venue speaks of.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// In which it was entered; `None`: by an engine that told no epoch.
+    pub epoch: Option<u64>,
+    /// What its ticks and steps are.
+    pub instrument: &'a Instrument,
 }
 
 #[derive(Deserialize)]
 struct Line {
     number: Option<u64>,
+    /// A venue that was told it says it again; from another any order with the key is meant.
+    epoch: Option<u64>,
     answer: Option<String>,
     #[serde(default)]
     reports: Vec<Report>,
@@ -112,14 +131,18 @@ struct Report {
     price: Option<String>,
 }
 
-/// Reads one line. `instrument_of` names the instrument of an order.
+/// Reads one line. `find` tells what is known of an order.
 ///
 /// # Errors
 /// What is wrong with it, for the log.
-pub fn read<'a>(line: &str, instrument_of: impl Fn(VenueKey) -> Option<&'a Instrument>) -> Result<Said, String> {
+pub fn read<'a>(line: &str, find: impl Fn(VenueKey) -> Option<Known<'a>>) -> Result<Said, String> {
     let line: Line = serde_json::from_str(line).map_err(|e| e.to_string())?;
     let key = VenueKey(line.report.key);
-    let instrument = instrument_of(key);
+    let is_meant = |known: &Known<'_>| line.epoch.is_none() || line.epoch == known.epoch;
+    let Some(Known { instrument, .. }) = find(key).filter(is_meant) else {
+        let epoch = line.epoch.map_or_else(|| "an unknown epoch".to_owned(), |epoch| format!("epoch {epoch}"));
+        return Ok(Said::OfAnother { number: line.number, order: format!("{} of {epoch}", key.0) });
+    };
     match line.answer.as_deref() {
         Some("unknown") => Ok(Said::Answer { key, answer: VenueAnswer::UnknownAndFenced }),
         Some("known") => {
@@ -134,10 +157,9 @@ pub fn read<'a>(line: &str, instrument_of: impl Fn(VenueKey) -> Option<&'a Instr
     }
 }
 
-fn report(from: Report, instrument: Option<&Instrument>) -> Result<VenueReport, String> {
+fn report(from: Report, instrument: &Instrument) -> Result<VenueReport, String> {
     let key = VenueKey(from.key);
     let steps = |name: &str, text: &Option<String>, step: fn(&Instrument) -> Decimal| {
-        let instrument = instrument.ok_or(format!("key {} is no order of this engine", key.0))?;
         let text = text.as_deref().ok_or(format!("{name} is missing"))?;
         let decimal: Decimal = text.parse().map_err(|e| format!("{name} {text:?} {e}"))?;
         decimal.to_steps(step(instrument)).map_err(|e| format!("{name} {text:?}: {e}"))
@@ -193,7 +215,7 @@ mod tests {
     fn a_fill_is_read_in_ticks_and_steps() {
         let instrument = instrument();
         let line = r#"{"number":7,"report":"filled","key":4,"execution_id":9,"quantity":"1.5","price":"10.01"}"#;
-        let said = read(line, |_| Some(&instrument));
+        let said = read(line, |_| Some(Known { epoch: Some(2), instrument: &instrument }));
         let filled = VenueReport::Filled { key: VenueKey(4), execution_id: 9, quantity_steps: 1500, price_ticks: 1001 };
         assert!(matches!(said, Ok(Said::Report { number: 7, report }) if report == filled));
     }
@@ -207,7 +229,29 @@ mod tests {
             r#"{"report":"accepted","key":4}"#,
             r#"{"number":1,"report":"filled","key":4,"execution_id":1,"quantity":"0.0001","price":"1"}"#,
         ] {
-            assert!(read(line, |_| Some(&instrument)).is_err(), "{line}");
+            assert!(read(line, |_| Some(Known { epoch: None, instrument: &instrument })).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn what_the_venue_says_of_another_order_with_the_same_key_is_not_about_this_one() {
+        let instrument = instrument();
+        let said = |said_epoch: &str, known_epoch: Option<u64>| {
+            let line = format!(r#"{{"number":7,"report":"accepted","key":4{said_epoch}}}"#);
+            read(&line, |_| Some(Known { epoch: known_epoch, instrument: &instrument }))
+        };
+        let is_meant = |result| matches!(result, Ok(Said::Report { number: 7, .. }));
+        assert!(is_meant(said(r#","epoch":2"#, Some(2))));
+        assert!(is_meant(said("", Some(2))), "by a venue that says no epochs");
+        assert!(is_meant(said(r#","epoch":null"#, None)), "of an engine that told none");
+        for known in [Some(3), None] {
+            let said = said(r#","epoch":2"#, known);
+            assert!(
+                matches!(&said, Ok(Said::OfAnother { number: Some(7), order }) if order == "4 of epoch 2"),
+                "{said:?}"
+            );
+        }
+        let line = r#"{"number":8,"report":"filled","key":4,"execution_id":9,"quantity":"1","price":"10"}"#;
+        assert!(matches!(read(line, |_| None), Ok(Said::OfAnother { number: Some(8), .. })), "an order long forgotten");
     }
 }
