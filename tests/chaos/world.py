@@ -113,7 +113,10 @@ class World:
     @property
     def direct_config(self) -> BridgeConfig:
         """For a client past all proxies."""
-        return BridgeConfig(zmq_endpoint=self.engine.zmq, pub_endpoint=self.engine.pub, grpc_endpoint=self.engine.grpc)
+        return BridgeConfig(
+            zmq_endpoint=self.engine.zmq, pub_endpoint=self.engine.pub, grpc_endpoint=self.engine.grpc,
+            connect_timeout_ms=20_000,
+        )  # fmt: skip
 
     @property
     def ledgers(self) -> dict[str, Path]:
