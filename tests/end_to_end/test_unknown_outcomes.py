@@ -199,8 +199,9 @@ def test_a_preferred_grpc_path_that_falls_silent_is_not_waited_for_by_an_order_t
 
 
 def test_a_preferred_grpc_path_that_falls_silent_is_left_after_half_the_time_of_a_call(make_rig: Any) -> None:
-    # A probe may take twice the heartbeats' time, so these are not patient here.
-    with make_rig(**SHORT, heartbeat_interval_ms=200, heartbeat_timeout_ms=500) as rig:
+    # A probe may take twice the heartbeats' time: these are not patient here. The reply comes within the call's time.
+    settings = {"call_timeout_ms": 1_900.0, "unknown_resolution_ms": 0.0}
+    with make_rig(**settings, heartbeat_interval_ms=200, heartbeat_timeout_ms=500) as rig:
         rig.client.prefer("grpc")
         rig.grpc.blackhole()
         order = market_order()
