@@ -28,16 +28,16 @@ from fallback_grpc.bridge_settings import (
     switchboard_settings,
     why_nothing_connected,
 )
+from fallback_grpc.bridge_state import BridgeState, KnownPath
 from fallback_grpc.failover.blocking import BlockingFailover
 from fallback_grpc.failover.blocking_hedge import OwnCopy
-from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
 from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.switchboard import Switchboard
 from fallback_grpc.original import order_from_dict, reply_to_dict
 from fallback_grpc.outcome import Done, delivery_of, not_asked, subject_of_command, subject_of_orders
 from fallback_grpc.reconciliation.blocking import BlockingReconciler
 from fallback_grpc.reconciliation.report import ReconciliationListener
-from fallback_grpc.resolution import DismissalListener, Dismissed, Resolution
+from fallback_grpc.resolution import Resolution
 from fallback_grpc.resolving import BlockingResolver, refused_and_fenced
 from transport.contract.client import BlockingPath
 from transport.contract.codes import ReasonCode
@@ -47,11 +47,9 @@ from transport.contract.errors import (
     ClientClosedError,
     ExecutionBridgeError,
     ForkedProcessError,
-    JournalMismatchError,
     OutcomeUnknownError,
 )
 from transport.contract.orders import Order
-from transport.contract.path import PathEvent, PathListener, PathRefused
 from transport.contract.replies import (
     CommandReplies,
     Delivery,
@@ -74,7 +72,7 @@ _MOST_ON_GRPC = 32
 ReplyT = TypeVar("ReplyT")
 
 
-class BlockingExecutionBridgeClient(BlockingCalls):
+class BlockingExecutionBridgeClient(BridgeState, BlockingCalls):
     """`ExecutionBridgeClient`, for threads; see `transport.contract.client` for the contract."""
 
     def __init__(
@@ -108,6 +106,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         self._board.add_listener(self._reconciler.path_changed)
         self._grpc_room = threading.BoundedSemaphore(_MOST_ON_GRPC)
         self._resolver = BlockingResolver(self._resend, self._command)
+        self._doubtful = self._resolver.doubtful
         self._process = os.getpid()
         self._connected = self._closed = False
         for name, client in self._paths.items():
@@ -223,14 +222,6 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         self._check_alive()
         return self._resolver.resolve(order_id, self._config.account, self._timeout(timeout_ms))
 
-    def dismiss(self, order_id: str) -> Dismissed:
-        """Gives up an order of unknown outcome that the engine can tell nothing of any more: its id is too old.
-
-        `unresolved_orders` names it no longer, and `on_dismissed` is told; nothing is sent. No order is ever dismissed
-        by itself. Raises `ValidationError` for any other order: `resolve` that.
-        """
-        return self._resolver.doubtful.dismiss(order_id)
-
     # ---- streams ----
 
     def stream_market_data(self, symbols: Sequence[str] = ()) -> Iterator[MarketDataUpdate]:
@@ -252,30 +243,6 @@ class BlockingExecutionBridgeClient(BlockingCalls):
 
     # ---- what is known ----
 
-    @property
-    def journal_id(self) -> str:
-        """The engine's journal that this client belongs to."""
-        return self._board.journal_id
-
-    @property
-    def usable_paths(self) -> tuple[Path, ...]:
-        """The paths that carry orders now, best first."""
-        return self._board.usable
-
-    @property
-    def unresolved_orders(self) -> tuple[str, ...]:
-        """Ids of the orders of unknown outcome that this client remembers, oldest first; `resolve` settles each."""
-        return self._resolver.doubtful.ids()
-
-    @property
-    def statistics(self) -> BridgeStatistics:
-        """Counters since the client was made."""
-        return self._board.statistics()
-
-    def path_states(self) -> dict[str, dict[str, Any]]:
-        """What is known of each path: usable, connected, breaker state, journal, reason."""
-        return {path: self._board.describe(path) for path in self._paths}
-
     def prefer(self, path: Path) -> None:
         """Calls take this path first from now on, whenever it is up; no connection is touched.
 
@@ -283,14 +250,6 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         """
         self._board.prefer(path, time.monotonic_ns())
         self._streams.prefer(path)
-
-    def on_path_event(self, listener: BridgePathListener) -> None:
-        """Calls `listener` for every path event, in the thread that noticed; it must not block."""
-        self._board.add_listener(listener)
-
-    def on_dismissed(self, listener: DismissalListener) -> None:
-        """Calls `listener` with every order that `dismiss` gives up."""
-        self._resolver.doubtful.on_dismissed(listener)
 
     def on_reconciled(self, listener: ReconciliationListener, *, since: int | None = None) -> None:
         """As for `ExecutionBridgeClient`; called in a thread of its own. What a subscription brings is reported too."""
@@ -312,7 +271,7 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         try:
             done = self._send_order(order, timeout_ms, in_doubt=in_doubt, hedge=hedge)
         except OutcomeUnknownError as unknown:
-            self._resolver.doubtful.add((order,))
+            self._doubtful.add((order,))
             resolution = self._resolver.fence_refused(order, unknown, timeout_ms)
             if resolution.reply is None:
                 raise refused_and_fenced(order, unknown) from unknown
@@ -320,11 +279,11 @@ class BlockingExecutionBridgeClient(BlockingCalls):
         except ExecutionBridgeError:
             raise
         except BaseException:  # the caller was interrupted: the order may be on its way
-            self._resolver.doubtful.add((order,))
+            self._doubtful.add((order,))
             raise
         # It may be one of them, sent again by hand; that its id is too old by now does not tell what became of it.
-        if self._resolver.doubtful and done.reply.code != ReasonCode.ID_TOO_OLD:
-            self._resolver.doubtful.discard(order.order_id)
+        if self._doubtful and done.reply.code != ReasonCode.ID_TOO_OLD:
+            self._doubtful.discard(order.order_id)
         return done
 
     def _resend(self, order: Order, timeout_ms: float) -> Done[OrderReply]:
@@ -379,10 +338,10 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             )
         except ExecutionBridgeError as problem:
             if isinstance(problem, OutcomeUnknownError):
-                self._resolver.doubtful.add(orders)
+                self._doubtful.add(orders)
             raise
         except BaseException:
-            self._resolver.doubtful.add(orders)
+            self._doubtful.add(orders)
             raise
         for answer in done.reply:
             self._reconciler.replied(answer.reply)
@@ -405,6 +364,9 @@ class BlockingExecutionBridgeClient(BlockingCalls):
 
     # ---- inside ----
 
+    def _known_paths(self) -> Mapping[Path, KnownPath]:
+        return self._paths
+
     def _on_grpc(self, attempt: Callable[[float], Conclusion[ReplyT]], copy_ms: float) -> Conclusion[ReplyT]:
         began_ns = time.monotonic_ns()
         if not self._grpc_room.acquire(timeout=copy_ms / 1_000):
@@ -413,24 +375,6 @@ class BlockingExecutionBridgeClient(BlockingCalls):
             return attempt(copy_ms - (time.monotonic_ns() - began_ns) / 1_000_000)
         finally:
             self._grpc_room.release()
-
-    def _is_connected(self, path: Path) -> bool:
-        return self._paths[path].is_connected
-
-    def _listener_of(self, path: Path) -> PathListener:
-        def heard(event: PathEvent) -> None:
-            self._board.path_event(path, event, time.monotonic_ns())
-
-        return heard
-
-    def _bind_journal(self) -> None:
-        """Both paths accept only the engine that the better one found (invariant 12)."""
-        for path, client in self._paths.items():
-            try:
-                client.bind_journal(self._board.journal_id)
-            except JournalMismatchError as problem:
-                refused = PathRefused(reason=str(problem), code=ReasonCode.JOURNAL_ID_MISMATCH)
-                self._board.path_event(path, refused, time.monotonic_ns())
 
     def _check_alive(self, *, connecting: bool = False) -> None:
         if os.getpid() != self._process:

@@ -29,8 +29,8 @@ from fallback_grpc.bridge_settings import (
     switchboard_settings,
     why_nothing_connected,
 )
+from fallback_grpc.bridge_state import BridgeState, KnownPath
 from fallback_grpc.failover.asynchronous import AsyncFailover
-from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
 from fallback_grpc.failover.funnel import OrderFunnel
 from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.streams import AsyncStreams
@@ -40,7 +40,7 @@ from fallback_grpc.original import order_from_dict, reply_to_dict
 from fallback_grpc.outcome import Done, delivery_of, not_asked, subject_of_command, subject_of_orders
 from fallback_grpc.reconciliation.asynchronous import AsyncReconciler
 from fallback_grpc.reconciliation.report import ReconciliationListener
-from fallback_grpc.resolution import DismissalListener, Dismissed, Resolution
+from fallback_grpc.resolution import Resolution
 from fallback_grpc.resolving import AsyncResolver, refused_and_fenced
 from transport.contract.client import AsyncPath
 from transport.contract.codes import ReasonCode
@@ -50,12 +50,10 @@ from transport.contract.errors import (
     ClientClosedError,
     ExecutionBridgeError,
     ForkedProcessError,
-    JournalMismatchError,
     OutcomeUnknownError,
     WrongLoopError,
 )
 from transport.contract.orders import Order
-from transport.contract.path import PathEvent, PathRefused
 from transport.contract.replies import (
     CommandReplies,
     Delivery,
@@ -73,7 +71,7 @@ from transport.fastpath.asynchronous import FastPathClient
 _log = logging.getLogger(__name__)
 
 
-class ExecutionBridgeClient(AsyncCalls):
+class ExecutionBridgeClient(BridgeState, AsyncCalls):
     """Orders over the fast path, over gRPC when that fails, each exactly once; see `transport.contract.client`."""
 
     def __init__(
@@ -101,6 +99,7 @@ class ExecutionBridgeClient(AsyncCalls):
         self._board.add_listener(self._reconciler.path_changed)
         self._funnels = {path: OrderFunnel(client) for path, client in self._paths.items() if path == "grpc"}
         self._resolver = AsyncResolver(self._resend, self._command)
+        self._doubtful = self._resolver.doubtful
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -230,14 +229,6 @@ class ExecutionBridgeClient(AsyncCalls):
         self._check_alive()
         return await self._resolver.resolve(order_id, self._config.account, self._timeout(timeout_ms))
 
-    def dismiss(self, order_id: str) -> Dismissed:
-        """Gives up an order of unknown outcome that the engine can tell nothing of any more: its id is too old.
-
-        `unresolved_orders` names it no longer, and `on_dismissed` is told; nothing is sent. No order is ever dismissed
-        by itself. Raises `ValidationError` for any other order: `resolve` that.
-        """
-        return self._resolver.doubtful.dismiss(order_id)
-
     # ---- streams ----
 
     def stream_market_data(self, symbols: Sequence[str] = ()) -> AsyncIterator[MarketDataUpdate]:
@@ -257,49 +248,12 @@ class ExecutionBridgeClient(AsyncCalls):
 
     # ---- what is known ----
 
-    @property
-    def account(self) -> str:
-        """The account that this client trades for."""
-        return self._config.account
-
-    @property
-    def journal_id(self) -> str:
-        """The engine's journal that this client belongs to."""
-        return self._board.journal_id
-
-    @property
-    def usable_paths(self) -> tuple[Path, ...]:
-        """The paths that carry orders now, best first."""
-        return self._board.usable
-
-    @property
-    def unresolved_orders(self) -> tuple[str, ...]:
-        """Ids of the orders of unknown outcome that this client remembers, oldest first; `resolve` settles each."""
-        return self._resolver.doubtful.ids()
-
-    @property
-    def statistics(self) -> BridgeStatistics:
-        """Counters since the client was made."""
-        return self._board.statistics()
-
-    def path_states(self) -> dict[str, dict[str, Any]]:
-        """What is known of each path: usable, connected, breaker state, journal, reason."""
-        return {path: self._board.describe(path) for path in self._paths}
-
     def prefer(self, path: Path) -> None:
         """Calls take this path first from now on, whenever it is up; no connection is touched.
 
         Raises `ValidationError` for a path that this client has not.
         """
         self._board.prefer(path, time.monotonic_ns())
-
-    def on_path_event(self, listener: BridgePathListener) -> None:
-        """Calls `listener` at every transition of a path and of its breaker (`PathEventKind`), in the loop."""
-        self._board.add_listener(listener)
-
-    def on_dismissed(self, listener: DismissalListener) -> None:
-        """Calls `listener` with every order that `dismiss` gives up."""
-        self._resolver.doubtful.on_dismissed(listener)
 
     def on_reconciled(self, listener: ReconciliationListener, *, since: int | None = None) -> None:
         """Compares open orders and missed updates with the engine's at every (re)connection, and tells `listener`.
@@ -326,7 +280,7 @@ class ExecutionBridgeClient(AsyncCalls):
         try:
             done = await self._send_order(order, timeout_ms, in_doubt=in_doubt, hedge=hedge)
         except OutcomeUnknownError as unknown:
-            self._resolver.doubtful.add((order,))
+            self._doubtful.add((order,))
             resolution = await self._resolver.fence_refused(order, unknown, timeout_ms)
             if resolution.reply is None:
                 raise refused_and_fenced(order, unknown) from unknown
@@ -334,11 +288,11 @@ class ExecutionBridgeClient(AsyncCalls):
         except ExecutionBridgeError:
             raise
         except BaseException:  # the caller was cancelled: the order may be on its way
-            self._resolver.doubtful.add((order,))
+            self._doubtful.add((order,))
             raise
         # It may be one of them, sent again by hand; that its id is too old by now does not tell what became of it.
-        if self._resolver.doubtful and done.reply.code != ReasonCode.ID_TOO_OLD:
-            self._resolver.doubtful.discard(order.order_id)
+        if self._doubtful and done.reply.code != ReasonCode.ID_TOO_OLD:
+            self._doubtful.discard(order.order_id)
         return done
 
     async def _resend(self, order: Order, timeout_ms: float) -> Done[OrderReply]:
@@ -387,10 +341,10 @@ class ExecutionBridgeClient(AsyncCalls):
             )
         except ExecutionBridgeError as problem:
             if isinstance(problem, OutcomeUnknownError):
-                self._resolver.doubtful.add(orders)
+                self._doubtful.add(orders)
             raise
         except BaseException:
-            self._resolver.doubtful.add(orders)
+            self._doubtful.add(orders)
             raise
         for answer in done.reply:
             self._reconciler.replied(answer.reply)
@@ -413,23 +367,8 @@ class ExecutionBridgeClient(AsyncCalls):
 
     # ---- inside ----
 
-    def _is_connected(self, path: Path) -> bool:
-        return self._paths[path].is_connected
-
-    def _listener_of(self, path: Path) -> Any:
-        def heard(event: PathEvent) -> None:
-            self._board.path_event(path, event, time.monotonic_ns())
-
-        return heard
-
-    def _bind_journal(self) -> None:
-        """Both paths accept only the engine that the better one found (invariant 12)."""
-        for path, client in self._paths.items():
-            try:
-                client.bind_journal(self._board.journal_id)
-            except JournalMismatchError as problem:
-                refused = PathRefused(reason=str(problem), code=ReasonCode.JOURNAL_ID_MISMATCH)
-                self._board.path_event(path, refused, time.monotonic_ns())
+    def _known_paths(self) -> Mapping[Path, KnownPath]:
+        return self._paths
 
     def _check_alive(self, *, connecting: bool = False) -> None:
         if os.getpid() != self._process:

@@ -214,12 +214,13 @@ class AsyncFailover:
             self._budget.earn()
         may_hedge = policy.hedge_after_us > 0 if hedge is None else hedge
         budget = self._budget if may_hedge else None
-        if not usable or in_doubt or (may_hedge and len(usable) > 1):
+        has_choice = bool(usable[1:])
+        if not usable or in_doubt or (may_hedge and has_choice):
             plan = CallPlan(policy, deadline_ns=deadline_ns, in_doubt=in_doubt, budget=budget)
             return await self._finish(plan, None, attempt, connected, subject, orders=orders)
         # Nearly every call ends here: one copy, one reply, and no plan.
         path = usable[0]
-        patience_ms = min(timeout_ms, policy.patience_ms) if len(usable) > 1 else timeout_ms
+        patience_ms = min(timeout_ms, policy.patience_ms) if has_choice else timeout_ms
         conclusion = await attempt(path, patience_ms)
         if isinstance(conclusion, Replied):
             board.replied_at_once(path, orders)
