@@ -56,6 +56,19 @@ class Recovered(TypedDict):
     """Of a torn tail."""
     last_seq: int
     """Last record that was there; 0: a new journal."""
+    snapshot_seq: int
+    """The record of the snapshot that it went on from; 0: from the first record."""
+    unusable_snapshots: list[str]
+    """Why newer ones could not be used."""
+
+class Made(TypedDict):
+    """What came of a snapshot."""
+
+    seq: int
+    """The last record in it."""
+    archived_segments: int
+    problem: str | None
+    """Why there is none; the engine goes on."""
 
 class Health(TypedDict):
     """As a health reply says it."""
@@ -265,6 +278,15 @@ class Engine:
         """Cancels the orders of sessions whose grace is over; a turn must be ended after it. A session is connected
         while any connection of it stands, on either path: of "zmq" from its Hello on, of "grpc" from its first call."""
 
+    # ---- snapshots ----
+
+    def begin_snapshot(self) -> bool:
+        """Begins a snapshot of what is in closed segments, on a thread that goes only as far as `step_snapshot` lets
+        it. False: one is being made, or there is nothing new to put in."""
+
+    def step_snapshot(self) -> Made | None:
+        """One disk operation of it further. None: there is more to do."""
+
     # ---- the link to an external venue ----
 
     def venue_connected(self, now_ns: int) -> None:
@@ -292,10 +314,10 @@ class Engine:
     def health(self, now_ns: int) -> Health: ...
 
 def dump(disk: Disk) -> list[dict[str, Any]]:
-    """The records as `execution-engine dump` shows them, of a disk whose engine may be alive."""
+    """The records, archived ones included, as `execution-engine dump` shows them, of a disk whose engine may be alive."""
 
 def verify(disk: Disk) -> Verified:
-    """Executes the journal again and compares; raises ValueError where it differs or cannot be read."""
+    """Executes the journal, archive included, again and compares; raises ValueError where it differs or cannot be read."""
 
 def exchange_executions(disk: Disk) -> list[Execution]:
     """What the embedded exchange of this journal has done, read from the exchange's own events."""

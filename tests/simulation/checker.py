@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from fallback_grpc.queue import FINAL, FinalEvent, Result
+from tests.simulation.checks_of_state import STATE_CHECKS
 from tests.simulation.history import Fill, History
 from tests.simulation.ledger import Ending, OrderBelief
 from transport.contract.codes import ExecutionStatus, ReasonCode
@@ -377,6 +378,7 @@ CHECKS: Final[dict[str, Check]] = {
         the_engine_says_at_the_end_what_the_journal_says,
         verify_agrees,
         forgetting_is_loud,
+        *STATE_CHECKS,
     )
 }
 

@@ -15,6 +15,7 @@ from tests.simulation.clock import MS
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import Connection, Item, Mark, Trap
 from tests.simulation.schedule import Point, Settings
+from tests.simulation.snapshots import SnapshotMaker
 from tests.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class EngineHost:
         self.restart_after_failure_ms = 50.0
         self.regressions_allowed = False
         """The machine was lost while the journal was not synced: what was acknowledged may be gone."""
+        self.snapshots = SnapshotMaker(self, trace)
         self._connections: dict[int, Connection] = {}
         self._turn_is_due = False
         self._armed_ns: int | None = None
@@ -85,7 +87,7 @@ class EngineHost:
         try:
             self.engine = native.Engine(
                 self.disk,
-                now_ns=self._now_ns(),
+                now_ns=self.now_ns(),
                 durability=settings.durability,
                 venue=self.venue,
                 segment_bytes=settings.segment_bytes,
@@ -109,8 +111,9 @@ class EngineHost:
         self._trace.note("engine_started", about)
         if recovered["cut_bytes"]:
             self._trace.count("torn_tail_cut")
+        self.snapshots.started(self.engine)
         self._connect_venue()
-        self._later(_TURN_NS, self._turn)
+        self.later(_TURN_NS, self._turn)
 
     def kill(self, down_ms: float) -> None:
         """SIGKILL."""
@@ -130,16 +133,16 @@ class EngineHost:
         if engine is None or self.failed_at_ns is not None:
             return
         self._trace.note("engine_drains")
-        self._with(lambda engine: engine.begin_drain(self._now_ns()))
-        self._turn_soon()
-        self._later(int(drain_ms * MS), self._close, down_ms)
+        self.with_engine(lambda engine: engine.begin_drain(self.now_ns()))
+        self.turn_soon()
+        self.later(int(drain_ms * MS), self._close, down_ms)
 
     def _close(self, down_ms: float) -> None:
         engine = self.engine
         if engine is None:
             return
         try:
-            self._with(lambda engine: engine.close(self._now_ns()))
+            self.with_engine(lambda engine: engine.close(self.now_ns()))
             self._dispatch_outputs(engine)
         except RuntimeError:
             if not self.disk_may_fail:
@@ -176,7 +179,7 @@ class EngineHost:
     def _start_later(self, after_ms: float) -> None:
         if not self._restart_is_due:
             self._restart_is_due = True
-            self._later(int(after_ms * MS), self.start, whoever=True)
+            self.later(int(after_ms * MS), self.start, whoever=True)
 
     @property
     def is_listening(self) -> bool:
@@ -202,9 +205,9 @@ class EngineHost:
         """A client's connection stands."""
 
         def connect(engine: native.Engine) -> int:
-            return engine.connect(connection.path, connection.session_id, self._now_ns())
+            return engine.connect(connection.path, connection.session_id, self.now_ns())
 
-        number = self._with(connect)
+        number = self.with_engine(connect)
         if number is not None and self.engine is not None:
             connection.engine_number = number
             connection.identity = (self.engine.journal_id, self.engine.epoch)
@@ -216,8 +219,8 @@ class EngineHost:
         if number is not None:
             connection.engine_number = None
             self._connections.pop(number, None)
-            self._with(lambda engine: engine.disconnect(number, self._now_ns()))
-            self._turn_soon()
+            self.with_engine(lambda engine: engine.disconnect(number, self.now_ns()))
+            self.turn_soon()
 
     def arrived(self, connection: Connection, item: Item) -> None:
         """A message of a client, or a PING, which the engine answers whatever else it does."""
@@ -228,26 +231,27 @@ class EngineHost:
             connection.send_to_client(Mark.PONG)
         elif isinstance(item, bytes):
             self._trace.note("taken", str(connection), item)
-            self._with(lambda engine: engine.receive(number, item, self._now_ns()))
-            self._turn_soon()
+            self.with_engine(lambda engine: engine.receive(number, item, self.now_ns()))
+            self.turn_soon()
             self.network.springs(Point.TAKEN, connection)
 
     # ---- turns ----
 
-    def _turn_soon(self) -> None:
+    def turn_soon(self) -> None:
+        """A turn ends shortly."""
         if not self._turn_is_due and self.engine is not None:
             self._turn_is_due = True
-            self._later(_TURN_NS, self._turn)
+            self.later(_TURN_NS, self._turn)
 
     def _turn(self) -> None:
         self._turn_is_due = False
-        if self._with(lambda engine: engine.end_turn(self._now_ns())):
-            self._later(self._sync_takes_ns(), self._synced)
+        if self.with_engine(lambda engine: engine.end_turn(self.now_ns())):
+            self.later(self._sync_takes_ns(), self._synced)
         self._dispatch()
 
     def _synced(self) -> None:
-        if self._with(lambda engine: engine.sync_done(self._now_ns())):
-            self._later(self._sync_takes_ns(), self._synced)
+        if self.with_engine(lambda engine: engine.sync_done(self.now_ns())):
+            self.later(self._sync_takes_ns(), self._synced)
         self._dispatch()
 
     def _sync_takes_ns(self) -> int:
@@ -255,8 +259,8 @@ class EngineHost:
 
     def _on_time(self) -> None:
         self._armed_ns = None
-        self._with(lambda engine: engine.on_time(self._now_ns()))
-        self._turn_soon()
+        self.with_engine(lambda engine: engine.on_time(self.now_ns()))
+        self.turn_soon()
         self._arm()
 
     def _dispatch(self) -> None:
@@ -271,7 +275,7 @@ class EngineHost:
             if engine.failed is not None and self.failed_at_ns is None:
                 self.failed_at_ns = self._loop.clock.now_ns
                 self._trace.note("journal_failed", engine.failed)
-                self._later(int(self.restart_after_failure_ms * MS), self.kill, 20.0)
+                self.later(int(self.restart_after_failure_ms * MS), self.kill, 20.0)
 
     def _dispatch_outputs(self, engine: native.Engine) -> None:
         for number, message in engine.take_outputs():
@@ -290,7 +294,7 @@ class EngineHost:
         if deadline_ns is None or (self._armed_ns is not None and self._armed_ns <= deadline_ns):
             return
         self._armed_ns = deadline_ns
-        self._later(max(deadline_ns - self._now_ns(), 0), self._on_time)
+        self.later(max(deadline_ns - self.now_ns(), 0), self._on_time)
 
     # ---- the external venue ----
 
@@ -303,11 +307,11 @@ class EngineHost:
         if self.venue is None or self.engine is None or self._is_linked:
             return
         if not self.is_venue_reachable:
-            self._later(_VENUE_BACKOFF_NS, self._connect_venue)
+            self.later(_VENUE_BACKOFF_NS, self._connect_venue)
             return
         self._is_linked = True
-        self._with(lambda engine: engine.venue_connected(self._now_ns()))
-        self._turn_soon()
+        self.with_engine(lambda engine: engine.venue_connected(self.now_ns()))
+        self.turn_soon()
 
     def cut_venue(self) -> None:
         """The link is gone: what is under way to the engine is lost, what is under way to the venue may arrive."""
@@ -316,9 +320,9 @@ class EngineHost:
         self._is_linked = False
         self._link += 1
         self.venue.disconnected()
-        self._with(lambda engine: engine.venue_disconnected())
+        self.with_engine(lambda engine: engine.venue_disconnected())
         if self.engine is not None:
-            self._later(_VENUE_BACKOFF_NS, self._connect_venue)
+            self.later(_VENUE_BACKOFF_NS, self._connect_venue)
 
     def market_moves(self, symbol: str, bid: tuple[str, str] | None, ask: tuple[str, str] | None) -> None:
         """A quote at the external venue."""
@@ -351,10 +355,10 @@ class EngineHost:
         if link != self._link or self.engine is None:
             return
         self._trace.note("from_venue", "", message)
-        taken = self._with(lambda engine: engine.venue_in(message, self._now_ns()))
+        taken = self.with_engine(lambda engine: engine.venue_in(message, self.now_ns()))
         if taken is False:
             self.cut_venue()
-        self._turn_soon()
+        self.turn_soon()
 
     def _venue_at_ns(self, way: int) -> int:
         latency_ns = int((_VENUE_LATENCY_NS + self.venue_extra_ns) * (0.5 + self._chance.random()))
@@ -364,10 +368,11 @@ class EngineHost:
 
     # ---- inside ----
 
-    def _now_ns(self) -> int:
+    def now_ns(self) -> int:
+        """What the engine's clock says."""
         return self._loop.clock.engine_time_ns()
 
-    def _with(self, act: Callable[[native.Engine], ResultT]) -> ResultT | None:
+    def with_engine(self, act: Callable[[native.Engine], ResultT]) -> ResultT | None:
         """Does something with the engine, which may be its last."""
         engine = self.engine
         if engine is None:
@@ -378,7 +383,7 @@ class EngineHost:
             self._died()
             return None
 
-    def _later(self, after_ns: int, act: Callable[..., Any], *args: Any, whoever: bool = False) -> None:
+    def later(self, after_ns: int, act: Callable[..., Any], *args: Any, whoever: bool = False) -> None:
         """Acts after a while, if this process of the engine is still there then (`whoever`: in any case)."""
         incarnation = self.incarnation
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from tests.simulation import schedule as plan
+from tests.simulation.generate_state import with_snapshots
 from tests.simulation.schedule import Action, Effect, OrderPlan, Point, Schedule, Settings
 from transport.contract.replies import Path
 
@@ -241,7 +242,9 @@ def schedule_of(seed: int) -> Schedule:
         actions.append(_follow_up(draw))
     for _ in range(LEAST_FAULTS + chance.randrange(0, 8)):
         actions.extend(draw.faults())
-    return Schedule(settings=draw.settings, actions=tuple(sorted(actions, key=lambda action: action.at_ms)))
+    settings, more = with_snapshots(draw.settings, draw.lasts_ms)
+    actions += more
+    return Schedule(settings=settings, actions=tuple(sorted(actions, key=lambda action: action.at_ms)))
 
 
 def _patience(chance: random.Random) -> float | None:

@@ -124,6 +124,20 @@ def fill_of(event: dict[str, Any]) -> Fill:
     return Fill(event["execution_id"], Decimal(event["quantity"]), Decimal(event["price"]))
 
 
+class Recovery(NamedTuple):
+    """A start from a snapshot."""
+
+    snapshot_seq: int
+    first_seq: int
+    """Where the chain of records begins, archive included."""
+    state_hash: str
+    """Of the state that the engine started with."""
+    replayed_hash: str
+    """Of what all records lead to, executed again from the first one on."""
+    problem: str
+    """Why they could not be executed again, or empty."""
+
+
 @dataclass
 class History:
     """A run that is over. The checker reads this and nothing else, so that tests can doctor it."""
@@ -144,4 +158,6 @@ class History:
     loud: bool = False
     """A client stopped because the engine had forgotten."""
     engine_last_sequence: int = 0
+    recoveries: list[Recovery] = field(default_factory=list[Recovery])
+    """Starts from snapshots."""
     ended_ns: int = 0

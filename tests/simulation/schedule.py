@@ -255,6 +255,16 @@ class FailWrite(_Action, frozen=True, kw_only=True, tag="fail_write"):
     down_ms: float
 
 
+class TakeSnapshot(_Action, frozen=True, kw_only=True, tag="snapshot"):
+    """The engine snapshots what is in closed segments, one disk operation each `operation_ms`, and goes on meanwhile.
+    With `dies_in` it dies in that operation of it (0: the first), with its machine where `machine` says so."""
+
+    operation_ms: float = 0.2
+    dies_in: int | None = None
+    machine: bool = False
+    down_ms: float = 50.0
+
+
 class EngineClock(_Action, frozen=True, kw_only=True, tag="engine_clock"):
     """The wall clock of the engine's machine jumps."""
 
@@ -296,7 +306,7 @@ Fault = (
     | FailSync | FailWrite | EngineClock | CutVenue | SlowVenue | KillClient | ClientClock
 )  # fmt: skip
 Action = (
-    Orders | Resend | Alter | Cancel | Replace | CancelAll | SetState | Query | Quotes | Prefer | Fault
+    Orders | Resend | Alter | Cancel | Replace | CancelAll | SetState | Query | Quotes | Prefer | TakeSnapshot | Fault
 )  # fmt: skip
 
 FAULTS: tuple[type[_Action], ...] = (

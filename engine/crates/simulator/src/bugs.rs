@@ -65,6 +65,17 @@ bugs! {
         "A subscription that resumes begins one update too late (invariant 7)."
     UpdateTwiceOnResume "update_twice_on_resume"
         "A subscription that resumes begins one update too early (invariant 7)."
+    TailIgnored "recovery_ignores_tail"
+        "A start from a snapshot takes it for the whole journal: what was recorded after it is cut off (invariant 2)."
+    SnapshotOmitsIds "snapshot_omits_ids"
+        "A snapshot leaves out the ids that are remembered: after a start from it a resend of an order from before it \
+         executes once more (invariant 1)."
+    SnapshotNotSynced "snapshot_not_synced"
+        "A snapshot gets its name before it is durable: after the loss of the machine it is torn, and the segments that \
+         it stands for may be gone (invariant 3)."
+    ArchivedSegmentLost "archived_segment_lost"
+        "Segments that a snapshot stands for are removed instead of archived: the chain of records has no beginning \
+         any more (invariant 3)."
 }
 
 /// `BUGS` of the module.
@@ -126,10 +137,10 @@ impl Bugs {
         [Bug::ReplyBeforeSync, Bug::UpdateEscapes, Bug::VenueSendBeforeDurable].into_iter().any(|bug| self.has(bug))
     }
 
-    /// After a start: `known` are the order ids of the journal, `last_sequence` its last update.
+    /// After a start: `known` are the order ids that are to be forgotten, `last_sequence` its last update.
     pub fn started(&mut self, epoch: u64, known: Vec<String>, last_sequence: u64) {
         self.epoch = epoch;
-        if self.has(Bug::DedupLostOnRestart) {
+        if self.loses_ids() {
             self.seen = known.into_iter().map(|id| (honest_id(&id), None)).collect();
         }
         if self.has(Bug::SequenceReset) && epoch > 1 {
@@ -137,9 +148,9 @@ impl Bugs {
         }
     }
 
-    /// Whether [`Bugs::started`] needs to know the journal's ids.
-    pub fn asks_for_ids(&self) -> bool {
-        self.has(Bug::DedupLostOnRestart)
+    /// Whether a start forgets ids of the journal.
+    fn loses_ids(&self) -> bool {
+        self.has(Bug::DedupLostOnRestart) || self.has(Bug::SnapshotOmitsIds)
     }
 
     /// A number of an update as it is told.
@@ -177,7 +188,7 @@ impl Bugs {
         }
         let first_path = *self.seen.entry(order.order_id.clone()).or_insert(Some(path));
         let alias = match first_path {
-            None if self.has(Bug::DedupLostOnRestart) => format!("e{}", self.epoch),
+            None if self.loses_ids() => format!("e{}", self.epoch),
             Some(first) if first != path && self.has(Bug::FreshOnOtherPath) => path.name().to_owned(),
             _ => return,
         };

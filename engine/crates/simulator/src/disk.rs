@@ -1,6 +1,7 @@
 //! The machine's disk: the journal's [`FakeDisk`], on which the process that uses it can die between any two operations.
 
-use bridge_journal::{Disk, DiskFile, fake::Dice, fake::FakeDisk, fake::FakeFile};
+use crate::turnstile;
+use bridge_journal::{Disk, DiskFile, WithArchive, fake::Dice, fake::FakeDisk, fake::FakeFile};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +16,7 @@ pub struct SimDisk {
 pub struct SimFile {
     fake: FakeFile,
     disk: SimDisk,
+    is_snapshot: bool,
 }
 
 /// The process whose disk it is.
@@ -26,6 +28,10 @@ struct Process {
     operations: u64,
     /// A planted bug: a sync that failed is tried again, and the second answer is believed.
     retries_syncs: bool,
+    /// A planted bug: what is to be archived is removed.
+    loses_archived: bool,
+    /// A planted bug: snapshots are never synced.
+    leaves_snapshots_unsynced: bool,
 }
 
 /// What becomes of an operation that changes the disk.
@@ -49,7 +55,15 @@ impl SimDisk {
     }
 
     fn around(fake: FakeDisk, dice: Dice) -> Self {
-        let process = Process { dice, dies_in: None, is_dead: false, operations: 0, retries_syncs: false };
+        let process = Process {
+            dice,
+            dies_in: None,
+            is_dead: false,
+            operations: 0,
+            retries_syncs: false,
+            loses_archived: false,
+            leaves_snapshots_unsynced: false,
+        };
         Self { fake, process: Arc::new(Mutex::new(process)) }
     }
 
@@ -94,6 +108,21 @@ impl SimDisk {
         self.process().retries_syncs = true;
     }
 
+    /// Plants the bug of an archive that keeps nothing.
+    pub fn lose_archived(&self) {
+        self.process().loses_archived = true;
+    }
+
+    /// Plants the bug of snapshots that are not synced.
+    pub fn leave_snapshots_unsynced(&self) {
+        self.process().leaves_snapshots_unsynced = true;
+    }
+
+    /// The disk with its archive in front, to read the whole chain of records; whoever is alive.
+    pub fn chain(&self) -> WithArchive<FakeDisk> {
+        WithArchive::new(self.fake.clone(), Some(self.fake.archived()))
+    }
+
     /// Bytes of all files.
     ///
     /// # Errors
@@ -118,6 +147,7 @@ impl SimDisk {
     }
 
     fn fate(&self) -> io::Result<Fate> {
+        turnstile::pass().map_err(|_| died())?;
         let mut process = self.process();
         if process.is_dead {
             return Err(died());
@@ -152,8 +182,26 @@ impl SimDisk {
         }
     }
 
-    fn file(&self, fake: FakeFile) -> SimFile {
-        SimFile { fake, disk: self.clone() }
+    fn archive_now(&self, name: &str) -> io::Result<()> {
+        if !self.process().loses_archived {
+            return self.fake.archive(name);
+        }
+        self.fake.remove(name)?;
+        self.fake.sync_directory()
+    }
+
+    /// In the archive, and still here.
+    fn archive_and_keep(&self, name: &str) -> io::Result<()> {
+        let contents = self.fake.contents(name).unwrap_or_default();
+        self.fake.archive(name)?;
+        let kept = self.fake.create(name)?;
+        kept.write_at(&contents, 0)?;
+        kept.sync_data()?;
+        self.fake.sync_directory()
+    }
+
+    fn file(&self, fake: FakeFile, name: &str) -> SimFile {
+        SimFile { fake, disk: self.clone(), is_snapshot: name.contains(".snapshot") }
     }
 }
 
@@ -166,17 +214,18 @@ impl Disk for SimDisk {
     type File = SimFile;
 
     fn list(&self) -> io::Result<Vec<String>> {
+        turnstile::pass().map_err(|_| died())?;
         self.alive()?;
         self.fake.list()
     }
 
     fn create(&self, name: &str) -> io::Result<SimFile> {
-        self.change(|| self.fake.create(name)).map(|file| self.file(file))
+        self.change(|| self.fake.create(name)).map(|file| self.file(file, name))
     }
 
     fn open(&self, name: &str) -> io::Result<SimFile> {
         self.alive()?;
-        self.fake.open(name).map(|file| self.file(file))
+        self.fake.open(name).map(|file| self.file(file, name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -189,6 +238,20 @@ impl Disk for SimDisk {
 
     fn sync_directory(&self) -> io::Result<()> {
         self.change(|| self.fake.sync_directory())
+    }
+
+    fn archive(&self, name: &str) -> io::Result<()> {
+        match self.fate()? {
+            Fate::Happens => return self.archive_now(name),
+            Fate::IsTheLast(Reach::Nothing) => {}
+            Fate::IsTheLast(Reach::Part(dice)) if dice % 2 == 0 => self.archive_and_keep(name)?,
+            Fate::IsTheLast(Reach::Part(_)) => {
+                self.fake.fail_sync(2); // gone from here, and that is not durable
+                let _ = self.fake.archive(name);
+            }
+            Fate::IsTheLast(Reach::All) => self.archive_now(name)?,
+        }
+        Err(died())
     }
 
     fn random_bytes(&self) -> [u8; 16] {
@@ -220,6 +283,9 @@ impl DiskFile for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if self.is_snapshot && self.disk.process().leaves_snapshots_unsynced {
+            return Ok(());
+        }
         self.disk.change(|| match self.fake.sync_data() {
             Err(_) if self.disk.process().retries_syncs => self.fake.sync_data(),
             synced => synced,

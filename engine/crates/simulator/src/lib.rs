@@ -11,6 +11,7 @@ mod ledger;
 mod python;
 mod settings;
 mod shell;
+mod turnstile;
 mod venue;
 
 use pyo3::prelude::*;

@@ -69,6 +69,8 @@ impl Engine {
         recovered.set_item("records", opened.records)?;
         recovered.set_item("cut_bytes", opened.cut_bytes)?;
         recovered.set_item("last_seq", opened.last_seq)?;
+        recovered.set_item("snapshot_seq", opened.snapshot_seq)?;
+        recovered.set_item("unusable_snapshots", opened.unusable_snapshots)?;
         Ok(recovered)
     }
 
@@ -136,6 +138,19 @@ impl Engine {
 
     fn expire_leases(&self, monotonic_ns: i64, now_ns: i64) -> PyResult<()> {
         self.ask(|shell| shell.expire_leases(monotonic_ns, now_ns))
+    }
+
+    fn begin_snapshot(&self) -> PyResult<bool> {
+        self.ask(Shell::begin_snapshot)
+    }
+
+    fn step_snapshot<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(made) = self.ask(Shell::step_snapshot)? else { return Ok(None) };
+        let told = PyDict::new(py);
+        told.set_item("seq", made.as_ref().map_or(0, |snapshot| snapshot.seq))?;
+        told.set_item("archived_segments", made.as_ref().map_or(0, |snapshot| snapshot.archived_segments))?;
+        told.set_item("problem", made.err())?;
+        Ok(Some(told))
     }
 
     fn venue_connected(&self, now_ns: i64) -> PyResult<()> {

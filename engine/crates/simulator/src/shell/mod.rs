@@ -9,6 +9,7 @@ mod leases;
 mod opening;
 mod replies;
 mod requests;
+mod snapshots;
 mod subscriptions;
 mod turn;
 mod venue_link;
@@ -22,6 +23,7 @@ use bridge_wire::codec::{Encoder, MessageLimits};
 use bridge_wire::limits::DecodeLimits;
 use connections::Connections;
 use replies::{Held, Waiter};
+use snapshots::Making;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use subscriptions::Subscription;
@@ -53,6 +55,8 @@ pub struct Shell {
     /// What a planted bug's own way of releasing holds back.
     held: VecDeque<Held>,
     venue: VenueLink,
+    /// The snapshot that is being made.
+    making: Option<Making>,
     is_draining: bool,
     /// The durability that it says it has; a planted bug runs the journal in another.
     is_always: bool,

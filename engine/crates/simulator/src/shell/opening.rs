@@ -34,7 +34,16 @@ pub(super) fn open(disk: SimDisk, mut settings: Settings, mut bugs: Bugs, now: U
     if bugs.has(Bug::AcknowledgedRecordCut) {
         cut_last_record(&disk).map_err(OpenFailure::Planting)?;
     }
-    let known = if bugs.asks_for_ids() { order_ids(&disk) } else { Vec::new() };
+    if bugs.has(Bug::ArchivedSegmentLost) {
+        disk.lose_archived();
+    }
+    if bugs.has(Bug::SnapshotNotSynced) {
+        disk.leave_snapshots_unsynced();
+    }
+    if bugs.has(Bug::TailIgnored) {
+        cut_behind_snapshot(&disk).map_err(OpenFailure::Planting)?;
+    }
+    let known = known_ids(&disk, &bugs);
     let message_limits = settings.message_limits();
     let decode_limits = settings.decode_limits();
     let (sequencer, opened) = Sequencer::open(disk.clone(), settings.options, settings.configuration, now)?;
@@ -57,23 +66,56 @@ pub(super) fn open(disk: SimDisk, mut settings: Settings, mut bugs: Bugs, now: U
         pending_sync: None,
         synced_early_seq: 0,
         held: VecDeque::new(),
+        making: None,
         is_draining: false,
         is_always,
         bugs,
     })
 }
 
-/// All order ids of the journal; none where there is no journal yet.
-fn order_ids(disk: &SimDisk) -> Vec<String> {
+/// The order ids that a planted bug makes this start forget; none where there is no journal yet.
+fn known_ids(disk: &SimDisk, bugs: &Bugs) -> Vec<String> {
+    let through = if bugs.has(Bug::DedupLostOnRestart) {
+        u64::MAX
+    } else if bugs.has(Bug::SnapshotOmitsIds) {
+        newest_snapshot(disk)
+    } else {
+        return Vec::new();
+    };
     let mut ids = Vec::new();
     let note = |record: serde_json::Value| {
-        if let Some(id) = record["input"]["order_id"].as_str().filter(|_| record["kind"] == "ExecuteOrder") {
+        let is_meant = record["kind"] == "ExecuteOrder" && record["seq"].as_u64().is_some_and(|seq| seq <= through);
+        if let Some(id) = record["input"]["order_id"].as_str().filter(|_| is_meant) {
             ids.push(id.to_owned());
         }
     };
     // What cannot be read is told by the engine itself, which reads it next.
-    let _ = bridge_sequencer::dump(disk, note);
+    let _ = bridge_sequencer::dump(&disk.chain(), note);
     ids
+}
+
+/// The record that the newest snapshot stands at; 0: there is none.
+fn newest_snapshot(disk: &SimDisk) -> u64 {
+    bridge_journal::list_snapshots(disk).ok().and_then(|found| found.last().copied()).unwrap_or(0)
+}
+
+/// Recovery as a planted bug has it: the newest snapshot is taken for the whole journal.
+fn cut_behind_snapshot(disk: &SimDisk) -> Result<(), String> {
+    let through = newest_snapshot(disk);
+    if through == 0 {
+        return Ok(());
+    }
+    for name in disk.list().map_err(text)?.iter().filter(|name| first_seq_of(name).is_some_and(|seq| seq > through)) {
+        if first_seq_of(name) == Some(through + 1) {
+            let file = disk.open(name).map_err(text)?;
+            let bytes = file.len().map_err(text)?.saturating_sub(SEGMENT_HEADER_BYTES);
+            file.write_at(&vec![0; usize::try_from(bytes).unwrap_or(0)], SEGMENT_HEADER_BYTES).map_err(text)?;
+            file.sync_data().map_err(text)?;
+        } else {
+            disk.remove(name).map_err(text)?;
+        }
+    }
+    disk.sync_directory().map_err(text)
 }
 
 /// Recovery as a planted bug has it: the last whole record is taken for a torn tail.
@@ -89,7 +131,7 @@ fn cut_last_record(disk: &SimDisk) -> Result<(), String> {
         last = Some((segment, start));
         Ok::<(), String>(())
     };
-    if bridge_journal::read(disk, visit).is_err() {
+    if bridge_journal::read(&disk.chain(), visit).is_err() {
         return Ok(()); // a new journal, or one that the engine refuses by itself
     }
     let Some((segment, start)) = last else { return Ok(()) };

@@ -98,6 +98,7 @@ impl Shell {
     /// # Errors
     /// The journal failed, before or now.
     pub fn close(mut self) -> Result<Said, String> {
+        self.making = None; // nobody waits for it
         while self.pending_sync.is_some() {
             self.sync_done(0);
         }
