@@ -314,10 +314,10 @@ class Engine:
     def health(self, now_ns: int) -> Health: ...
 
 def dump(disk: Disk) -> list[dict[str, Any]]:
-    """The records, archived ones included, as `execution-engine dump` shows them, of a disk whose engine may be alive."""
+    """The records as `execution-engine dump` shows them, archive included, of a disk whose engine may be alive."""
 
 def verify(disk: Disk) -> Verified:
-    """Executes the journal, archive included, again and compares; raises ValueError where it differs or cannot be read."""
+    """Executes journal and archive again and compares; raises ValueError where it differs or cannot be read."""
 
 def exchange_executions(disk: Disk) -> list[Execution]:
     """What the embedded exchange of this journal has done, read from the exchange's own events."""

@@ -23,11 +23,11 @@ def with_snapshots(settings: Settings, lasts_ms: float) -> tuple[Settings, list[
 
 
 def _snapshot(chance: random.Random, lasts_ms: float) -> Action:
-    dies = chance.random() < 0.4
+    dies = chance.random() < 0.55
     return TakeSnapshot(
-        at_ms=round(lasts_ms * (0.1 + 0.95 * chance.random()), 3),
+        at_ms=round(lasts_ms * (0.15 + 0.85 * chance.random()), 3),
         operation_ms=chance.choice((0.01, 0.2, 5.0)),
-        dies_in=chance.randrange(18) if dies else None,
+        dies_in=chance.randrange(16) if dies else None,
         machine=dies and chance.random() < 0.5,
         down_ms=round(5 + 95 * chance.random(), 3) if dies else 50.0,
     )

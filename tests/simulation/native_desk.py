@@ -108,6 +108,15 @@ class Desk:
             assert self.engine.venue_in(message, self.now_ns)
         return bool(to_venue or to_engine)
 
+    def snapshot(self) -> native.Made:
+        """Makes a snapshot, from its beginning to its end; orders come until there is something to put in."""
+        connection = self.connect()
+        while not self.engine.begin_snapshot():
+            self.ask(connection, limit_order(f"for-a-snapshot-{self.correlation}"))
+        while (made := self.engine.step_snapshot()) is None:
+            pass
+        return made
+
     def let_leases_expire(self, after_ms: int) -> None:
         """Looks at the leases now and after so long."""
         self.engine.next_lease_deadline_ns(self.now_ns)

@@ -13,7 +13,7 @@ import pytest
 from fallback_grpc.queue import Receipt
 from tests.simulation import schedule as plan
 from tests.simulation.checker import CHECKS, check
-from tests.simulation.history import Fill, History
+from tests.simulation.history import Fill, History, Recovery
 from tests.simulation.ledger import Ending, OrderBelief
 from tests.simulation.schedule import OrderPlan, Schedule, Settings
 from tests.simulation.world import run
@@ -170,6 +170,10 @@ def forgetting_is_loud(history: History) -> None:
     history.forgot, history.engine_last_sequence = True, 1
 
 
+def a_start_from_a_snapshot_stands_where_replay_does(history: History) -> None:
+    history.recoveries.append(Recovery(40, 1, "one state", "another", ""))
+
+
 DOCTORS: Final[dict[str, Callable[[History], None]]] = {
     doctor.__name__: doctor
     for doctor in (
@@ -180,6 +184,7 @@ DOCTORS: Final[dict[str, Callable[[History], None]]] = {
         the_account_was_told_what_the_exchange_did, updates_come_once_and_in_order, updates_arrive,
         gaps_are_followed_by_a_snapshot, doubts_are_resolved, the_queue_tells_each_order_once, calls_end_in_time,
         commands_apply_once, the_engine_says_at_the_end_what_the_journal_says, verify_agrees, forgetting_is_loud,
+        a_start_from_a_snapshot_stands_where_replay_does,
     )
 }  # fmt: skip
 

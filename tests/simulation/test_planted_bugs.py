@@ -212,6 +212,46 @@ def an_update_comes_again(bugs: Collection[str]) -> bool:
     return 2 in resumed(bugs)
 
 
+def small(bugs: Collection[str]) -> Desk:
+    """An engine whose segments are soon full."""
+    return desk(bugs, settings={"segment_bytes": 4_096})
+
+
+@scene("recovery_ignores_tail")
+def order_behind_the_snapshot_is_forgotten(bugs: Collection[str]) -> bool:
+    talk = small(bugs)
+    assert talk.snapshot()["problem"] is None
+    talk.ask(talk.connect(), limit_order("order"))
+    talk.restart("kill")
+    return not talk.get(talk.connect(), "order").found
+
+
+@scene("snapshot_omits_ids")
+def order_before_the_snapshot_executes_again(bugs: Collection[str]) -> bool:
+    talk = small(bugs)
+    talk.ask(talk.connect(), limit_order("order"))
+    talk.snapshot()
+    talk.restart("kill")
+    talk.ask(talk.connect(), limit_order("order"))
+    return talk.executed("order") > 1
+
+
+@scene("snapshot_not_synced")
+def snapshot_is_torn_by_the_loss_of_the_machine(bugs: Collection[str]) -> bool:
+    talk = small(bugs)
+    made = talk.snapshot()
+    found = [Desk(talk.disk.crash(), now_ns=talk.now_ns).engine.recovered for _ in range(8)]
+    return any(each["unusable_snapshots"] or each["snapshot_seq"] != made["seq"] for each in found)
+
+
+@scene("archived_segment_lost")
+def the_chain_of_records_has_no_beginning(bugs: Collection[str]) -> bool:
+    talk = small(bugs)
+    while not talk.snapshot()["archived_segments"]:
+        pass
+    return native.verify(talk.disk)["first_seq"] != 1
+
+
 def test_every_bug_that_can_be_planted_has_a_scene_that_shows_it() -> None:
     assert set(SCENES) == set(native.BUGS)
 

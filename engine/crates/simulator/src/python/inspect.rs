@@ -27,7 +27,8 @@ pub fn dump<'py>(py: Python<'py>, disk: &Disk) -> PyResult<Bound<'py, PyList>> {
 /// It differs, or cannot be read.
 #[pyfunction]
 pub fn verify<'py>(py: Python<'py>, disk: &Disk) -> PyResult<Bound<'py, PyDict>> {
-    let report = bridge_sequencer::verify(&disk.disk.chain()).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let report =
+        bridge_sequencer::verify(&disk.disk.chain()).map_err(|error| PyValueError::new_err(error.to_string()))?;
     let verified = PyDict::new(py);
     verified.set_item("journal_id", report.journal_id.to_string())?;
     verified.set_item("records", report.records)?;
