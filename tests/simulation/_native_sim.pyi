@@ -223,6 +223,10 @@ class Engine:
     def failed(self) -> str | None:
         """Why the journal failed, once it has: nothing is acknowledged any more."""
 
+    @property
+    def last_seq(self) -> int:
+        """The last record, durable or not."""
+
     def last_sequence(self, account: str = "default") -> int:
         """The account's last update that is durable."""
 

@@ -89,6 +89,14 @@ class Machines:
         self._do(action.client, ClientHost.set_state, action.state, cancel_open_orders=action.cancel_open_orders)
 
     @act.register
+    def _(self, action: plan.SetLimits) -> None:
+        self._do(action.client, ClientHost.set_limits, action)
+
+    @act.register
+    def _(self, action: plan.SetLease) -> None:
+        self._do(action.client, ClientHost.set_lease, action.grace_ms)
+
+    @act.register
     def _(self, action: plan.Query) -> None:
         self._do(action.client, ClientHost.query, action.number, fence=action.fence)
 

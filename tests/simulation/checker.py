@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from fallback_grpc.queue import FINAL, FinalEvent, Result
+from tests.simulation.checks_of_control import CONTROL_CHECKS
 from tests.simulation.checks_of_state import STATE_CHECKS
 from tests.simulation.history import Fill, History
 from tests.simulation.ledger import Ending, OrderBelief
@@ -379,6 +380,7 @@ CHECKS: Final[dict[str, Check]] = {
         verify_agrees,
         forgetting_is_loud,
         *STATE_CHECKS,
+        *CONTROL_CHECKS,
     )
 }
 

@@ -110,6 +110,7 @@ class ClientHost(Strategy):
             hedge_after_us=self._settings.hedge_after_us,
             hedge_share=0.5,
             unknown_resolution_ms=RESOLUTION_MS,
+            cancel_on_disconnect_ms=self._settings.lease_ms,
         )
         while True:
             client = self._make_client(config, self.process)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tests.simulation.clock import MS
+from tests.simulation.leases import LeaseClock
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import Connection, Item, Mark, Trap
 from tests.simulation.schedule import Point, Settings
@@ -63,6 +64,7 @@ class EngineHost:
         self.regressions_allowed = False
         """The machine was lost while the journal was not synced: what was acknowledged may be gone."""
         self.snapshots = SnapshotMaker(self, trace)
+        self.leases = LeaseClock(self, loop, trace)
         self._connections: dict[int, Connection] = {}
         self._turn_is_due = False
         self._armed_ns: int | None = None
@@ -112,6 +114,7 @@ class EngineHost:
         if recovered["cut_bytes"]:
             self._trace.count("torn_tail_cut")
         self.snapshots.started(self.engine)
+        self.leases.engine_started()
         self._connect_venue()
         self.later(_TURN_NS, self._turn)
 
@@ -219,6 +222,7 @@ class EngineHost:
         if number is not None:
             connection.engine_number = None
             self._connections.pop(number, None)
+            self.leases.gone(connection)
             self.with_engine(lambda engine: engine.disconnect(number, self.now_ns()))
             self.turn_soon()
 
@@ -231,6 +235,7 @@ class EngineHost:
             connection.send_to_client(Mark.PONG)
         elif isinstance(item, bytes):
             self._trace.note("taken", str(connection), item)
+            self.leases.spoke(connection)
             self.with_engine(lambda engine: engine.receive(number, item, self.now_ns()))
             self.turn_soon()
             self.network.springs(Point.TAKEN, connection)
@@ -272,6 +277,7 @@ class EngineHost:
         if self.engine is engine:
             self._send_to_venue(engine)
             self._arm()
+            self.leases.look()
             if engine.failed is not None and self.failed_at_ns is None:
                 self.failed_at_ns = self._loop.clock.now_ns
                 self._trace.note("journal_failed", engine.failed)
@@ -284,6 +290,7 @@ class EngineHost:
                 continue
             if message is None:
                 self._connections.pop(number, None)
+                self.leases.gone(connection)
                 connection.close_by_engine()
             else:
                 connection.send_to_client(message)

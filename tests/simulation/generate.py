@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from tests.simulation import schedule as plan
-from tests.simulation.generate_state import with_snapshots
+from tests.simulation.generate_state import limits, with_leases, with_snapshots
 from tests.simulation.schedule import Action, Effect, OrderPlan, Point, Schedule, Settings
 from transport.contract.replies import Path
 
@@ -242,8 +242,9 @@ def schedule_of(seed: int) -> Schedule:
         actions.append(_follow_up(draw))
     for _ in range(LEAST_FAULTS + chance.randrange(0, 8)):
         actions.extend(draw.faults())
-    settings, more = with_snapshots(draw.settings, draw.lasts_ms)
-    actions += more
+    settings, snapshots = with_snapshots(draw.settings, draw.lasts_ms)
+    settings, leases = with_leases(settings, draw.lasts_ms)
+    actions += [*snapshots, *leases, *limits(settings, draw.lasts_ms)]
     return Schedule(settings=settings, actions=tuple(sorted(actions, key=lambda action: action.at_ms)))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from tests.simulation.facts import Fact, facts_of
 from tests.simulation.ledger import Ledger
 from tests.simulation.schedule import Settings
 
@@ -72,6 +73,8 @@ class JournalBook:
     quantity: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     """Of each order that was opened, its total now."""
     last_fill_record: dict[str, int] = field(default_factory=dict[str, int])
+    control: list[Fact] = field(default_factory=list[Fact])
+    """What limits, trading state and leases are judged by, in order."""
 
     @classmethod
     def read(cls, records: Iterable[dict[str, Any]]) -> JournalBook:
@@ -81,6 +84,7 @@ class JournalBook:
             book.records += 1
             for event in record["events"]:
                 book._take(record, event)
+            book.control += facts_of(record)
             for reply in record["concluded"]:
                 if "status" in reply:
                     book.replies[reply["order_id"]] = reply
@@ -138,6 +142,17 @@ class Recovery(NamedTuple):
     """Why they could not be executed again, or empty."""
 
 
+class LeaseLook(NamedTuple):
+    """Who was connected at a moment, by the books of the engine's machine."""
+
+    connected: frozenset[str]
+    """Sessions with a connection that the engine had heard and not lost, on either path."""
+    alone_ns: dict[str, int]
+    """Since when others have had none, of those that had one since the engine started."""
+    up_ns: int
+    """Since when the engine has been up: of whoever has not been there since, the grace began then."""
+
+
 @dataclass
 class History:
     """A run that is over. The checker reads this and nothing else, so that tests can doctor it."""
@@ -160,4 +175,7 @@ class History:
     engine_last_sequence: int = 0
     recoveries: list[Recovery] = field(default_factory=list[Recovery])
     """Starts from snapshots."""
+    lease_looks: dict[int, LeaseLook] = field(default_factory=dict[int, LeaseLook])
+    """By the record of each lease that expired."""
+    at_the_end: LeaseLook = field(default_factory=lambda: LeaseLook(frozenset(), {}, 0))
     ended_ns: int = 0

@@ -26,6 +26,7 @@ from transport.contract.replies import (
     OrderUpdate,
     UpdateGap,
 )
+from transport.contract.requests import RiskLimits
 
 
 class Ending(Enum):
@@ -146,11 +147,15 @@ class OrderBelief:
 
 @dataclass
 class CommandBelief:
-    """A cancel, a replace, a cancel-all or a trading state."""
+    """A cancel, a replace, a cancel-all, a trading state, limits or a lease."""
 
     command_id: str
     order_id: str
     call: Call
+    limits: RiskLimits | None = None
+    """What it sets, if it sets limits."""
+    symbol: str = ""
+    """Of the limits."""
 
     @property
     def reply(self) -> OrderCommandReply | CommandReply | None:

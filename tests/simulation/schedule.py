@@ -136,6 +136,27 @@ class SetState(_Action, frozen=True, kw_only=True, tag="trading_state"):
     client: int = 0
 
 
+class SetLimits(_Action, frozen=True, kw_only=True, tag="limits"):
+    """What orders may be from now on, of one symbol or of all that have no limits of their own. Numbers as text."""
+
+    symbol: str = ""
+    max_order_quantity: str | None = None
+    max_order_notional: str | None = None
+    price_collar: str | None = None
+    max_open_orders: int | None = None
+    max_position: str | None = None
+    orders_per_second: int | None = None
+    order_burst: int | None = None
+    client: int = 0
+
+
+class SetLease(_Action, frozen=True, kw_only=True, tag="lease"):
+    """Cancel on disconnect for the client's present session; without a grace, no more."""
+
+    grace_ms: int | None = None
+    client: int = 0
+
+
 class Query(_Action, frozen=True, kw_only=True, tag="query"):
     """Asks for an order; with `fence`, an unknown one never executes."""
 
@@ -306,7 +327,8 @@ Fault = (
     | FailSync | FailWrite | EngineClock | CutVenue | SlowVenue | KillClient | ClientClock
 )  # fmt: skip
 Action = (
-    Orders | Resend | Alter | Cancel | Replace | CancelAll | SetState | Query | Quotes | Prefer | TakeSnapshot | Fault
+    Orders | Resend | Alter | Cancel | Replace | CancelAll | SetState | SetLimits | SetLease | Query | Quotes | Prefer
+    | TakeSnapshot | Fault
 )  # fmt: skip
 
 FAULTS: tuple[type[_Action], ...] = (
@@ -334,6 +356,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Outputs that may wait for the disk; few: orders are refused with BUSY."""
     segment_bytes: int = 262_144
     sync_us: int = 300
+    lease_ms: int | None = None
+    """The grace of the lease that every session takes when it begins; None: none does."""
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):

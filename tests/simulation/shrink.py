@@ -96,6 +96,7 @@ _SIMPLEST: Final[dict[str, Any]] = {
     "max_parked_outputs": 200_000,
     "call_timeout_ms": 400.0,
     "outbox": True,
+    "lease_ms": None,
 }
 
 

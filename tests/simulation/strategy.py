@@ -17,7 +17,7 @@ from fallback_grpc.queue import MemoryOutbox, OrderQueue, QueueFullError
 from tests.simulation.clock import MS, seeded_uuid7
 from tests.simulation.ledger import Call, CommandBelief, Ending, Ledger, OrderBelief, UpdatesHeard
 from tests.simulation.loop import VirtualLoop
-from tests.simulation.schedule import OrderPlan, Settings
+from tests.simulation.schedule import OrderPlan, SetLimits, Settings
 from tests.simulation.trace import Trace
 from transport.contract.codes import OrderSide, OrderType, TimeInForce, TradingState
 from transport.contract.errors import (
@@ -27,6 +27,7 @@ from transport.contract.errors import (
     StateRegressedError,
 )
 from transport.contract.orders import Order, Quote
+from transport.contract.requests import RiskLimits
 
 _QUEUE_PATIENCE_MS: Final = 60_000.0
 """The queue goes on until it knows."""
@@ -188,6 +189,7 @@ class Strategy:
             code = delivery.reply.code.name
             self.trace.note(f"replied_{delivery.path}", f"{delivery.reply.status.name} {code}")
             self.trace.count(f"copies_{min(delivery.attempts, 4)}")
+            self.trace.count(f"code_{code}")
             if delivery.duplicate:
                 self.trace.count("duplicate_reply")
 
@@ -310,6 +312,32 @@ class Strategy:
             TradingState[state], cancel_open_orders=cancel_open_orders, command_id=command_id
         )
         await self._conclude(call, answer)
+
+    async def set_limits(self, plan: SetLimits) -> None:
+        """What orders may be."""
+        assert self.client is not None
+        limits = RiskLimits(
+            max_order_quantity=_decimal(plan.max_order_quantity),
+            max_order_notional=_decimal(plan.max_order_notional),
+            price_collar=_decimal(plan.price_collar),
+            max_open_orders=plan.max_open_orders,
+            max_position=_decimal(plan.max_position),
+            orders_per_second=plan.orders_per_second,
+            order_burst=plan.order_burst,
+        )
+        command_id = self._ids()
+        call = self._begin("limits", None)
+        self.ledger.commands.append(CommandBelief(command_id, "", call, limits, plan.symbol))
+        answer = self.client.set_risk_limits(limits, symbol=plan.symbol, command_id=command_id)
+        await self._conclude(call, answer)
+
+    async def set_lease(self, grace_ms: int | None) -> None:
+        """Cancel on disconnect, for the session of this process."""
+        assert self.client is not None
+        command_id = self._ids()
+        call = self._begin("lease", None)
+        self.ledger.commands.append(CommandBelief(command_id, "", call))
+        await self._conclude(call, self.client.cancel_on_disconnect(grace_ms, command_id=command_id))
 
     async def quote(self, symbol: str, bid: tuple[str, str] | None, ask: tuple[str, str] | None) -> None:
         """The feed's side of the embedded exchange."""

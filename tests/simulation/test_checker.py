@@ -13,15 +13,17 @@ import pytest
 from fallback_grpc.queue import Receipt
 from tests.simulation import schedule as plan
 from tests.simulation.checker import CHECKS, check
+from tests.simulation.facts import Ended, StateSet
 from tests.simulation.history import Fill, History, Recovery
-from tests.simulation.ledger import Ending, OrderBelief
+from tests.simulation.ledger import CommandBelief, Ending, OrderBelief
 from tests.simulation.schedule import OrderPlan, Schedule, Settings
 from tests.simulation.world import run
 from transport.contract.codes import ExecutionStatus, ReasonCode
 from transport.contract.errors import NotSentError, OutcomeUnknownError
 from transport.contract.replies import GetOrderReply, OrderUpdate, UpdateGap
+from transport.contract.requests import RiskLimits
 
-FILLED, RESTING, CANCELLED, QUEUED, EXPIRED = range(1, 6)
+FILLED, RESTING, CANCELLED, QUEUED, EXPIRED, LEFT = range(1, 7)
 
 
 def _order(
@@ -36,6 +38,7 @@ def _order(
 SCHEDULE: Final = Schedule(
     settings=Settings(seed=1),
     actions=(
+        plan.SetLimits(at_ms=4, symbol="SP500", max_order_quantity="3"),
         plan.Place(at_ms=5, order=_order(FILLED)),
         plan.Place(at_ms=6, order=_order(RESTING, "LIMIT", "100.00")),
         plan.Place(at_ms=7, order=_order(CANCELLED, "LIMIT", "101.00")),
@@ -46,6 +49,9 @@ SCHEDULE: Final = Schedule(
         plan.Query(at_ms=22, number=RESTING, fence=True),
         plan.KillEngine(at_ms=30, down_ms=20),
         plan.Resend(at_ms=100, number=FILLED),
+        plan.SetLease(at_ms=110, grace_ms=50),
+        plan.Place(at_ms=120, order=_order(LEFT, "LIMIT", "102.00")),
+        plan.KillClient(at_ms=150, client=0, down_ms=100),
     ),
 )
 
@@ -53,6 +59,10 @@ SCHEDULE: Final = Schedule(
 @pytest.fixture(scope="module")
 def honest() -> History:
     return run(SCHEDULE).history
+
+
+def _command(history: History, what: str) -> CommandBelief:
+    return next(command for command in history.ledger.commands if command.call.what == what)
 
 
 def _belief(history: History, number: int) -> OrderBelief:
@@ -174,6 +184,27 @@ def a_start_from_a_snapshot_stands_where_replay_does(history: History) -> None:
     history.recoveries.append(Recovery(40, 1, "one state", "another", ""))
 
 
+def no_order_is_taken_beyond_a_limit(history: History) -> None:
+    limits = _command(history, "limits")
+    limits.limits = RiskLimits(max_order_quantity=Decimal("0.1"))
+
+
+def a_halted_account_takes_no_orders(history: History) -> None:
+    history.journal.control.insert(0, StateSet(1, "HALTED", False))
+
+
+def leases_expire_for_who_is_gone(history: History) -> None:
+    (record,) = history.lease_looks
+    history.lease_looks[record] = history.lease_looks[record]._replace(connected=frozenset({"session-0-1"}))
+
+
+def nothing_stays_open_of_who_is_gone(history: History) -> None:
+    left = _id(history, LEFT)
+    history.journal.control = [
+        fact for fact in history.journal.control if not (isinstance(fact, Ended) and fact.order_id == left)
+    ]
+
+
 DOCTORS: Final[dict[str, Callable[[History], None]]] = {
     doctor.__name__: doctor
     for doctor in (
@@ -184,7 +215,8 @@ DOCTORS: Final[dict[str, Callable[[History], None]]] = {
         the_account_was_told_what_the_exchange_did, updates_come_once_and_in_order, updates_arrive,
         gaps_are_followed_by_a_snapshot, doubts_are_resolved, the_queue_tells_each_order_once, calls_end_in_time,
         commands_apply_once, the_engine_says_at_the_end_what_the_journal_says, verify_agrees, forgetting_is_loud,
-        a_start_from_a_snapshot_stands_where_replay_does,
+        a_start_from_a_snapshot_stands_where_replay_does, no_order_is_taken_beyond_a_limit,
+        a_halted_account_takes_no_orders, leases_expire_for_who_is_gone, nothing_stays_open_of_who_is_gone,
     )
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from tests.simulation import _native_sim as native
 from tests.simulation.native_desk import MS, START_NS, Desk, limit_order
 from transport import OrderUpdate, UpdateGap
-from transport.contract.codes import ReasonCode
+from transport.contract.codes import ExecutionStatus, ReasonCode
+from transport.contract.requests import RiskLimits, SetCancelOnDisconnect, SetRiskLimits
 from transport.wire.messages import Refusal, SubscribeReply
 
 Scene = Callable[[Collection[str]], bool]
@@ -250,6 +252,27 @@ def the_chain_of_records_has_no_beginning(bugs: Collection[str]) -> bool:
     while not talk.snapshot()["archived_segments"]:
         pass
     return native.verify(talk.disk)["first_seq"] != 1
+
+
+@scene("lease_ends_with_one_path")
+def orders_of_who_is_there_are_cancelled(bugs: Collection[str]) -> bool:
+    talk = desk(bugs)
+    fast, slow = talk.connect("zmq"), talk.connect("grpc")
+    talk.ask(slow, SetCancelOnDisconnect(grace_ms=50, command_id="lease"))
+    talk.ask(slow, limit_order("order", price="2000"))
+    talk.engine.disconnect(fast, talk.now_ns)
+    talk.let_leases_expire(100)
+    return talk.get(slow, "order").order.status == ExecutionStatus.CANCELLED
+
+
+@scene("limits_lost_on_restart")
+def order_beyond_the_limit_is_taken(bugs: Collection[str]) -> bool:
+    talk = desk(bugs)
+    talk.ask(talk.connect(), SetRiskLimits(limits=RiskLimits(max_order_quantity=Decimal(1)), command_id="limits"))
+    talk.restart("kill")
+    reply = talk.ask(talk.connect(), limit_order("order", quantity="2")).reply
+    assert reply.code in (ReasonCode.NONE, ReasonCode.ORDER_QUANTITY_LIMIT)
+    return reply.code == ReasonCode.NONE
 
 
 def test_every_bug_that_can_be_planted_has_a_scene_that_shows_it() -> None:

@@ -41,4 +41,7 @@ def test_the_faults_really_happen() -> None:
     expected |= {"fault_engine_clock", "fault_client_clock", "fault_kill_client", "fault_cut_venue", "fault_slow_venue"}
     expected |= {"engine_died_writing", "torn_tail_cut", "journal_failed", "client_killed", "machine_crashed"}
     expected |= {"replied_zmq", "replied_grpc", "path_down", "path_up", "duplicate_reply", "resolved", "to_venue"}
+    expected |= {"snapshot_made", "started_from_snapshot", "segments_archived", "died_in_a_snapshot"}
+    expected |= {"lease_looked_at", "code_TRADING_HALTED", "code_OPEN_ORDERS_LIMIT", "code_ORDER_QUANTITY_LIMIT"}
+    expected |= {"code_ORDER_NOTIONAL_LIMIT", "code_POSITION_LIMIT", "code_PRICE_COLLAR", "code_RATE_LIMIT"}
     assert sorted(expected - set(counts)) == []

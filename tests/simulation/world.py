@@ -164,6 +164,8 @@ class World(Machines):
             loud=bool(self.ledger.stopped),
             engine_last_sequence=last_sequence,
             recoveries=self.engine.snapshots.recoveries,
+            lease_looks=self.engine.leases.looks,
+            at_the_end=self.engine.leases.alone_at_the_end(),
             ended_ns=self.clock.now_ns,
         )
 

@@ -76,6 +76,12 @@ bugs! {
     ArchivedSegmentLost "archived_segment_lost"
         "Segments that a snapshot stands for are removed instead of archived: the chain of records has no beginning \
          any more (invariant 3)."
+    LeaseEndsWithOnePath "lease_ends_with_one_path"
+        "A session counts as gone once one of its connections is gone, though the other path holds: its orders are \
+         cancelled under a client that is there."
+    LimitsLostOnRestart "limits_lost_on_restart"
+        "An engine that starts again has forgotten the limits that were set at run time: orders beyond them are \
+         accepted."
 }
 
 /// `BUGS` of the module.

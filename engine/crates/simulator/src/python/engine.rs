@@ -79,6 +79,11 @@ impl Engine {
         self.ask(|shell| shell.failed().map(str::to_owned))
     }
 
+    #[getter]
+    fn last_seq(&self) -> PyResult<u64> {
+        self.ask(|shell| shell.last_seq())
+    }
+
     #[pyo3(signature = (account="default"))]
     fn last_sequence(&self, account: &str) -> PyResult<u64> {
         self.ask(|shell| shell.last_sequence(account))

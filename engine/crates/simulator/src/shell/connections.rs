@@ -78,6 +78,11 @@ impl Connections {
         self.open.get_mut(&number)
     }
 
+    /// How many stand for this session.
+    pub fn of_session(&self, session_id: &str) -> usize {
+        self.open.values().filter(|one| one.session.as_deref() == Some(session_id)).count()
+    }
+
     /// The numbers of all.
     pub fn numbers(&self) -> Vec<u64> {
         self.open.keys().copied().collect()

@@ -61,6 +61,8 @@ pub struct Shell {
     /// The durability that it says it has; a planted bug runs the journal in another.
     is_always: bool,
     bugs: Bugs,
+    /// All that can be traded.
+    symbols: Vec<String>,
 }
 
 impl Shell {
@@ -108,6 +110,11 @@ impl Shell {
             report.message = "the engine is shutting down".to_owned();
         }
         report
+    }
+
+    /// The last record, durable or not.
+    pub fn last_seq(&self) -> u64 {
+        self.sequencer.last_seq()
     }
 
     /// When [`Shell::on_time`] is due.

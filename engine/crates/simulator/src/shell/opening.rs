@@ -46,9 +46,10 @@ pub(super) fn open(disk: SimDisk, mut settings: Settings, mut bugs: Bugs, now: U
     let known = known_ids(&disk, &bugs);
     let message_limits = settings.message_limits();
     let decode_limits = settings.decode_limits();
+    let symbols = settings.configuration.instruments.iter().map(|one| one.symbol.clone()).collect();
     let (sequencer, opened) = Sequencer::open(disk.clone(), settings.options, settings.configuration, now)?;
     bugs.started(sequencer.epoch(), known, sequencer.last_sequence(""));
-    Ok(Shell {
+    let mut shell = Shell {
         journal_id: sequencer.journal_id().to_string().into(),
         venue: VenueLink::new(sequencer.epoch()),
         disk,
@@ -70,7 +71,12 @@ pub(super) fn open(disk: SimDisk, mut settings: Settings, mut bugs: Bugs, now: U
         is_draining: false,
         is_always,
         bugs,
-    })
+        symbols,
+    };
+    if shell.bugs.has(Bug::LimitsLostOnRestart) && shell.epoch() > 1 {
+        shell.lose_limits(now);
+    }
+    Ok(shell)
 }
 
 /// The order ids that a planted bug makes this start forget; none where there is no journal yet.

@@ -269,7 +269,7 @@ impl Shell {
     }
 }
 
-fn origin(path: sequencer::Path, session_id: &str) -> Origin {
+pub(super) fn origin(path: sequencer::Path, session_id: &str) -> Origin {
     Origin { principal: Arc::from(PRINCIPAL), path, session_id: Arc::from(session_id) }
 }
 
