@@ -126,8 +126,12 @@ class ClientHost(Strategy):
             break
         self.client = client
         self.queue = await OrderQueue(client, outbox=self._outbox, capacity=200, receipt_after_ms=50.0).start()
+        if self._settings.reconciles:
+            since = self.heard.position if self._settings.subscribes else self.reconciled.position
+            client.on_reconciled(self._compare, since=since)
         self._ready.set()
-        self.loop.spawn(self.process, self._listen(client), "listener")
+        if self._settings.subscribes:
+            self.loop.spawn(self.process, self._listen(client), "listener")
         self.loop.spawn(self.process, self._hear(self.queue), "queue")
         for belief in list(self.ledger.orders.values()):
             if belief.is_in_doubt and belief.number % 2 == self.number % 2:

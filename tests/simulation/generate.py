@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from tests.simulation import schedule as plan
-from tests.simulation.generate_state import limits, with_leases, with_snapshots
+from tests.simulation.generate_state import limits, with_leases, with_reconciliation, with_snapshots
 from tests.simulation.schedule import Action, Effect, OrderPlan, Point, Schedule, Settings
 from transport.contract.replies import Path
 
@@ -244,6 +244,7 @@ def schedule_of(seed: int) -> Schedule:
         actions.extend(draw.faults())
     settings, snapshots = with_snapshots(draw.settings, draw.lasts_ms)
     settings, leases = with_leases(settings, draw.lasts_ms)
+    settings = with_reconciliation(settings)
     actions += [*snapshots, *leases, *limits(settings, draw.lasts_ms)]
     return Schedule(settings=settings, actions=tuple(sorted(actions, key=lambda action: action.at_ms)))
 

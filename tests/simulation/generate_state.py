@@ -14,6 +14,7 @@ SNAPSHOT_SHARE: Final = 0.35
 """So many seeds have snapshots."""
 LEASE_SHARE: Final = 0.3
 LIMITS_SHARE: Final = 0.3
+RECONCILED_SHARE: Final = 0.25
 
 
 def with_snapshots(settings: Settings, lasts_ms: float) -> tuple[Settings, list[Action]]:
@@ -72,6 +73,14 @@ def _flapping(chance: random.Random, lasts_ms: float, grace_ms: int) -> list[Act
     ]
 
 
+def with_reconciliation(settings: Settings) -> Settings:
+    """Clients that reconcile; half of them follow no updates."""
+    chance = random.Random(f"reconciliation {settings.seed}")
+    if chance.random() >= RECONCILED_SHARE:
+        return settings
+    return msgspec.structs.replace(settings, reconciles=True, subscribes=chance.random() < 0.5)
+
+
 def limits(settings: Settings, lasts_ms: float) -> list[Action]:
     """Limits that come and go while the orders come."""
     chance = random.Random(f"limits {settings.seed}")
@@ -85,7 +94,7 @@ def _limits(chance: random.Random, settings: Settings, lasts_ms: float) -> Actio
         return chance.choice(values) if chance.random() < 0.4 else None
 
     symbol = chance.choice(("", "", "NASDAQ", "SP500"))
-    rate = None if symbol or chance.random() < 0.7 else chance.choice((40, 150))
+    rate = None if symbol or chance.random() < 0.5 else chance.choice((15, 60))
     return SetLimits(
         at_ms=round(5 + lasts_ms * chance.random(), 3),
         client=chance.randrange(settings.clients),
@@ -96,5 +105,5 @@ def _limits(chance: random.Random, settings: Settings, lasts_ms: float) -> Actio
         max_open_orders=chance.choice((1, 4, 15)) if chance.random() < 0.4 else None,
         max_position=given("0", "6", "25"),
         orders_per_second=rate,
-        order_burst=chance.choice((None, 5)) if rate is not None else None,
+        order_burst=chance.choice((None, 3)) if rate is not None else None,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from fallback_grpc.queue import FINAL, QueueEvent, Receipt, Result, Untraceable
 from fallback_grpc.queue import Refused as RefusedInQueue
+from fallback_grpc.reconciliation import Reconciliation
 from transport.contract.codes import ReasonCode
 from transport.contract.errors import (
     EngineSystemError,
@@ -187,6 +188,20 @@ class UpdatesHeard:
 
 
 @dataclass
+class Reconciled:
+    """What one user's program was told by reconciliations, across its restarts."""
+
+    reports: list[Reconciliation] = field(default_factory=list[Reconciliation])
+    position: int = 0
+    """Up to where it has dealt with all; kept by the program, as it should be."""
+
+    def take(self, report: Reconciliation) -> None:
+        """One more."""
+        self.reports.append(report)
+        self.position = report.ended_sequence
+
+
+@dataclass
 class Ledger:
     """All clients of a run: they are one user, and share what they know of orders."""
 
@@ -194,6 +209,9 @@ class Ledger:
     by_number: dict[int, OrderBelief] = field(default_factory=dict[int, OrderBelief])
     commands: list[CommandBelief] = field(default_factory=list[CommandBelief])
     updates: list[UpdatesHeard] = field(default_factory=list[UpdatesHeard])
+    reconciled: list[Reconciled] = field(default_factory=list[Reconciled])
+    to_reconcile: int = 0
+    """The engine's last update when everybody who follows none started for the last time."""
     strange: list[str] = field(default_factory=list[str])
     """What no client should have been told."""
     stopped: list[str] = field(default_factory=list[str])

@@ -17,6 +17,8 @@ from fallback_grpc.failover.plan import CallPlan, Ending
 from fallback_grpc.failover.updates import UpdateCursor
 from fallback_grpc.queue import MemoryOutbox
 from fallback_grpc.queue.outbox import Conclude, Insert, Owner, Recovered, Write
+from fallback_grpc.reconciliation import Difference, MissedFill
+from fallback_grpc.reconciliation.comparison import Comparison
 from fallback_grpc.resolution import Resolution
 from tests.simulation.client_host import Kit
 from tests.simulation.fast_carrier import SimulatedFastPath
@@ -166,6 +168,29 @@ def resolve_guesses() -> Kit:
     return Kit(bridge=_GuessingBridge)
 
 
+def missed_fills_not_reported() -> Kit:
+    """Reconciliation leaves out the executions that were missed."""
+    honest = Comparison._add  # pyright: ignore[reportPrivateUsage]
+
+    def add(comparison: Comparison, difference: Difference) -> None:
+        if not isinstance(difference, MissedFill):
+            honest(comparison, difference)
+
+    return Kit(patched=lambda: mock.patch.object(Comparison, "_add", add))
+
+
+def reconciliation_begins_too_late() -> Kit:
+    """Reconciliation passes over the first update that was missed."""
+    honest = Comparison.replay_from.fget
+    assert honest is not None
+
+    def replay_from(comparison: Comparison) -> int | None:
+        begin = honest(comparison)
+        return None if begin is None or begin + 1 >= comparison.ended_sequence else begin + 1
+
+    return Kit(patched=lambda: mock.patch.object(Comparison, "replay_from", property(replay_from)))
+
+
 CLIENT_BUGS: Final[dict[str, Callable[[], Kit]]] = {
     make.__name__: make
     for make in (
@@ -177,6 +202,8 @@ CLIENT_BUGS: Final[dict[str, Callable[[], Kit]]] = {
         outbox_forgets,
         outbox_sends_again_with_new_id,
         resolve_guesses,
+        missed_fills_not_reported,
+        reconciliation_begins_too_late,
     )
 }
 

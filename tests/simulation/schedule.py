@@ -358,6 +358,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sync_us: int = 300
     lease_ms: int | None = None
     """The grace of the lease that every session takes when it begins; None: none does."""
+    reconciles: bool = False
+    """Whether clients compare their account with the engine's at every connection."""
+    subscribes: bool = True
+    """Whether they follow the updates; who does not learns of them by reconciliation."""
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,6 +97,8 @@ _SIMPLEST: Final[dict[str, Any]] = {
     "call_timeout_ms": 400.0,
     "outbox": True,
     "lease_ms": None,
+    "reconciles": False,
+    "subscribes": True,
 }
 
 

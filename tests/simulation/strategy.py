@@ -14,8 +14,9 @@ import msgspec
 
 from fallback_grpc.bridge import ExecutionBridgeClient
 from fallback_grpc.queue import MemoryOutbox, OrderQueue, QueueFullError
+from fallback_grpc.reconciliation import Reconciliation
 from tests.simulation.clock import MS, seeded_uuid7
-from tests.simulation.ledger import Call, CommandBelief, Ending, Ledger, OrderBelief, UpdatesHeard
+from tests.simulation.ledger import Call, CommandBelief, Ending, Ledger, OrderBelief, Reconciled, UpdatesHeard
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.schedule import OrderPlan, SetLimits, Settings
 from tests.simulation.trace import Trace
@@ -54,6 +55,8 @@ class Strategy:
         self.ledger = ledger
         self.heard = UpdatesHeard()
         ledger.updates.append(self.heard)
+        self.reconciled = Reconciled()
+        ledger.reconciled.append(self.reconciled)
         self.trace = trace
         self.client: ExecutionBridgeClient | None = None
         self.queue: OrderQueue | None = None
@@ -93,6 +96,14 @@ class Strategy:
             self.heard.problems.append(problem)
             self.trace.note("subscription_ended", problem)
             await asyncio.sleep(0.05)
+
+    def _compare(self, report: Reconciliation) -> None:
+        """What a reconciliation found."""
+        self.reconciled.take(report)
+        about = f"{report.began_sequence} to {report.ended_sequence}, {len(report.differences)} differences"
+        self.trace.note("reconciled", f"{self.number} {about}{' and a gap' if report.gap else ''}")
+        for difference in report.differences:
+            self.trace.count(f"difference_{type(difference).__name__}")
 
     async def _hear(self, queue: OrderQueue) -> None:
         """What the queue tells, until it halts."""

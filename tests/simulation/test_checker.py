@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from fallback_grpc.queue import Receipt
+from fallback_grpc.reconciliation import MissingAtEngine, Reconciliation
 from tests.simulation import schedule as plan
 from tests.simulation.checker import CHECKS, check
 from tests.simulation.facts import Ended, StateSet
@@ -205,6 +206,20 @@ def nothing_stays_open_of_who_is_gone(history: History) -> None:
     ]
 
 
+def reconciliations_tell_what_the_journal_says(history: History) -> None:
+    reply = _belief(history, RESTING).replies[0]
+    missing = MissingAtEngine(reply.order_id, reply)
+    report = Reconciliation(began_sequence=0, ended_sequence=1, differences=(missing,))
+    history.ledger.reconciled[0].reports.append(report)
+
+
+def who_reconciles_misses_nothing(history: History) -> None:
+    history.settings = msgspec.structs.replace(history.settings, reconciles=True, subscribes=False)
+    nothing = Reconciliation(began_sequence=0, ended_sequence=history.engine_last_sequence)
+    history.ledger.reconciled[0].reports = [nothing]
+    history.ledger.final.clear()  # they tell of the end of each order
+
+
 DOCTORS: Final[dict[str, Callable[[History], None]]] = {
     doctor.__name__: doctor
     for doctor in (
@@ -217,6 +232,7 @@ DOCTORS: Final[dict[str, Callable[[History], None]]] = {
         commands_apply_once, the_engine_says_at_the_end_what_the_journal_says, verify_agrees, forgetting_is_loud,
         a_start_from_a_snapshot_stands_where_replay_does, no_order_is_taken_beyond_a_limit,
         a_halted_account_takes_no_orders, leases_expire_for_who_is_gone, nothing_stays_open_of_who_is_gone,
+        reconciliations_tell_what_the_journal_says, who_reconciles_misses_nothing,
     )
 }  # fmt: skip
 

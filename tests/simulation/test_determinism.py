@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.simulation.explore import ROOT, judge, judge_seed
 from tests.simulation.generate import schedule_of
-from tests.simulation.schedule import load, save
+from tests.simulation.schedule import Settings, load, save
 
 _IN_ANOTHER_PROCESS = """
 import sys
@@ -46,6 +47,13 @@ def test_a_saved_schedule_is_the_same_schedule_and_the_same_run(seed: int, tmp_p
     again = load(tmp_path / "saved.json")
     assert again == schedule
     assert judge(again).digest == judge(schedule).digest
+
+
+def test_a_schedule_that_was_saved_before_has_none_of_what_came_since() -> None:
+    # Of settings that a schedule does not name, the value is that of the runs before there was such a thing.
+    settings = msgspec.json.decode(b'{"seed": 7, "outbox": false}', type=Settings)
+    assert (settings.lease_ms, settings.reconciles, settings.subscribes) == (None, False, True)
+    assert settings == Settings(seed=7, outbox=False)
 
 
 def test_the_clocks_and_the_chance_of_the_process_are_given_back() -> None:

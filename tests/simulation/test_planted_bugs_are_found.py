@@ -15,6 +15,7 @@ WITHIN_SEEDS: Final[dict[str, int]] = {
     "ack_after_fsync_error": 150,
     "gap_not_told": 60,
     "query_does_not_fence": 60,
+    "reconciliation_begins_too_late": 60,
     "venue_send_before_durable": 60,
     "venue_send_repeated_on_recovery": 60,
 }

@@ -44,4 +44,5 @@ def test_the_faults_really_happen() -> None:
     expected |= {"snapshot_made", "started_from_snapshot", "segments_archived", "died_in_a_snapshot"}
     expected |= {"lease_looked_at", "code_TRADING_HALTED", "code_OPEN_ORDERS_LIMIT", "code_ORDER_QUANTITY_LIMIT"}
     expected |= {"code_ORDER_NOTIONAL_LIMIT", "code_POSITION_LIMIT", "code_PRICE_COLLAR", "code_RATE_LIMIT"}
+    expected |= {"reconciled", "difference_MissedFill", "difference_MissedClose", "difference_UnknownToClient"}
     assert sorted(expected - set(counts)) == []

@@ -94,10 +94,27 @@ class World(Machines):
                 self._resolve_doubts()
             if self._is_settled():
                 break
+        await self._reconcile()
         for client in self.clients:
             if not client.regressed and client.client is not None and client.process is not None:
                 task = self.loop.spawn(client.process, self._ask_at_the_end(client), "the end")
                 await asyncio.wait([task], timeout=20.0)
+
+    async def _reconcile(self) -> None:
+        """Who does not follow the updates starts once more, and is told of all that it has missed."""
+        settings, engine = self.schedule.settings, self.engine.engine
+        if settings.subscribes or not settings.reconciles or engine is None:
+            return
+        going_on = [client for client in self.clients if not client.regressed]
+        self.ledger.to_reconcile = engine.last_sequence()
+        for client in going_on:
+            client.kill()
+            client.start()
+        ends_ns = self.clock.now_ns + int(_MOST_HEALING_S * SECOND)
+        while self.clock.now_ns < ends_ns:
+            await asyncio.sleep(0.1)
+            if all(client.regressed or client.reconciled.position >= self.ledger.to_reconcile for client in going_on):
+                return
 
     def _resolve_doubts(self) -> None:
         for belief in self.ledger.orders.values():
@@ -119,6 +136,8 @@ class World(Machines):
         if engine is None or not self.engine.is_reconciled:
             return False
         last = engine.last_sequence()
+        if not self.schedule.settings.subscribes:
+            return True
         # Who has come further than the engine has yet to learn that it forgot.
         return all(client.heard.reached == last for client in going_on)
 
