@@ -149,7 +149,7 @@ class BlockingOrderQueue:
                 self._interrupt(step)
                 raise
             if event is None:
-                return
+                break  # it is over, or its loop ended the reading when there was more
             yield event
         yield from self._left_over(queue, step)
 

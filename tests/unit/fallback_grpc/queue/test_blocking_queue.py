@@ -64,6 +64,34 @@ def test_a_reader_that_waits_when_its_queue_is_closed_hears_how_its_orders_stand
         assert names(heard) == ["Withdrawn a", "Withdrawn b"]
 
 
+def test_a_reader_that_asks_while_the_loop_is_being_ended_hears_the_rest() -> None:
+    queue = BlockingOrderQueue({}, max_in_flight=1).start()
+    ConnectingClient.made[-1].usable_paths = ()
+    loop: Any = queue._loop  # pyright: ignore[reportPrivateUsage]
+    end_generators, are_ended, asked = loop.shutdown_asyncgens, threading.Event(), threading.Event()
+
+    async def end_them_and_be_asked() -> None:
+        await end_generators()
+        are_ended.set()
+        while not asked.is_set():
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.1)  # for what was asked
+
+    loop.shutdown_asyncgens = end_them_and_be_asked
+    events = queue.events()
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        first = threads.submit(next, events)
+        queue.put_many([limit("a"), limit("b")])
+        closing = threads.submit(queue.close, drain_ms=1)
+        heard = [first.result(10)]
+        assert are_ended.wait(10)
+        rest = threads.submit(list, events)
+        asked.set()
+        heard += rest.result(10)
+        closing.result(10)
+    assert names(heard) == ["Withdrawn a", "Withdrawn b"]
+
+
 class Interrupt(BaseException):
     """What a signal's handler raises."""
 
