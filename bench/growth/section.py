@@ -65,6 +65,7 @@ def run(context: Context) -> SectionResult:
             **stall.figures,
             "growth.remembered.restart_s": starts.from_snapshot.seconds,
         },
+        defects=stall.defects,
     )
 
 

@@ -61,6 +61,16 @@ class Stalls:
         longest = {name: samples.us(100) / 1e3 for name, samples in found.items() if samples}
         return {**longest, "growth.stall.start_s": self.starts.from_snapshot.seconds}
 
+    @property
+    def defects(self) -> list[str]:
+        """Why it says nothing of snapshots; none: it does."""
+        found: list[str] = []
+        if self.with_snapshots.orders(snapshot=True) is None:
+            found.append("growth: no snapshot was made while orders were timed")
+        if self.starts.from_snapshot.snapshot_seq == 0 or self.starts.from_journal.snapshot_seq != 0:
+            found.append("growth: the start from a snapshot had none, or the one without it had one")
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """All of it."""
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -48,6 +49,14 @@ def trade_until_archived(engine: Any, client: BlockingFastPathClient) -> None:
         return len(seen) > 3 and not (engine.data_dir / "00000000000000000001.seg").exists()
 
     eventually(is_archived, "the first segment is archived", deadline_s=60)
+
+
+def heap_bytes(engine: Any) -> int:
+    """Of the reactor's heap, touched or not (proc(5))."""
+    lines = Path(f"/proc/{engine.pid}/maps").read_text().splitlines()
+    (heap,) = [line.split()[0] for line in lines if line.endswith("[heap]")]
+    first, end = (int(address, 16) for address in heap.split("-"))
+    return end - first
 
 
 def newest(engine: Any) -> tuple[int, int]:
@@ -128,6 +137,15 @@ def test_health_says_what_lies_on_the_disk_and_how_the_last_snapshot_went(start_
     for name in ("snapshot_seq", "snapshot_time_ms", "snapshot_bytes", "archived_segments", "archived_segment_bytes"):
         assert after[name] == now[name], name
     assert (after["segments"], after["segment_bytes"]) == segments_in(engine.data_dir)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heap, as Linux shows it")
+def test_the_reactor_has_room_in_its_heap_before_another_thread_makes_a_snapshot(start_engine: Any) -> None:
+    engine = start_engine(CONFIGURATION, durability="os")
+    client = connected(engine)
+    assert heap_bytes(engine) < 16 << 20
+    trade_until_archived(engine, client)
+    assert heap_bytes(engine) > 56 << 20
 
 
 @pytest.mark.parametrize("which", ["newest", "all"])

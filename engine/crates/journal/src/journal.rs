@@ -78,6 +78,8 @@ pub struct Journal<D: Disk> {
     pub(crate) sync_is_out: bool,
     pub(crate) spare: Option<Spare<D>>,
     pub(crate) spares_ordered: u64,
+    /// The largest room that was asked for since the current segment began, as it would be framed.
+    pub(crate) largest_reserved_bytes: u64,
     /// The disk was full when a spare was last asked for in the background.
     pub(crate) spare_refused: bool,
     pub(crate) failed: Option<String>,
@@ -96,6 +98,7 @@ impl<D: Disk> Journal<D> {
         self.check()?;
         check_size(payload_bytes)?;
         let needed_bytes = framed_bytes(payload_bytes);
+        self.largest_reserved_bytes = self.largest_reserved_bytes.max(needed_bytes);
         if self.room_bytes() >= needed_bytes {
             return Ok(());
         }
@@ -142,8 +145,7 @@ impl<D: Disk> Journal<D> {
         if self.failed.is_some() || self.sync_is_out {
             return None;
         }
-        let spare_is_due =
-            self.spare.is_none() && !self.spare_refused && self.room_bytes() < self.current.file_bytes / 2;
+        let spare_is_due = self.spare_is_due();
         let always = self.options.durability == Durability::Always;
         let is_due = match self.options.durability {
             Durability::Always => self.written_seq > self.synced_seq,
@@ -159,7 +161,7 @@ impl<D: Disk> Journal<D> {
             current: always.then(|| self.current_file()),
             sync_directory: std::mem::take(&mut self.directory_changed),
             through_seq: if always { self.written_seq } else { self.current_first_seq - 1 },
-            spare: spare_is_due.then(|| self.order_spare(0)),
+            spare: spare_is_due.then(|| self.order_spare(self.largest_reserved_bytes)),
         })
     }
 
@@ -274,6 +276,14 @@ impl<D: Disk> Journal<D> {
         self.current.file_bytes.saturating_sub(used_bytes)
     }
 
+    /// Well before a reservation as large as the last ones finds no room here: it would make the spare in line then,
+    /// and everybody would wait for the disk.
+    fn spare_is_due(&self) -> bool {
+        let reserved_bytes = self.largest_reserved_bytes;
+        let early_bytes = (self.current.file_bytes / 2).max(reserved_bytes + reserved_bytes / 2);
+        self.spare.is_none() && !self.spare_refused && self.room_bytes() < early_bytes
+    }
+
     fn current_file(&self) -> Unsynced<D> {
         Unsynced { name: Arc::clone(&self.current.name), file: Arc::clone(&self.current.file) }
     }
@@ -307,6 +317,7 @@ impl<D: Disk> Journal<D> {
         self.current = spare.place(&*self.disk, self.current_first_seq)?;
         self.live.push_back((self.current_first_seq, self.current.file_bytes));
         self.directory_changed = true;
+        self.largest_reserved_bytes = 0;
         self.write_offset = SEGMENT_HEADER_BYTES;
         Ok(())
     }

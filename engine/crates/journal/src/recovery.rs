@@ -71,6 +71,7 @@ impl<D: Disk> Journal<D> {
             sync_is_out: false,
             spare: None,
             spares_ordered: 0,
+            largest_reserved_bytes: 0,
             spare_refused: false,
             failed: None,
         };

@@ -200,3 +200,22 @@ fn reservations_that_grow_a_little_each_time_share_a_spare_segment() {
     }
     assert_eq!(disk.sync_count() - syncs, 1);
 }
+
+#[test]
+fn segments_for_large_reservations_are_made_by_jobs_so_that_no_order_waits_for_the_disk() {
+    let disk = FakeDisk::new(1);
+    let mut journal = open(disk.clone(), small(Durability::Os)).journal;
+    journal.reserve(5000).unwrap(); // larger than the first segment: this one waits
+    for number in 0..200 {
+        let syncs = disk.sync_count();
+        journal.reserve(5000).unwrap();
+        record(&mut journal, &[1; 100]);
+        journal.write().unwrap();
+        assert_eq!(disk.sync_count(), syncs, "record {number}");
+        if let Some(job) = journal.sync_job() {
+            journal.synced(job.run()).unwrap();
+        }
+    }
+    let segments = disk.list().unwrap().into_iter().filter(|name| name.ends_with(".seg")).count();
+    assert!(segments > 3, "it went on in others: {segments}");
+}

@@ -167,6 +167,11 @@ impl<D: Disk> Sequencer<D> {
         }
     }
 
+    /// Bytes of records since start.
+    pub fn appended_bytes(&self) -> u64 {
+        self.counts.appended_bytes
+    }
+
     /// The directory, for who reads what is closed in it.
     pub fn disk(&self) -> Arc<D> {
         self.journal.disk()
