@@ -139,9 +139,11 @@ def test_every_transition_of_a_path_and_its_breaker_is_an_event(rig: Rig) -> Non
     eventually(lambda: PathEventKind.UP in rig.kinds("zmq")[len(connected) :], "the fast path is back, and told so")
     kinds = rig.kinds("zmq")[len(connected) :]
     assert kinds[:3] == [PathEventKind.DISCONNECTED, PathEventKind.BREAKER_OPEN, PathEventKind.DOWN]
-    assert kinds[-3:] == [PathEventKind.BREAKER_HALF_OPEN, PathEventKind.BREAKER_CLOSED, PathEventKind.UP]
+    assert PathEventKind.CONNECTED in kinds  # perhaps during a probe
+    assert kinds[-2:] == [PathEventKind.BREAKER_CLOSED, PathEventKind.UP]
     breaker = {PathEventKind.BREAKER_OPEN, PathEventKind.BREAKER_HALF_OPEN, PathEventKind.BREAKER_CLOSED}
     states = [kind for kind in kinds if kind in breaker]
+    assert states[-2:] == [PathEventKind.BREAKER_HALF_OPEN, PathEventKind.BREAKER_CLOSED]
     assert all(one is not other for one, other in pairwise(states)), "each transition is told once"
 
 

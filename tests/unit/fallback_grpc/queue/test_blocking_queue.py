@@ -73,7 +73,7 @@ def test_a_reader_that_asks_while_the_loop_is_being_ended_hears_the_rest() -> No
     async def end_them_and_be_asked() -> None:
         await end_generators()
         are_ended.set()
-        while not asked.is_set():
+        while not asked.is_set():  # noqa: ASYNC110 (it is another thread that asks)
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.1)  # for what was asked
 
