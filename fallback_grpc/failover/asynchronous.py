@@ -178,7 +178,9 @@ class AsyncFailover:
         self._budget = budget or HedgeBudget(0.0)
         self._gate = ChangeGate()
         self._probers: list[asyncio.Task[None]] = []
+        self._probe_gates: dict[Path, ChangeGate] = {}
         board.on_change(self._gate.wake)
+        board.on_probe_due(self._wake_prober)
 
     @property
     def gate(self) -> ChangeGate:
@@ -262,6 +264,7 @@ class AsyncFailover:
 
     def start_probing(self, paths: Mapping[Path, Probed], timeout_ms: float) -> None:
         """Probes every path from now on: those that failed, to find their return; the others, to keep them warm."""
+        self._probe_gates = {path: ChangeGate() for path in paths}
         for path, client in paths.items():
             self._probers.append(asyncio.create_task(self._probe(path, client, timeout_ms), name=f"probe-{path}"))
 
@@ -272,13 +275,18 @@ class AsyncFailover:
         await asyncio.gather(*self._probers, return_exceptions=True)
         self._probers.clear()
 
+    def _wake_prober(self, path: Path) -> None:
+        gate = self._probe_gates.get(path)
+        if gate is not None:
+            gate.wake()
+
     async def _probe(self, path: Path, client: Probed, timeout_ms: float) -> None:
-        board = self._board
+        board, gate = self._board, self._probe_gates[path]
         while board.stopped is None:
             now_ns = time.monotonic_ns()
-            due_ns = board.next_probe_ns(path)
-            if due_ns > now_ns:
-                await self._gate.wait(due_ns)
+            rest_ns = board.rest_ns(path, now_ns)
+            if rest_ns > now_ns:
+                await gate.wait(rest_ns)
                 continue
             board.probe_started(path, now_ns)
             answered = await client.probe(timeout_ms)

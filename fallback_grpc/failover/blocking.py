@@ -143,7 +143,9 @@ class BlockingFailover:
         self._gate = ThreadGate()
         self._stopping = threading.Event()
         self._probers: list[threading.Thread] = []
+        self._probe_gates: dict[Path, ThreadGate] = {}
         board.on_change(self._gate.wake)
+        board.on_probe_due(self._wake_prober)
 
     def call(
         self,
@@ -229,6 +231,7 @@ class BlockingFailover:
 
     def start_probing(self, paths: Mapping[Path, Probed], timeout_ms: float) -> None:
         """Probes every path from now on: those that failed, to find their return; the others, to keep them warm."""
+        self._probe_gates = {path: ThreadGate() for path in paths}
         for path, client in paths.items():
             thread = threading.Thread(
                 target=self._probe, args=(path, client, timeout_ms), name=f"bridge-probe-{path}", daemon=True
@@ -240,19 +243,26 @@ class BlockingFailover:
         """Ends the probing; a probe under way is waited for, at most `timeout_s`."""
         self._stopping.set()
         self._gate.wake()
+        for gate in self._probe_gates.values():
+            gate.wake()
         for thread in self._probers:
             thread.join(timeout_s)
         self._probers.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _wake_prober(self, path: Path) -> None:
+        gate = self._probe_gates.get(path)
+        if gate is not None:
+            gate.wake()
+
     def _probe(self, path: Path, client: Probed, timeout_ms: float) -> None:
-        board = self._board
+        board, gate = self._board, self._probe_gates[path]
         while not self._stopping.is_set() and board.stopped is None:
-            seen = self._gate.changes
+            seen = gate.changes
             now_ns = time.monotonic_ns()
-            due_ns = board.next_probe_ns(path)
-            if due_ns > now_ns:
-                self._gate.wait(due_ns, seen)
+            rest_ns = board.rest_ns(path, now_ns)
+            if rest_ns > now_ns:
+                gate.wait(rest_ns, seen)
                 continue
             board.probe_started(path, now_ns)
             try:

@@ -16,25 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fallback_grpc.failover.breaker import (
-    NS_PER_MS,
-    BreakerSettings,
-    BreakerState,
-    CircuitBreaker,
-    Signal,
-)
-from fallback_grpc.failover.detector import (
-    makes_suspect,
-    signal_of_conclusion,
-    signal_of_event,
-    signal_of_probe,
-)
-from fallback_grpc.failover.events import (
-    BridgePathEvent,
-    BridgePathListener,
-    BridgeStatistics,
-    PathEventKind,
-)
+from fallback_grpc.failover.breaker import NS_PER_MS, BreakerSettings, BreakerState, Signal
+from fallback_grpc.failover.detector import makes_suspect, signal_of_conclusion, signal_of_event, signal_of_probe
+from fallback_grpc.failover.events import BridgePathEvent, BridgePathListener, BridgeStatistics, PathEventKind
+from fallback_grpc.failover.path_record import PathRecord
 from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import Conclusion, NotSent, Refused
 from transport.contract.errors import ClientClosedError, ExecutionBridgeError, StateRegressedError, ValidationError
@@ -42,6 +27,7 @@ from transport.contract.path import PathConnected, PathEvent, PathGoingAway, Pat
 from transport.contract.replies import Path
 
 _log = logging.getLogger(__name__)
+_SHORTEST_REST_MS = 50
 _KIND_OF_STATE = {
     BreakerState.OPEN: PathEventKind.BREAKER_OPEN,
     BreakerState.HALF_OPEN: PathEventKind.BREAKER_HALF_OPEN,
@@ -58,31 +44,13 @@ class SwitchboardSettings:
     probe_interval_ms: float = 250.0
 
 
-class _PathRecord:
-    __slots__ = ("breaker", "connected", "journal_id", "mismatched", "next_probe_ns", "reason", "refusal")
-
-    def __init__(self, settings: BreakerSettings) -> None:
-        self.breaker = CircuitBreaker(settings)
-        self.connected = False
-        self.journal_id = ""
-        self.mismatched = False
-        self.next_probe_ns = 0
-        self.reason = "not connected yet"
-        self.refusal = ReasonCode.NONE
-        """The code by which the engine refused the path as such; its reason stands until the path connects."""
-
-    @property
-    def usable(self) -> bool:
-        return self.connected and not self.mismatched and self.breaker.permits_orders
-
-
 class Switchboard:
     """The paths of one bridge, in order of preference."""
 
     def __init__(self, paths: Sequence[Path], settings: SwitchboardSettings) -> None:
         self._settings = settings
         self._paths: tuple[Path, ...] = tuple(paths)
-        self._records = {path: _PathRecord(settings.breaker) for path in paths}
+        self._records = {path: PathRecord(settings.breaker) for path in paths}
         self._lock = threading.Lock()
         self._listeners: list[BridgePathListener] = []
         self._notices: deque[BridgePathEvent] = deque()
@@ -90,6 +58,8 @@ class Switchboard:
         self._teller: object | None = None
         """Who tells just now: one at a time, so that things are told in the order in which they happened."""
         self._on_change: list[Callable[[], None]] = []
+        self._on_probe_due: list[Callable[[Path], None]] = []
+        self._longest_rest_ns = max(settings.breaker.pause_ms, _SHORTEST_REST_MS) * NS_PER_MS
         self._settled = False
         self._fault_at_ns: int | None = None
         self._completed: dict[Path, int] = dict.fromkeys(self._paths, 0)
@@ -109,8 +79,12 @@ class Switchboard:
         self._listeners.append(listener)
 
     def on_change(self, wake: Callable[[], None]) -> None:
-        """Calls `wake` whenever `usable` has changed or a probe is due earlier than it was."""
+        """Calls `wake` whenever `usable` has changed, and at the end."""
         self._on_change.append(wake)
+
+    def on_probe_due(self, wake: Callable[[Path], None]) -> None:
+        """Calls `wake` where a path is to be probed before its prober looks by itself (`rest`), and at the end."""
+        self._on_probe_due.append(wake)
 
     # ---- the end ----
 
@@ -119,7 +93,7 @@ class Switchboard:
         notices = self._notices
         with self._lock:
             self._stop(why, notices, now_ns)
-        self._publish(wake=True)
+        self._publish(wake=True, probe=self._paths)
 
     def is_stopped(self) -> bool:
         """Whether no path is used any more."""
@@ -150,7 +124,8 @@ class Switchboard:
                 self._disconnected(path, event, notices, now_ns)
             self._signal(path, signal_of_event(event), notices, now_ns)
             self._refresh(notices, now_ns)
-        self._publish(wake=True)
+            probe = self._to_be_woken(path)
+        self._publish(wake=True, probe=probe)
 
     def prefer(self, path: Path, now_ns: int) -> None:
         """Calls take `path` first from now on, whenever it is up. Raises `ValidationError` for a path there is not."""
@@ -180,14 +155,15 @@ class Switchboard:
             elif signal is Signal.TRIP or signal is Signal.FAILURE:
                 self._take_reason(record, conclusion)
             changed = self._refresh(notices, now_ns)
-        self._publish(wake=suspect or changed)
+            probe = self._to_be_woken(path)
+        self._publish(wake=changed or self.stopped is not None, probe=probe)
 
     def state_regressed(self, path: Path, reason: str, now_ns: int) -> None:
         """A stream found that the engine has forgotten what this client has seen: no path is used any more."""
         notices = self._notices
         with self._lock:
             self._regressed(path, reason, notices, now_ns)
-        self._publish(wake=True)
+        self._publish(wake=True, probe=self._paths)
 
     def settle(self, now_ns: int) -> None:
         """All first attempts to connect have ended: the best connected path says which journal counts."""
@@ -239,9 +215,19 @@ class Switchboard:
     def next_probe_ns(self, path: Path) -> int:
         """When the next probe of a path is due."""
         with self._lock:
+            return self._records[path].probe_due_ns
+
+    def rest_ns(self, path: Path, now_ns: int) -> int:
+        """Until when a path's prober may rest unless `on_probe_due` wakes it; not after `now_ns`: a probe is due.
+
+        It rests no longer than an opened breaker pauses. So a path that fails wakes nobody: who looks by himself early
+        enough does not compete with the orders that go out again.
+        """
+        with self._lock:
             record = self._records[path]
-            at_open = record.breaker.probe_at_ns
-            return record.next_probe_ns if at_open is None else at_open
+            rests_until_ns = min(record.probe_due_ns, now_ns + self._longest_rest_ns)
+            record.rests_until_ns = rests_until_ns if rests_until_ns > now_ns else 0
+            return rests_until_ns
 
     def probe_started(self, path: Path, now_ns: int) -> None:
         """A probe is on its way."""
@@ -298,6 +284,13 @@ class Switchboard:
 
     # ---- inside the lock ----
 
+    def _to_be_woken(self, path: Path) -> Sequence[Path]:
+        """The path, if its prober would sleep through what it is to do now."""
+        if self.stopped is not None:
+            return self._paths
+        record = self._records[path]
+        return (path,) if record.probe_due_ns < record.rests_until_ns else ()
+
     def _signal(self, path: Path, signal: Signal | None, notices: deque[BridgePathEvent], now_ns: int) -> None:
         if signal is None:
             return
@@ -320,7 +313,7 @@ class Switchboard:
         elif record.refusal == ReasonCode.JOURNAL_ID_MISMATCH:
             self._mismatched(path, event.reason, notices, now_ns)
 
-    def _take_reason(self, record: _PathRecord, conclusion: Conclusion[Any]) -> None:
+    def _take_reason(self, record: PathRecord, conclusion: Conclusion[Any]) -> None:
         if isinstance(conclusion, Refused):
             record.refusal, record.reason = conclusion.code, conclusion.message
         elif isinstance(conclusion, NotSent) and record.refusal == ReasonCode.NONE:
@@ -384,23 +377,26 @@ class Switchboard:
                 notices.append(_notice(path, kind, reason, now_ns))
         return True
 
-    def _why_unusable(self, record: _PathRecord) -> str:
+    def _why_unusable(self, record: PathRecord) -> str:
         if record.usable:
             return "" if self.stopped is None else str(self.stopped)
         return record.reason
 
-    def _why_down(self, record: _PathRecord) -> str:
+    def _why_down(self, record: PathRecord) -> str:
         reason = record.reason if self.stopped is None else str(self.stopped)
         return reason if record.refusal == ReasonCode.NONE else f"{record.refusal.name}: {reason}"
 
     # ---- outside the lock ----
 
-    def _publish(self, *, wake: bool) -> None:
+    def _publish(self, *, wake: bool, probe: Sequence[Path] = ()) -> None:
         while self._notices and self._tell_all():
             pass  # what came when it had just been told has nobody else
         if wake:
             for call in tuple(self._on_change):
                 call()
+        for path in probe:
+            for tell in tuple(self._on_probe_due):
+                tell(path)
 
     def _tell_all(self) -> bool:
         """Tells what there is, what other threads noticed too; False if another thread, or a caller, does that now."""

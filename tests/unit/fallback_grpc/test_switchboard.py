@@ -15,9 +15,11 @@ from fallback_grpc.failover.events import PathEventKind
 from fallback_grpc.failover.switchboard import Switchboard, SwitchboardSettings
 from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import NotSent, Refused, Replied, Unknown
+from transport.contract.errors import ClientClosedError
 from transport.contract.path import PathConnected, PathEvent, PathGoingAway, PathLost, PathRefused
 from transport.contract.replies import Path
 
+PATHS: list[Path] = ["zmq", "grpc"]
 SETTINGS = SwitchboardSettings(
     breaker=BreakerSettings(failure_threshold=3, pause_ms=100, successes_to_close=2), probe_interval_ms=250.0
 )
@@ -27,8 +29,10 @@ def connected(journal_id: str = "journal-a", connection: int = 1) -> PathConnect
     return PathConnected(journal_id=journal_id, epoch=1, connection=connection)
 
 
-def board(zmq: PathEvent | None = None, grpc: PathEvent | None = None) -> Switchboard:
-    made = Switchboard(("zmq", "grpc"), SETTINGS)
+def board(
+    zmq: PathEvent | None = None, grpc: PathEvent | None = None, settings: SwitchboardSettings = SETTINGS
+) -> Switchboard:
+    made = Switchboard(PATHS, settings)
     events: dict[Path, PathEvent] = {"grpc": grpc or connected(), "zmq": zmq or connected()}
     for path, event in events.items():
         made.path_event(path, event, 0)
@@ -76,12 +80,59 @@ def test_a_request_without_an_answer_asks_for_a_probe_at_once() -> None:
     made = board()
     good_probe(made, "zmq", 10)
     assert made.next_probe_ns("zmq") == 10 + 250 * NS_PER_MS
-    woken: list[bool] = []
-    made.on_change(lambda: woken.append(True))
+    woken = who_rests(made, now_ns=15)
     made.copy_ended("zmq", Unknown("no answer"), True, 20)
     assert made.next_probe_ns("zmq") == 20
-    assert woken
+    assert woken == ["zmq"]
     assert made.usable == ("zmq", "grpc")
+
+
+def who_rests(made: Switchboard, now_ns: int) -> list[Path]:
+    """Both probers rest from now on; the list gets those that are woken."""
+    woken: list[Path] = []
+    made.on_probe_due(woken.append)
+    for path in PATHS:
+        made.rest_ns(path, now_ns)
+    return woken
+
+
+def test_a_path_that_fails_wakes_no_prober_for_it_looks_by_itself_before_the_pause_is_over() -> None:
+    made = board()
+    for path in PATHS:
+        good_probe(made, path, 0)
+    rests_until_ns = made.rest_ns("zmq", 10)
+    woken = who_rests(made, now_ns=10)
+    made.path_event("zmq", PathLost(reason="reset", in_flight=1), 20)
+    made.copy_ended("zmq", Unknown("reset"), False, 30)
+    assert woken == []
+    assert rests_until_ns <= made.next_probe_ns("zmq")
+
+
+def test_a_pause_shorter_than_the_prober_rests_wakes_it() -> None:
+    settings = SwitchboardSettings(breaker=BreakerSettings(pause_ms=1), probe_interval_ms=250.0)
+    made = board(settings=settings)
+    good_probe(made, "zmq", 0)
+    woken = who_rests(made, now_ns=10)
+    made.path_event("zmq", PathLost(reason="reset", in_flight=1), 20)
+    assert woken == ["zmq"]
+
+
+def test_a_connection_wakes_the_prober_of_its_path() -> None:
+    made = board()
+    made.path_event("zmq", PathLost(reason="reset", in_flight=0), 0)
+    good_probe(made, "grpc", 0)
+    woken = who_rests(made, now_ns=10)
+    made.path_event("zmq", connected(connection=2), 20)
+    assert woken == ["zmq"]
+
+
+def test_the_end_wakes_all_probers() -> None:
+    made = board()
+    for path in PATHS:
+        good_probe(made, path, 0)
+    woken = who_rests(made, now_ns=10)
+    made.stop(ClientClosedError("closed"), 20)
+    assert woken == ["zmq", "grpc"]
 
 
 def test_a_farewell_is_reported_and_the_path_stays_usable_until_it_fails() -> None:
@@ -158,7 +209,6 @@ HAPPENINGS: dict[str, Callable[[Switchboard, Path, int], None]] = {
     "a bad probe": lambda made, path, now_ns: made.probe_ended(path, False, 500.0, now_ns),
     "preferred": lambda made, path, now_ns: made.prefer(path, now_ns),
 }
-PATHS: list[Path] = ["zmq", "grpc"]
 
 
 @settings(max_examples=300, deadline=None)
