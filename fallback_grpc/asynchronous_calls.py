@@ -6,7 +6,6 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
-from decimal import Decimal
 from typing import cast
 
 from fallback_grpc.order_stream import in_parts
@@ -23,26 +22,17 @@ from fallback_grpc.stream_results import StreamResults
 from transport.contract.config import BridgeConfig
 from transport.contract.control import AsyncControl
 from transport.contract.errors import ExecutionBridgeError, OutcomeUnknownError
-from transport.contract.ids import new_command_id
-from transport.contract.orders import Order, Quote
+from transport.contract.orders import Order
 from transport.contract.replies import (
     CommandReplies,
-    CommandReply,
     Delivery,
     ExecuteReply,
-    GetOrderReply,
     Health,
-    OrderCommandReply,
     OrderReply,
 )
 from transport.contract.requests import (
-    CancelAllOrders,
-    CancelOrder,
     Command,
-    GetOrder,
     HealthCheck,
-    PublishQuotes,
-    ReplaceOrder,
 )
 from transport.contract.timeouts import call_timeout_ms
 
@@ -161,65 +151,6 @@ class AsyncCalls(AsyncControl):
 
         await asyncio.gather(*(settle(index) for index, reply in enumerate(replies) if reply is None))
         return replies
-
-    async def cancel_order(
-        self,
-        order_id: str,
-        *,
-        command_id: str | None = None,
-        expected_version: int | None = None,
-        timeout_ms: float | None = None,
-    ) -> OrderCommandReply:
-        """Cancels an order; an id that the engine does not know is fenced: it will never execute."""
-        command = CancelOrder(
-            order_id=order_id,
-            command_id=command_id or new_command_id(),
-            account=self._config.account,
-            expected_version=expected_version,
-        )
-        return cast("OrderCommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
-
-    async def replace_order(
-        self,
-        order_id: str,
-        *,
-        expected_version: int,
-        quantity: Decimal | None = None,
-        price: Decimal | None = None,
-        command_id: str | None = None,
-        timeout_ms: float | None = None,
-    ) -> OrderCommandReply:
-        """Changes the total quantity or the price of an open order that is still at `expected_version`."""
-        command = ReplaceOrder(
-            order_id=order_id,
-            expected_version=expected_version,
-            command_id=command_id or new_command_id(),
-            account=self._config.account,
-            quantity=quantity,
-            price=price,
-        )
-        return cast("OrderCommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
-
-    async def get_order(self, order_id: str, *, fence: bool = False, timeout_ms: float | None = None) -> GetOrderReply:
-        """Asks for an order; with `fence`, an unknown id will never execute afterwards."""
-        command = GetOrder(order_id=order_id, account=self._config.account, fence=fence)
-        return cast("GetOrderReply", (await self._command(command, self._timeout(timeout_ms))).reply)
-
-    async def cancel_all_orders(
-        self, *, symbol: str | None = None, command_id: str | None = None, timeout_ms: float | None = None
-    ) -> CommandReply:
-        """Cancels all open orders of the account, or those of one symbol."""
-        command = CancelAllOrders(
-            command_id=command_id or new_command_id(), account=self._config.account, symbol=symbol or ""
-        )
-        return cast("CommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
-
-    async def publish_quotes(
-        self, quotes: Sequence[Quote], *, command_id: str | None = None, timeout_ms: float | None = None
-    ) -> CommandReply:
-        """The feed's side: quotes for the embedded exchange."""
-        command = PublishQuotes(quotes=tuple(quotes), command_id=command_id or new_command_id())
-        return cast("CommandReply", (await self._command(command, self._timeout(timeout_ms))).reply)
 
     async def _engine_health(self, timeout_ms: float | None) -> Health:
         return cast("Health", (await self._command(HealthCheck(), self._timeout(timeout_ms))).reply)

@@ -1,4 +1,4 @@
-"""How an account is controlled: trading state, risk limits, cancel on disconnect, open orders. Every client has these.
+"""Commands and queries, of orders and of the account: cancel, replace, get, trading state, limits. Every client's.
 
 Over one primitive of the client: a command, and its reply.
 """
@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import cast
 
 from transport.contract.codes import ReasonCode, TradingState
 from transport.contract.commands import AccountCommands
 from transport.contract.config import BridgeConfig
-from transport.contract.replies import CommandReplies, CommandReply, OpenOrders, OrderReply
+from transport.contract.orders import Quote
+from transport.contract.replies import (
+    CommandReplies,
+    CommandReply,
+    GetOrderReply,
+    OpenOrders,
+    OrderCommandReply,
+    OrderReply,
+)
 from transport.contract.requests import Command, ListOpenOrders, RiskLimits
 from transport.contract.timeouts import call_timeout_ms
 
@@ -63,6 +73,55 @@ class AsyncControl(ABC):
 
     @abstractmethod
     async def _run(self, command: Command, timeout_ms: float | None) -> CommandReplies: ...
+
+    async def cancel_order(
+        self,
+        order_id: str,
+        *,
+        command_id: str | None = None,
+        expected_version: int | None = None,
+        timeout_ms: float | None = None,
+    ) -> OrderCommandReply:
+        """Cancel one order; an id that the engine does not know is fenced."""
+        command = _commands(self._client_config()).cancel(order_id, command_id, expected_version)
+        return cast(OrderCommandReply, await self._run(command, timeout_ms))
+
+    async def replace_order(
+        self,
+        order_id: str,
+        *,
+        expected_version: int,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        command_id: str | None = None,
+        timeout_ms: float | None = None,
+    ) -> OrderCommandReply:
+        """Change total quantity or price of an open order that is still at `expected_version`."""
+        command = _commands(self._client_config()).replace(order_id, command_id, expected_version, quantity, price)
+        return cast(OrderCommandReply, await self._run(command, timeout_ms))
+
+    async def get_order(self, order_id: str, *, fence: bool = False, timeout_ms: float | None = None) -> GetOrderReply:
+        """Ask for one order; with `fence`, an unknown id will never execute afterwards."""
+        return cast(
+            GetOrderReply, await self._run(_commands(self._client_config()).get(order_id, fence=fence), timeout_ms)
+        )
+
+    async def cancel_all_orders(
+        self, *, symbol: str | None = None, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply:
+        """Cancel every open order of the account, or of one symbol."""
+        return cast(
+            CommandReply, await self._run(_commands(self._client_config()).cancel_all(symbol, command_id), timeout_ms)
+        )
+
+    async def publish_quotes(
+        self, quotes: Sequence[Quote], *, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply:
+        """Feed quotes to the embedded exchange."""
+        return cast(
+            CommandReply,
+            await self._run(_commands(self._client_config()).publish_quotes(quotes, command_id), timeout_ms),
+        )
 
     async def set_trading_state(
         self,
@@ -137,6 +196,54 @@ class BlockingControl(ABC):
 
     @abstractmethod
     def _run(self, command: Command, timeout_ms: float | None) -> CommandReplies: ...
+
+    def cancel_order(
+        self,
+        order_id: str,
+        *,
+        command_id: str | None = None,
+        expected_version: int | None = None,
+        timeout_ms: float | None = None,
+    ) -> OrderCommandReply:
+        """Cancel one order; an id that the engine does not know is fenced."""
+        return cast(
+            OrderCommandReply,
+            self._run(_commands(self._client_config()).cancel(order_id, command_id, expected_version), timeout_ms),
+        )
+
+    def replace_order(
+        self,
+        order_id: str,
+        *,
+        expected_version: int,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        command_id: str | None = None,
+        timeout_ms: float | None = None,
+    ) -> OrderCommandReply:
+        """Change total quantity or price of an open order that is still at `expected_version`."""
+        command = _commands(self._client_config()).replace(order_id, command_id, expected_version, quantity, price)
+        return cast(OrderCommandReply, self._run(command, timeout_ms))
+
+    def get_order(self, order_id: str, *, fence: bool = False, timeout_ms: float | None = None) -> GetOrderReply:
+        """Ask for one order; with `fence`, an unknown id will never execute afterwards."""
+        return cast(GetOrderReply, self._run(_commands(self._client_config()).get(order_id, fence=fence), timeout_ms))
+
+    def cancel_all_orders(
+        self, *, symbol: str | None = None, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply:
+        """Cancel every open order of the account, or of one symbol."""
+        return cast(
+            CommandReply, self._run(_commands(self._client_config()).cancel_all(symbol, command_id), timeout_ms)
+        )
+
+    def publish_quotes(
+        self, quotes: Sequence[Quote], *, command_id: str | None = None, timeout_ms: float | None = None
+    ) -> CommandReply:
+        """Feed quotes to the embedded exchange."""
+        return cast(
+            CommandReply, self._run(_commands(self._client_config()).publish_quotes(quotes, command_id), timeout_ms)
+        )
 
     def set_trading_state(
         self,

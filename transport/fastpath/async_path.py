@@ -13,7 +13,6 @@ from weakref import WeakSet
 
 from transport.carriers.asyncio_dealer import AsyncioDealer
 from transport.carriers.carrier import CarrierFactory
-from transport.contract.commands import AccountCommands
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import (
@@ -57,7 +56,6 @@ class AsyncFastPath:
         self._core = FastPathCore(self.config, self._codec)
         self._driver = Driver(self._core, make_carrier)
         self._driver.before_close = self._unwatch
-        self._commands = AccountCommands(self.config.account)
         self._encode_order = self._codec.encode_execute_order
         self._streams: WeakSet[OwnedStream] = WeakSet()
         self._waiting_for_room: deque[asyncio.Future[bool]] = deque()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from transport.contract.attempts import Attempts
@@ -21,14 +20,11 @@ from transport.contract.control import AsyncControl
 from transport.contract.errors import (
     ClientClosedError,
 )
-from transport.contract.orders import Order, Quote
+from transport.contract.orders import Order
 from transport.contract.replies import (
     CommandReplies,
-    CommandReply,
     Delivery,
-    GetOrderReply,
     Health,
-    OrderCommandReply,
     OrderReply,
 )
 from transport.contract.requests import Command, HealthCheck, command_id_of, is_query, order_ids_of
@@ -89,48 +85,6 @@ class FastPathClient(AsyncFastPath, AsyncControl):
         come first, then the error (`OutcomeUnknownError` names all that are in doubt).
         """
         return async_batch(self, orders)
-
-    async def cancel_order(
-        self,
-        order_id: str,
-        *,
-        command_id: str | None = None,
-        expected_version: int | None = None,
-        timeout_ms: float | None = None,
-    ) -> OrderCommandReply:
-        """Cancel one order; an id that the engine does not know is fenced."""
-        command = self._commands.cancel(order_id, command_id, expected_version)
-        return cast(OrderCommandReply, await self._run(command, timeout_ms))
-
-    async def replace_order(
-        self,
-        order_id: str,
-        *,
-        expected_version: int,
-        quantity: Decimal | None = None,
-        price: Decimal | None = None,
-        command_id: str | None = None,
-        timeout_ms: float | None = None,
-    ) -> OrderCommandReply:
-        """Change total quantity or price of an open order that is still at `expected_version`."""
-        command = self._commands.replace(order_id, command_id, expected_version, quantity, price)
-        return cast(OrderCommandReply, await self._run(command, timeout_ms))
-
-    async def get_order(self, order_id: str, *, fence: bool = False, timeout_ms: float | None = None) -> GetOrderReply:
-        """Ask for one order; with `fence`, an unknown id will never execute afterwards."""
-        return cast(GetOrderReply, await self._run(self._commands.get(order_id, fence=fence), timeout_ms))
-
-    async def cancel_all_orders(
-        self, *, symbol: str | None = None, command_id: str | None = None, timeout_ms: float | None = None
-    ) -> CommandReply:
-        """Cancel every open order of the account, or of one symbol."""
-        return cast(CommandReply, await self._run(self._commands.cancel_all(symbol, command_id), timeout_ms))
-
-    async def publish_quotes(
-        self, quotes: Sequence[Quote], *, command_id: str | None = None, timeout_ms: float | None = None
-    ) -> CommandReply:
-        """Feed quotes to the embedded exchange."""
-        return cast(CommandReply, await self._run(self._commands.publish_quotes(quotes, command_id), timeout_ms))
 
     async def health_check(self, *, timeout_ms: float | None = None) -> Health:
         """Ask the engine how it is."""

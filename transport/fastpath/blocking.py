@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from transport.contract.attempts import Attempts
@@ -20,14 +19,11 @@ from transport.contract.conclusions import Conclusion, NotSent, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.control import BlockingControl
 from transport.contract.errors import ClientClosedError
-from transport.contract.orders import Order, Quote
+from transport.contract.orders import Order
 from transport.contract.replies import (
     CommandReplies,
-    CommandReply,
     Delivery,
-    GetOrderReply,
     Health,
-    OrderCommandReply,
     OrderReply,
 )
 from transport.contract.requests import Command, HealthCheck, command_id_of, is_query, order_ids_of
@@ -98,49 +94,6 @@ class BlockingFastPathClient(BlockingFastPath, BlockingControl):
         come first, then the error (`OutcomeUnknownError` names all that are in doubt).
         """
         return blocking_batch(self, orders)
-
-    def cancel_order(
-        self,
-        order_id: str,
-        *,
-        command_id: str | None = None,
-        expected_version: int | None = None,
-        timeout_ms: float | None = None,
-    ) -> OrderCommandReply:
-        """Cancel one order; an id that the engine does not know is fenced."""
-        return cast(
-            OrderCommandReply, self._run(self._commands.cancel(order_id, command_id, expected_version), timeout_ms)
-        )
-
-    def replace_order(
-        self,
-        order_id: str,
-        *,
-        expected_version: int,
-        quantity: Decimal | None = None,
-        price: Decimal | None = None,
-        command_id: str | None = None,
-        timeout_ms: float | None = None,
-    ) -> OrderCommandReply:
-        """Change total quantity or price of an open order that is still at `expected_version`."""
-        command = self._commands.replace(order_id, command_id, expected_version, quantity, price)
-        return cast(OrderCommandReply, self._run(command, timeout_ms))
-
-    def get_order(self, order_id: str, *, fence: bool = False, timeout_ms: float | None = None) -> GetOrderReply:
-        """Ask for one order; with `fence`, an unknown id will never execute afterwards."""
-        return cast(GetOrderReply, self._run(self._commands.get(order_id, fence=fence), timeout_ms))
-
-    def cancel_all_orders(
-        self, *, symbol: str | None = None, command_id: str | None = None, timeout_ms: float | None = None
-    ) -> CommandReply:
-        """Cancel every open order of the account, or of one symbol."""
-        return cast(CommandReply, self._run(self._commands.cancel_all(symbol, command_id), timeout_ms))
-
-    def publish_quotes(
-        self, quotes: Sequence[Quote], *, command_id: str | None = None, timeout_ms: float | None = None
-    ) -> CommandReply:
-        """Feed quotes to the embedded exchange."""
-        return cast(CommandReply, self._run(self._commands.publish_quotes(quotes, command_id), timeout_ms))
 
     def health_check(self, *, timeout_ms: float | None = None) -> Health:
         """Ask the engine how it is."""

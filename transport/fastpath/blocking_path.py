@@ -12,7 +12,6 @@ from weakref import WeakSet
 
 from transport.carriers.carrier import CarrierFactory
 from transport.carriers.native_dealer import NativeDealer
-from transport.contract.commands import AccountCommands
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import NotSentError, error_for_code
@@ -76,7 +75,6 @@ class BlockingFastPath:
         turnstile = self._turns.turnstile
         self._pass: _Pass = turnstile.execute if turnstile is not None else _no_passage
         self._pass_whole: _Pass = turnstile.deliver if turnstile is not None else _no_passage
-        self._commands = AccountCommands(self.config.account)
         self._encode_order = self._codec.encode_execute_order
         self._streams: WeakSet[OwnedStream] = WeakSet()
         if turnstile is not None:
