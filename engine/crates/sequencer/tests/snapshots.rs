@@ -264,6 +264,78 @@ fn what_no_start_needs_is_archived_and_the_chain_reads_from_the_first_record() {
     assert_eq!(after.state_hash(), rig.state_hash());
 }
 
+/// Losses of the machine from the same moment: what was not synced is there or is not, each name and sector by itself.
+const LOSSES: usize = 6;
+
+/// What restarts may find when the process dies before any change of its disk: given each, until the work ends whole.
+fn at_every_change(base: &FakeDisk, now: i64, work: impl Fn(&mut Rig) -> bool, check: impl Fn(FakeDisk, u64)) -> u64 {
+    for nth in 1.. {
+        let mut rig = Rig::on(base.kill(), small(), now);
+        rig.disk.die_before(nth);
+        let ended = work(&mut rig);
+        if !rig.disk.is_dead() {
+            assert!(ended, "it failed although nothing did");
+            return nth - 1;
+        }
+        check(rig.disk.kill(), nth);
+        for _ in 0..LOSSES {
+            check(rig.disk.crash(), nth);
+        }
+    }
+    0
+}
+
+#[test]
+fn a_death_between_any_two_changes_of_the_disk_loses_nothing_of_a_snapshot_or_the_archive() {
+    let mut rig = Rig::new(small());
+    rounds(&mut rig, 2);
+    for number in 0..100 {
+        rig.execute(market(&format!("more-{number}"), Side::Buy, "1"));
+    }
+    let hash = rig.state_hash();
+    let changes = at_every_change(
+        &rig.disk,
+        rig.now,
+        |again| snapshot(again).is_ok(),
+        |disk, nth| {
+            let again = Rig::on(disk.clone(), small(), rig.now);
+            assert_eq!(again.state_hash(), hash, "before change {nth}");
+            let archive = again.disk.archived();
+            let whole = verify(&WithArchive::new(again.disk.clone(), Some(archive))).expect("the chain is whole");
+            assert_eq!((whole.first_seq, whole.state_hash), (1, hash), "before change {nth}");
+        },
+    );
+    assert!(changes > 12, "{changes}: file, name, directory, the old snapshot, and segments one by one");
+}
+
+#[test]
+fn a_death_between_any_two_changes_of_the_disk_loses_no_order_that_was_answered() {
+    let rig = Rig::new(small());
+    let answered = std::cell::Cell::new(0);
+    let changes = at_every_change(
+        &rig.disk,
+        rig.now,
+        |again| {
+            answered.set(0);
+            for number in 0..120 {
+                match again.ask_or_wait(execute(market(&format!("order-{number}"), Side::Buy, "1"))) {
+                    Some(Reply::Execute(_)) => answered.set(number + 1),
+                    _ => return false,
+                }
+            }
+            true
+        },
+        |disk, nth| {
+            let mut again = Rig::on(disk, small(), rig.now);
+            for number in 0..answered.get() {
+                let Reply::GetOrder(reply) = again.ask(get(&format!("order-{number}"), false)) else { panic!() };
+                assert!(reply.found, "order-{number} was answered before change {nth}");
+            }
+        },
+    );
+    assert!(changes > 240, "{changes}: a write and a sync for each, and some segments");
+}
+
 #[test]
 fn a_crash_between_any_two_steps_of_archiving_loses_nothing() {
     for nth in 1..40 {

@@ -36,6 +36,8 @@ struct State {
     /// Calls left until one fails, that one included.
     sync_fails_in: Option<u64>,
     write_fails_in: Option<u64>,
+    /// Changes left until the process is dead; 0: it is.
+    dies_in: Option<u64>,
     syncs_are_ignored: bool,
     /// Counts power losses.
     boot: u128,
@@ -61,6 +63,7 @@ impl FakeDisk {
             writes: 0,
             sync_fails_in: None,
             write_fails_in: None,
+            dies_in: None,
             syncs_are_ignored: false,
             boot: 1,
             archived: std::collections::BTreeMap::new(),
@@ -106,6 +109,17 @@ impl FakeDisk {
         self.state().write_fails_in = Some(nth.max(1));
     }
 
+    /// The process dies before its `nth` change from now (1 is the next): a creation, write, change of length, rename,
+    /// removal, or sync, each step of an archiving by itself. That one and all behind it fail and do nothing.
+    pub fn die_before(&self, nth: u64) {
+        self.state().dies_in = Some(nth.max(1));
+    }
+
+    /// Whether it died so.
+    pub fn is_dead(&self) -> bool {
+        self.state().dies_in == Some(0)
+    }
+
     /// Makes the disk a liar: syncs are acknowledged, and do nothing. For tests of tests.
     pub fn ignore_syncs(&self, ignored: bool) {
         self.state().syncs_are_ignored = ignored;
@@ -149,10 +163,21 @@ impl FakeDisk {
 impl State {
     /// The same machine for another process: the faults that were asked for are forgotten.
     fn restarted(&self) -> Self {
-        Self { syncs: 0, writes: 0, sync_fails_in: None, write_fails_in: None, ..self.clone() }
+        let living = Self { dies_in: None, ..self.clone() };
+        Self { syncs: 0, writes: 0, sync_fails_in: None, write_fails_in: None, ..living }
+    }
+
+    /// Before every change: the dead change nothing.
+    fn begin_change(&mut self) -> io::Result<()> {
+        self.dies_in = self.dies_in.map(|changes| changes.saturating_sub(1));
+        match self.dies_in {
+            Some(0) => Err(io::Error::other("the process that used the fake disk is dead")),
+            _ => Ok(()),
+        }
     }
 
     fn begin_sync(&mut self) -> io::Result<()> {
+        self.begin_change()?;
         self.syncs += 1;
         match is_due(&mut self.sync_fails_in) {
             true => Err(io::Error::other("the fake disk fails this sync")),
@@ -188,7 +213,10 @@ impl Disk for FakeDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<FakeFile> {
-        let id = self.state().storage.create(name)?;
+        let mut state = self.state();
+        state.begin_change()?;
+        let id = state.storage.create(name)?;
+        drop(state);
         Ok(FakeFile { disk: self.clone(), id })
     }
 
@@ -198,11 +226,15 @@ impl Disk for FakeDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.state().storage.rename(from, to)
+        let mut state = self.state();
+        state.begin_change()?;
+        state.storage.rename(from, to)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.state().storage.remove(name)
+        let mut state = self.state();
+        state.begin_change()?;
+        state.storage.remove(name)
     }
 
     fn sync_directory(&self) -> io::Result<()> {
@@ -220,6 +252,7 @@ impl Disk for FakeDisk {
         let state = &mut *guard;
         state.begin_sync()?;
         state.archived.insert(name.to_owned(), bytes);
+        state.begin_change()?;
         state.storage.remove(name)?;
         state.begin_sync()?;
         if !state.syncs_are_ignored {
@@ -252,6 +285,7 @@ impl DiskFile for FakeFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut guard = self.disk.state();
         let state = &mut *guard;
+        state.begin_change()?;
         state.writes += 1;
         state.has_room(self.id, offset + bytes.len() as u64)?;
         if is_due(&mut state.write_fails_in) {
@@ -266,6 +300,9 @@ impl DiskFile for FakeFile {
         let mut guard = self.disk.state();
         let state = &mut *guard;
         if let Err(error) = state.begin_sync() {
+            if state.dies_in == Some(0) {
+                return Err(error); // it was never asked for
+            }
             state.storage.lose_pending(self.id, &mut state.dice)?;
             return Err(error);
         }
@@ -281,6 +318,7 @@ impl DiskFile for FakeFile {
 
     fn allocate(&self, len: u64) -> io::Result<()> {
         let mut state = self.disk.state();
+        state.begin_change()?;
         state.has_room(self.id, len)?;
         let len = len.max(state.storage.len(self.id)?);
         state.storage.set_len(self.id, len)
@@ -288,6 +326,7 @@ impl DiskFile for FakeFile {
 
     fn truncate(&self, len: u64) -> io::Result<()> {
         let mut state = self.disk.state();
+        state.begin_change()?;
         let len = len.min(state.storage.len(self.id)?);
         state.storage.set_len(self.id, len)
     }
