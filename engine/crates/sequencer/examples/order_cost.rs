@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p bridge-sequencer --example order_cost` prints a table for each kind of order; with `growth`,
 //! medians with 10^3 to 10^6 remembered and 10^2 to 10^6 open orders; with `longest`, the longest order meanwhile; with `start`, how long a start takes with 10^6
-//! orders in the journal, with `snapshot` how long from a snapshot of them and the last segment; with `loop KIND [N]`, one kind only, for a profiler. Time is the CPU time of this thread where
+//! orders in the journal; with `cancel_all`, the one turn that cancels all open orders; with `snapshot` how long from a snapshot of them and the last segment; with `loop KIND [N]`, one kind only, for a profiler. Time is the CPU time of this thread where
 //! the system has it. The journal writes to nothing (`growth`, tables) or to memory (`start`).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -11,7 +11,7 @@ mod counting;
 #[path = "../tests/support/nowhere.rs"]
 mod nowhere;
 
-use bridge_core::{Command, Configuration, Decimal, Instrument, Order, OrderType, Quote, Side};
+use bridge_core::{CancelAllOrders, Command, Configuration, Decimal, Instrument, Order, OrderType, Quote, Side};
 use bridge_journal::{Disk, fake::FakeDisk};
 use bridge_sequencer::{Durability, Options, Origin, Output, Path, Reply, Request, Sequencer, Token};
 use counting::{counted, per_order};
@@ -138,6 +138,7 @@ impl<D: Disk> Rig<D> {
             match output {
                 Output::Reply { reply: Reply::Execute(_), .. } => replies += 1,
                 Output::Reply { reply: Reply::Batch(batch), .. } => replies += batch.len(),
+                Output::Reply { reply: Reply::Command(_), .. } => replies += 1,
                 Output::Reply { reply, .. } => panic!("{reply:?}"),
                 _ => {}
             }
@@ -283,6 +284,27 @@ fn longest(orders: u64) {
     }
 }
 
+/// Cancelling all open orders is one input, one record and one turn: nobody is answered meanwhile.
+fn cancel_all() {
+    println!("| open orders | CPU ms of the turn | us per order | bytes of the record |\n| --- | --- | --- | --- |");
+    for orders in [10_000, 100_000] {
+        let mut rig = Rig::on(Nowhere::default());
+        rig.of(Kind::Limit);
+        (0..orders).for_each(|number| rig.send(Kind::Limit, number));
+        let cancel = CancelAllOrders { command_id: "all".into(), ..CancelAllOrders::default() };
+        let request = Request::Command(Command::CancelAll(cancel));
+        let bytes = |rig: &Rig<Nowhere>| {
+            let counters = rig.sequencer.health(NOW_NS).counters;
+            counters.into_iter().find(|(name, _)| *name == "journal_bytes").map_or(0, |(_, bytes)| bytes)
+        };
+        let (before, began) = (bytes(&rig), cpu_ns());
+        rig.sequencer.submit(Token(0), &rig.origin, &request, NOW_NS + 1_000_000);
+        assert_eq!(rig.turn(), 1);
+        let ms = (cpu_ns() - began) as f64 / 1e6;
+        println!("| {orders} | {ms:.1} | {:.2} | {} |", ms * 1e3 / orders as f64, bytes(&rig) - before);
+    }
+}
+
 fn start(orders: u64, with_snapshot: bool) {
     let disk = FakeDisk::new(1);
     let mut rig = Rig::on(disk.clone());
@@ -314,6 +336,7 @@ fn main() {
         [] => table(),
         ["growth"] => growth(),
         ["longest"] => longest(1_000_000),
+        ["cancel_all"] => cancel_all(),
         ["start"] => start(1_000_000, false),
         ["start", orders] => start(orders.parse().expect("a count"), false),
         ["snapshot"] => start(1_000_000, true),
