@@ -103,6 +103,8 @@ class OrderBelief:
     """A resolution said that it never executes."""
     altered: list[OrderReply] = field(default_factory=list[OrderReply])
     """Replies to the same id with other content."""
+    altered_copies: int = 0
+    """Such copies sent, answered or not."""
     told: list[QueueEvent] = field(default_factory=list[QueueEvent])
     """Events of the queue about it, in order; final ones may come again after a restart."""
     queued: Call | None = None

@@ -216,6 +216,7 @@ class Strategy:
         if belief is None or not belief.replies or self.client is None:
             return
         call = self._begin("altered", None)
+        belief.altered_copies += 1
         other = msgspec.structs.replace(belief.order, quantity=Decimal(quantity))
         delivery = await self._conclude(call, self.client.deliver_order(other))
         if delivery is not None:
