@@ -49,6 +49,7 @@ class Done(msgspec.Struct, Generic[ReplyT], frozen=True):
     duplicate: bool
     correlation: int
     was_in_doubt: bool
+    """Another copy, or an earlier one, may have been executed or still be on its way."""
 
 
 def delivery_of(done: Done[OrderReply]) -> Delivery:
@@ -117,7 +118,7 @@ def done_or_raise(
     """
     if end.ending is Ending.REPLIED and end.copy is not None and isinstance(conclusion, Replied):
         reply: object = conclusion.reply
-        if plan.in_doubt and isinstance(reply, OrderReply) and reply.code == ReasonCode.ID_TOO_OLD:
+        if plan.may_have_executed and isinstance(reply, OrderReply) and reply.code == ReasonCode.ID_TOO_OLD:
             raise forgotten(reply.order_id or subject.order_ids[0], plan.paths, plan.attempts)
         return Done(
             conclusion.reply,
@@ -125,7 +126,7 @@ def done_or_raise(
             plan.attempts,
             conclusion.duplicate,
             conclusion.correlation,
-            plan.in_doubt,
+            plan.may_have_executed,
         )
     problem = error_of(plan, end.ending, conclusion, subject, path_alive=path_alive and stopped is None)
     if stopped is None:

@@ -143,6 +143,11 @@ class CallPlan:
         return self._in_doubt
 
     @property
+    def may_have_executed(self) -> bool:
+        """Whether a copy without an answer may have been executed, or may yet be: in doubt, or still in flight."""
+        return self._in_doubt or any(copy.ending is None for copy in self._copies)
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """The paths that copies took, in the order of their first use."""
         return tuple(dict.fromkeys(copy.path for copy in self._copies))

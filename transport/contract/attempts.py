@@ -74,11 +74,14 @@ class Attempts:
 
     def _unknown(self, reason: str) -> OutcomeUnknownError:
         order_ids = self._order_ids()
-        if order_ids:
+        # A command may name the order it is about: to send that order again would be to place it.
+        if self._command_id:
+            named, advice = f"command {self._command_id}", "send it again with the same command_id"
+            if order_ids:
+                named += f" on order {order_ids[0]}"
+        elif order_ids:
             named = f"order {order_ids[0]}" if len(order_ids) == 1 else f"{len(order_ids)} orders"
             advice = "send the same id again, or ask get_order(order_id, fence=True)"
-        elif self._command_id:
-            named, advice = f"command {self._command_id}", "send it again with the same command_id"
         else:
             named, advice = "the request", "send it again"
         return OutcomeUnknownError(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import pytest
 
 from fallback_grpc import ExecutionBridgeClient
@@ -16,6 +17,7 @@ from tests.unit.fallback_grpc.test_bridge import Rig
 from tests.unit.fallback_grpc.test_resolution import CONFIG, PATIENT_MS, in_doubt
 from tests.waiting import eventually
 from transport.contract.codes import ExecutionStatus, ReasonCode
+from transport.contract.conclusions import NotSent
 from transport.contract.errors import ClientClosedError, OutcomeUnknownError, ValidationError
 from transport.contract.orders import Order
 from transport.contract.replies import GetOrderReply
@@ -61,6 +63,37 @@ def test_a_batch_whose_client_is_closed_while_it_is_settled_is_in_doubt(rig: Rig
             call.result(10)
     assert set(unknown.value.order_ids) == {each.order_id for each in orders[1:]}
     assert set(unknown.value.order_ids) <= set(rig.client.unresolved_orders)
+
+
+@pytest.mark.parametrize("how", ["batch", "stream"])
+async def test_a_refusal_in_a_batch_is_not_final_while_another_copy_is_in_flight(how: str, order: MakeOrder) -> None:
+    engine = FakeEngine()
+    zmq, grpc = FakeAsyncPath(engine), FakeAsyncPath(engine)
+    paths: Any = {"zmq": zmq, "grpc": grpc}
+    client = ExecutionBridgeClient(msgspec.structs.replace(CONFIG, call_timeout_ms=2_000.0), paths=paths)
+    orders = [order() for _ in range(3)]
+    copies: list[str] = []
+
+    async def not_sent_at_first(part: Any, timeout_ms: float) -> Any:
+        copies.append("zmq")
+        return NotSent("the window is full") if len(copies) == 1 else zmq.answer_batch(part)
+
+    async def in_flight(part: Any, timeout_ms: float) -> Any:
+        copies.append("grpc")
+        await asyncio.Event().wait()
+
+    zmq.attempt_batch = not_sent_at_first  # type: ignore[method-assign]
+    grpc.attempt_batch = in_flight  # type: ignore[method-assign]
+    zmq.refused_ids = grpc.refused_ids = {orders[1].order_id: ReasonCode.PERMISSION_DENIED}
+    async with asyncio.timeout(20), client:
+        if how == "batch":
+            replies = await client.execute_batch(orders)
+        else:
+            replies = [reply async for reply in client.execute_batch_orders(orders)]
+        assert copies == ["zmq", "grpc", "zmq"]
+        assert [reply.status == ExecutionStatus.FAILED for reply in replies] == [False, True, False]
+        assert engine.fenced == {orders[1].order_id}, "the copy in flight must not execute it after this"
+        assert client.unresolved_orders == ()
 
 
 def test_an_order_in_doubt_stays_in_doubt_at_a_closed_client(order: MakeOrder) -> None:

@@ -64,6 +64,17 @@ def test_a_reply_ends_the_call() -> None:
     assert plan.next_step(ms(1), BOTH) == Conclude(Ending.REPLIED, copy)
 
 
+def test_a_copy_in_flight_when_another_replies_may_yet_be_executed() -> None:
+    plan = make()
+    first = sent(plan).copy
+    assert plan.may_have_executed
+    second = sent(plan, 600).copy
+    plan.copy_ended(second, Ending.REPLIED, ms(601))
+    assert plan.may_have_executed and not plan.in_doubt
+    plan.copy_ended(first, Ending.NOT_SENT, ms(602))
+    assert not plan.may_have_executed, "the copy that replied does not count"
+
+
 def test_an_unanswered_copy_is_followed_at_once_by_one_on_the_other_path() -> None:
     plan = make()
     plan.copy_ended(sent(plan).copy, Ending.UNKNOWN, ms(3))

@@ -236,6 +236,15 @@ def test_a_query_without_an_answer_is_a_network_error_and_a_refusal_of_it_stays_
         query.pause_ns(Refused(ReasonCode.BUSY), 0)
 
 
+def test_an_unknown_command_is_to_be_sent_again_and_never_the_order_that_it_is_about() -> None:
+    table = RetryTable(network=NEVER, execution=NEVER)
+    call = Attempts(table, 10**12, order_ids=lambda: ("order-1",), command_id="command-1")
+    with pytest.raises(OutcomeUnknownError, match=r"command command-1 on order order-1.*same command_id") as unknown:
+        call.pause_ns(Unknown("no answer"), 0)
+    assert "send the same id" not in str(unknown.value)
+    assert (unknown.value.order_ids, unknown.value.command_id) == (("order-1",), "command-1")
+
+
 def test_a_refusal_is_retried_once() -> None:
     call = attempts()
     assert call.pause_ns(Refused(ReasonCode.BUSY), 0) == 20 * MS
