@@ -133,7 +133,10 @@ async def _feed(orders: Iterable[Order] | AsyncIterable[Order], queue: asyncio.Q
         async for order in as_async(orders):
             await queue.put(order)
     finally:
-        await queue.put(None)
+        # Cancelled, the stream was left: nobody reads the queue, and a full one would hold this task for ever.
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():
+            await queue.put(None)
 
 
 async def _rest(queue: asyncio.Queue[Order | None]) -> AsyncIterator[Order]:

@@ -40,7 +40,6 @@ from fallback_grpc.reconciliation.report import ReconciliationListener
 from fallback_grpc.resolution import Resolution
 from fallback_grpc.resolving import BlockingResolver, refused_and_fenced
 from transport.contract.client import BlockingPath
-from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import Conclusion, NotSent
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import (
@@ -281,9 +280,8 @@ class BlockingExecutionBridgeClient(BridgeState, BlockingCalls):
         except BaseException:  # the caller was interrupted: the order may be on its way
             self._doubtful.add((order,))
             raise
-        # It may be one of them, sent again by hand; that its id is too old by now does not tell what became of it.
-        if self._doubtful and done.reply.code != ReasonCode.ID_TOO_OLD:
-            self._doubtful.discard(order.order_id)
+        if self._doubtful:
+            self._heard_of(order, done.reply)
         return done
 
     def _resend(self, order: Order, timeout_ms: float) -> Done[OrderReply]:
@@ -343,6 +341,7 @@ class BlockingExecutionBridgeClient(BridgeState, BlockingCalls):
         except BaseException:
             self._doubtful.add(orders)
             raise
+        self._heard_of_batch(orders, done)
         for answer in done.reply:
             self._reconciler.replied(answer.reply)
         return done

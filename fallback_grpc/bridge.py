@@ -43,7 +43,6 @@ from fallback_grpc.reconciliation.report import ReconciliationListener
 from fallback_grpc.resolution import Resolution
 from fallback_grpc.resolving import AsyncResolver, refused_and_fenced
 from transport.contract.client import AsyncPath
-from transport.contract.codes import ReasonCode
 from transport.contract.conclusions import Conclusion
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import (
@@ -290,9 +289,8 @@ class ExecutionBridgeClient(BridgeState, AsyncCalls):
         except BaseException:  # the caller was cancelled: the order may be on its way
             self._doubtful.add((order,))
             raise
-        # It may be one of them, sent again by hand; that its id is too old by now does not tell what became of it.
-        if self._doubtful and done.reply.code != ReasonCode.ID_TOO_OLD:
-            self._doubtful.discard(order.order_id)
+        if self._doubtful:
+            self._heard_of(order, done.reply)
         return done
 
     async def _resend(self, order: Order, timeout_ms: float) -> Done[OrderReply]:
@@ -346,6 +344,7 @@ class ExecutionBridgeClient(BridgeState, AsyncCalls):
         except BaseException:
             self._doubtful.add(orders)
             raise
+        self._heard_of_batch(orders, done)
         for answer in done.reply:
             self._reconciler.replied(answer.reply)
         return done

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from fallback_grpc.failover.events import BridgePathListener, BridgeStatistics
 from fallback_grpc.failover.switchboard import Switchboard
+from fallback_grpc.outcome import Done, conclusion_of_batched, settled_replies
 from fallback_grpc.resolution import DismissalListener, Dismissed, DoubtfulOrders
 from transport.contract.codes import ReasonCode
+from transport.contract.conclusions import Replied
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import JournalMismatchError
+from transport.contract.orders import Order
 from transport.contract.path import PathEvent, PathListener, PathRefused
-from transport.contract.replies import Path
+from transport.contract.replies import ExecuteReply, OrderReply, Path
 
 
 class KnownPath(Protocol):
@@ -82,6 +85,29 @@ class BridgeState(ABC):
     def on_dismissed(self, listener: DismissalListener) -> None:
         """Calls `listener` with every order that `dismiss` gives up."""
         self._doubtful.on_dismissed(listener)
+
+    def _heard_of(self, order: Order, reply: OrderReply) -> None:
+        """An order was answered: it may be one in doubt, sent again by hand.
+
+        That its id is too old by now does not tell what became of it, only that nothing more can be found out.
+        """
+        if reply.code == ReasonCode.ID_TOO_OLD:
+            self._doubtful.forgotten(order.order_id)
+        else:
+            self._doubtful.discard(order.order_id)
+
+    def _heard_of_batch(self, orders: Sequence[Order], done: Done[list[ExecuteReply]]) -> None:
+        """As `_heard_of`, for each order of a batch; a refusal of one tells nothing of an earlier copy of it.
+
+        What stays in doubt is remembered before anyone settles it: who reads a stream may leave before that.
+        """
+        if done.was_in_doubt:
+            settled = settled_replies(done, refusals_are_final=True)
+            self._doubtful.add(order for order, reply in zip(orders, settled, strict=True) if reply is None)
+        if self._doubtful:
+            for order, answer in zip(orders, done.reply, strict=True):
+                if isinstance(conclusion_of_batched(answer), Replied):
+                    self._heard_of(order, answer.reply)
 
     def _is_connected(self, path: Path) -> bool:
         return self._known_paths()[path].is_connected

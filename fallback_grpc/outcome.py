@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from fallback_grpc.failover.plan import CallPlan, Conclude, Ending
+from fallback_grpc.failover.plan import REFUSALS_OF_A_PATH, CallPlan, Conclude, Ending
 from transport.contract.codes import ExecutionStatus, ReasonCode
 from transport.contract.conclusions import Conclusion, NotSent, Refused, Replied, Unknown
 from transport.contract.errors import (
@@ -81,7 +81,9 @@ def error_of(
 ) -> ExecutionBridgeError:
     """The exception for a call that ended without a reply."""
     about = _about(subject)
-    if isinstance(conclusion, Refused) and (ending is Ending.REFUSED or subject.is_query):
+    # What is refused on one path alone says nothing of the silent one: taken for final, nobody would ask again.
+    is_said = subject.is_query and isinstance(conclusion, Refused) and conclusion.code not in REFUSALS_OF_A_PATH
+    if isinstance(conclusion, Refused) and (ending is Ending.REFUSED or is_said):
         return error_for_code(conclusion.code, f"{about}: {conclusion.message}", conclusion.field)
     reason = conclusion.reason if isinstance(conclusion, NotSent | Unknown) else _last_word(conclusion)
     if ending is Ending.NOT_SENT:

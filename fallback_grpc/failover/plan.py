@@ -89,9 +89,9 @@ Step = Send | Wait | Conclude
 
 # Refused before any effect, and a later copy may fare better.
 _PASSING_REFUSALS = frozenset({ReasonCode.BUSY, ReasonCode.SHUTTING_DOWN, ReasonCode.TOO_MANY_CONNECTIONS})
-# Refused for what is particular to a path: the other one may accept.
-_REFUSALS_OF_A_PATH = frozenset({ReasonCode.HELLO_REQUIRED, ReasonCode.JOURNAL_ID_MISMATCH, ReasonCode.UNAUTHENTICATED})
-REFUSALS_TO_WAIT_OUT = _PASSING_REFUSALS | _REFUSALS_OF_A_PATH | {ReasonCode.JOURNAL_FAILED}
+REFUSALS_OF_A_PATH = frozenset({ReasonCode.HELLO_REQUIRED, ReasonCode.JOURNAL_ID_MISMATCH, ReasonCode.UNAUTHENTICATED})
+"""Refused for what is particular to a path: the other one may accept."""
+REFUSALS_TO_WAIT_OUT = _PASSING_REFUSALS | REFUSALS_OF_A_PATH | {ReasonCode.JOURNAL_FAILED}
 """In doubt these are waited out: the path is probed, or the engine started anew. Any other refusal stays what it is."""
 
 
@@ -246,7 +246,7 @@ class CallPlan:
             return self._unsent > self._policy.retries.network.max_retries
         if last.code in _PASSING_REFUSALS:
             return self._refusals > self._policy.retries.execution.max_retries
-        return last.code not in _REFUSALS_OF_A_PATH or self._untried(usable) is None
+        return last.code not in REFUSALS_OF_A_PATH or self._untried(usable) is None
 
     def _send_again(self, now_ns: int, end_ns: int, usable: Sequence[Path]) -> Step:
         untried = self._untried(usable)

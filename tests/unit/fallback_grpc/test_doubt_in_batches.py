@@ -20,7 +20,7 @@ from transport.contract.codes import ExecutionStatus, ReasonCode
 from transport.contract.conclusions import NotSent
 from transport.contract.errors import ClientClosedError, OutcomeUnknownError, ValidationError
 from transport.contract.orders import Order
-from transport.contract.replies import GetOrderReply
+from transport.contract.replies import GetOrderReply, OrderReply
 
 MakeOrder = Callable[..., Order]
 
@@ -38,6 +38,13 @@ def refuse(rig: Rig, code: ReasonCode, *orders: Order) -> None:
     rig.zmq.mode = "loses"
     for path in (rig.zmq, rig.grpc):
         path.refused_ids = {order.order_id: code for order in orders}
+
+
+def sent_again(rig: Rig, how: str, orders: list[Order]) -> list[OrderReply]:
+    """Sends orders by hand, as one message or singly."""
+    if how == "order":
+        return [rig.client.execute_order(each) for each in orders]
+    return rig.client.execute_batch(orders) if how == "batch" else list(rig.client.execute_batch_orders(orders))
 
 
 def test_one_order_of_a_batch_refused_and_fenced_leaves_the_others_their_replies(rig: Rig, order: MakeOrder) -> None:
@@ -158,6 +165,53 @@ def test_a_forgotten_order_of_a_batch_may_be_dismissed_and_one_that_is_only_in_d
         rig.client.execute_batch(orders)
     rig.client.dismiss(orders[2].order_id)
     assert rig.client.unresolved_orders == ()
+
+
+@pytest.mark.parametrize("how", ["order", "batch", "stream"])
+def test_an_order_in_doubt_that_is_answered_as_too_old_may_be_dismissed(rig: Rig, how: str, order: MakeOrder) -> None:
+    placed, other = order(), order()
+    in_doubt(rig, placed, executed=True)
+    rig.engine.forgotten.add(placed.order_id)
+    rig.do(rig.grpc.heal)
+    replies = sent_again(rig, how, [placed, other])
+    assert [reply.code for reply in replies] == [ReasonCode.ID_TOO_OLD, ReasonCode.NONE]
+    assert rig.client.unresolved_orders == (placed.order_id,), "never by itself"
+    assert rig.client.dismiss(placed.order_id).order == placed
+    assert rig.client.unresolved_orders == ()
+
+
+@pytest.mark.parametrize("how", ["order", "batch", "stream"])
+def test_an_order_in_doubt_that_is_sent_again_and_answered_is_no_longer_unresolved(
+    rig: Rig, how: str, order: MakeOrder
+) -> None:
+    placed, other = order(), order()
+    in_doubt(rig, placed, executed=True)
+    rig.do(rig.grpc.heal)
+    assert [reply.status for reply in sent_again(rig, how, [placed, other])] == [ExecutionStatus.FILLED] * 2
+    assert rig.client.unresolved_orders == ()
+
+
+def test_an_order_in_doubt_that_a_batch_refuses_stays_unresolved(rig: Rig, order: MakeOrder) -> None:
+    placed, other = order(), order()
+    in_doubt(rig, placed, executed=True)
+    rig.do(rig.grpc.heal)
+    rig.grpc.refused_ids = {placed.order_id: ReasonCode.ID_QUOTA_EXCEEDED}
+    assert [reply.code.is_refusal for reply in rig.client.execute_batch([placed, other])] == [True, False]
+    assert rig.client.unresolved_orders == (placed.order_id,)
+
+
+def test_who_leaves_a_stream_before_an_order_in_doubt_was_asked_for_finds_it_unresolved(order: MakeOrder) -> None:
+    rig = Rig("blocking", CONFIG)
+    try:
+        rig.client.connect()
+        orders = [order() for _ in range(3)]
+        refuse(rig, ReasonCode.PERMISSION_DENIED, orders[1])
+        replies = rig.client.execute_batch_orders(orders)
+        assert next(replies).order_id == orders[0].order_id
+        replies.close()
+        assert rig.client.unresolved_orders == (orders[1].order_id,)
+    finally:
+        rig.close()
 
 
 def test_a_forgotten_id_that_the_client_does_not_remember_is_unknown_too(rig: Rig, order: MakeOrder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from fallback_grpc import ExecutionBridgeClient
+from fallback_grpc.batch_stream import _feed as feed  # pyright: ignore[reportPrivateUsage]
 from fallback_grpc.outcome import whole_batch
 from tests.unit.fallback_grpc.fake_paths import FakeAsyncPath, FakeEngine
 from tests.unit.fallback_grpc.test_bridge import Rig, drained
@@ -161,3 +163,28 @@ async def test_what_is_in_flight_when_a_stream_is_left_can_be_resolved(order: Ma
         await holding.wait()
         await replies.aclose()  # type: ignore[attr-defined]
         assert client.unresolved_orders == tuple(each.order_id for each in orders[WINDOW // 2 :])
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_grpc_stream_that_is_left_while_its_queue_is_full_leaves_no_task_behind(own: bool) -> None:
+    reading = asyncio.Event()
+
+    async def source() -> AsyncIterator[Any]:
+        for number in itertools.count():
+            reading.set()
+            if own and number == 2:
+                raise asyncio.CancelledError
+            yield number
+
+    queue: asyncio.Queue[Any] = asyncio.Queue(2)
+    feeder = asyncio.create_task(feed(source(), queue))
+    async with asyncio.timeout(20):
+        while not queue.full():
+            await reading.wait()
+            await asyncio.sleep(0)
+        if own:  # whoever reads on must hear of the end
+            assert [await queue.get() for _ in range(3)] == [0, 1, None]
+        else:
+            feeder.cancel()
+        await asyncio.wait({feeder})
+    assert feeder.cancelled()

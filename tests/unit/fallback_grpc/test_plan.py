@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from fallback_grpc.failover.breaker import NS_PER_MS
 from fallback_grpc.failover.hedging import HedgeBudget
 from fallback_grpc.failover.plan import CallPlan, Conclude, Ending, PlanPolicy, Send, Wait
+from fallback_grpc.outcome import Subject, error_of
+from fallback_grpc.reconciliation.telling import is_final
 from transport.contract.codes import ReasonCode
+from transport.contract.conclusions import Refused
+from transport.contract.errors import AuthenticationError, ExecutionBridgeError, NetworkError
 from transport.contract.replies import Path
 from transport.contract.retries import NO_RETRIES, RetryRule, RetryTable
 
@@ -73,6 +77,27 @@ def test_a_copy_in_flight_when_another_replies_may_yet_be_executed() -> None:
     assert plan.may_have_executed and not plan.in_doubt
     plan.copy_ended(first, Ending.NOT_SENT, ms(602))
     assert not plan.may_have_executed, "the copy that replied does not count"
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (ReasonCode.JOURNAL_ID_MISMATCH, NetworkError),
+        (ReasonCode.UNAUTHENTICATED, NetworkError),
+        (ReasonCode.PERMISSION_DENIED, AuthenticationError),
+    ],
+)
+def test_a_query_with_a_silent_copy_does_not_end_in_what_the_other_path_alone_refuses(
+    code: ReasonCode, error: type[ExecutionBridgeError]
+) -> None:
+    plan = make()
+    plan.copy_ended(sent(plan).copy, Ending.UNKNOWN, ms(1))
+    plan.copy_ended(sent(plan, 1).copy, Ending.REFUSED, ms(2), code)
+    end = plan.next_step(ms(DEADLINE_MS), BOTH)
+    assert end == Conclude(Ending.UNKNOWN, 1)
+    problem = error_of(plan, Ending.UNKNOWN, Refused(code), Subject(is_query=True), path_alive=True)
+    assert type(problem) is error and not is_final(problem), "a reconciliation asks again"
+    assert code.name in str(problem)
 
 
 def test_an_unanswered_copy_is_followed_at_once_by_one_on_the_other_path() -> None:
