@@ -58,6 +58,12 @@ class Venue:
             self._engine = None
         writer.close()
 
+    def _known(self, line: Line) -> Name:
+        """The name that this order came under: by its key alone, if an engine of before epochs sent it."""
+        name = name_of(line)
+        without_epoch = (None, line["key"])
+        return without_epoch if name not in self._orders and without_epoch in self._orders else name
+
     def _receive(self, order: Line) -> None:
         with self._log.open("a") as log:
             log.write(json.dumps(order) + "\n")
@@ -85,7 +91,7 @@ class Venue:
 
     async def _cancel(self, command: Line) -> None:
         await asyncio.sleep(self._delay_s)
-        name = name_of(command)
+        name = self._known(command)
         order = self._orders.get(name)
         if order is None or order.get("done"):
             self._report(name, "refused", message="no such open order")
@@ -94,13 +100,16 @@ class Venue:
         self._report(name, "closed", code="CANCELLED_BY_CLIENT")
 
     async def _replace(self, command: Line) -> None:
-        self._report(name_of(command), "refused", message="this venue replaces nothing")
+        self._report(self._known(command), "refused", message="this venue replaces nothing")
 
     async def _reconcile(self, question: Line) -> None:
-        name = name_of(question)
-        about = {"epoch": name[0], "key": name[1]}
+        asked, without_epoch = name_of(question), (None, question["key"])
+        about = {"epoch": asked[0], "key": asked[1]}
         async with self._settled:
-            await self._settled.wait_for(lambda: self._unsettled.get(name, 0) == 0)
+            await self._settled.wait_for(
+                lambda: not self._unsettled.get(asked) and not self._unsettled.get(without_epoch)
+            )
+        name = self._known(question)
         if name in self._orders:
             reports = [report for report in self._reports if name_of(report) == name]
             self._send({"answer": "known", **about, "reports": reports})

@@ -36,7 +36,8 @@ impl Epochs {
 
 impl Core {
     /// The epoch in which a remembered order was entered: with its key its name at a venue outside. `None`: there is no
-    /// such order, or an engine entered it that told venues no epoch.
+    /// such order, or it was entered before a snapshot that holds no epochs. An order that an engine of before sent without an
+    /// epoch has one all the same, where its epoch's record was read again: the venue knows it by its key alone.
     pub fn epoch_of(&self, key: VenueKey) -> Option<u64> {
         self.order(key.order())?;
         self.epochs.of(key.order())

@@ -98,13 +98,18 @@ impl<D: Disk> Journal<D> {
         self.check()?;
         check_size(payload_bytes)?;
         let needed_bytes = framed_bytes(payload_bytes);
-        self.largest_reserved_bytes = self.largest_reserved_bytes.max(needed_bytes);
+        let largest_before = self.largest_reserved_bytes;
+        self.largest_reserved_bytes = largest_before.max(needed_bytes);
         if self.room_bytes() >= needed_bytes {
             return Ok(());
         }
         match self.ready_spare(needed_bytes) {
             Ok(()) => Ok(()),
-            Err(full @ Error::NoSpace { .. }) => Err(full),
+            Err(full @ Error::NoSpace { .. }) => {
+                // Nobody comes with it any more: a spare as large as that is not to be asked for in advance.
+                self.largest_reserved_bytes = largest_before;
+                Err(full)
+            }
             Err(error) => Err(self.fail(error)),
         }
     }

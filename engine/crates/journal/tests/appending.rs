@@ -219,3 +219,21 @@ fn segments_for_large_reservations_are_made_by_jobs_so_that_no_order_waits_for_t
     let segments = disk.list().unwrap().into_iter().filter(|name| name.ends_with(".seg")).count();
     assert!(segments > 3, "it went on in others: {segments}");
 }
+
+#[test]
+fn after_a_large_reservation_was_refused_the_next_segments_are_made_by_jobs_all_the_same() {
+    let disk = FakeDisk::new(1);
+    let mut journal = open(disk.clone(), small(Durability::Os)).journal;
+    disk.set_capacity(60_000);
+    assert!(matches!(journal.reserve(100_000), Err(Error::NoSpace { .. })));
+    for number in 0..20 {
+        let syncs = disk.sync_count();
+        journal.reserve(1000).unwrap();
+        record(&mut journal, &[1; 1000]);
+        journal.write().unwrap();
+        assert_eq!(disk.sync_count(), syncs, "record {number}");
+        if let Some(job) = journal.sync_job() {
+            journal.synced(job.run()).unwrap();
+        }
+    }
+}

@@ -108,7 +108,9 @@ impl<D: Disk> Sequencer<D> {
     pub fn next_output(&mut self) -> Option<Output> {
         let output = self.parking.next();
         if let Some(Output::Updates(range)) = &output {
-            self.state.core.release_updates(range, self.options.update_lag);
+            // Nobody has seen these yet: they leave with the next release at the earliest, however many they are.
+            let these = usize::try_from(range.last.saturating_sub(range.first)).unwrap_or(usize::MAX).saturating_add(1);
+            self.state.core.release_updates(range, self.options.update_lag.saturating_add(these));
         }
         output
     }
@@ -207,7 +209,7 @@ impl<D: Disk> Sequencer<D> {
     }
 
     /// The epoch in which an order was entered: with its key its name at a venue outside, which no other order ever
-    /// has. `None`: the order is not known, or an engine entered it that told venues no epoch.
+    /// has. `None`: the order is not known, or nothing tells when it was entered ([`bridge_core::Core::epoch_of`]).
     pub fn epoch_of(&self, key: bridge_core::VenueKey) -> Option<u64> {
         self.state.core.epoch_of(key)
     }

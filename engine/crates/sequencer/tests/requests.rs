@@ -3,7 +3,7 @@
 
 mod support;
 
-use bridge_core::{Configuration, ExecutionStatus, ReasonCode, Side};
+use bridge_core::{CancelAllOrders, Command, Configuration, ExecutionStatus, ReasonCode, Side};
 use bridge_journal::fake::FakeDisk;
 use bridge_sequencer::{OpenError, Options, Output, Path, Replay, Reply, Request, Sequencer, UpdateRange, VenueKind};
 use support::*;
@@ -229,4 +229,25 @@ fn engine_time_never_goes_back() {
     assert!(second >= first);
     let mut again = rig.after_crash(options());
     assert!(again.execute(market("c", Side::Buy, "1")).reply.execution_time_ns.unwrap() >= second);
+}
+
+#[test]
+fn one_cancel_of_more_orders_than_the_history_holds_is_told_whole() {
+    let configuration = Configuration { update_history: 3, ..configuration() };
+    let limits = Options { update_lag: 5, ..options() };
+    let mut rig = Rig::configured(FakeDisk::new(1), limits, configuration, START_NS);
+    for number in 0..20 {
+        rig.execute(limit(&format!("bid-{number}"), Side::Buy, "1", "1"));
+    }
+    let (command_id, account) = ("all".into(), "default".into());
+    rig.submit(Request::Command(Command::CancelAll(CancelAllOrders {
+        command_id,
+        account,
+        ..CancelAllOrders::default()
+    })));
+    let outputs = rig.turn();
+    let told = |rig: &Rig| rig.updates(&outputs).iter().map(|update| update.sequence).collect::<Vec<_>>();
+    assert_eq!(told(&rig), (21..=40).collect::<Vec<_>>());
+    rig.execute(limit("next", Side::Buy, "1", "1"));
+    assert_eq!(told(&rig), (33..=40).collect::<Vec<_>>(), "3 to replay and 5 of lag besides the newest");
 }

@@ -15,7 +15,7 @@ impl Core {
             account: &cancel.account,
             command_id: &cancel.command_id,
             content_hash: canonical::content_hash(&canonical::cancel_all(cancel)),
-            in_quota: false,
+            is_quotes: false,
         };
         match self.known_command(&identity) {
             Known::Seen(outcome) => return outcome,
@@ -65,7 +65,7 @@ impl Core {
             account: &set.account,
             command_id: &set.command_id,
             content_hash: canonical::content_hash(&canonical::set_trading_state(set)),
-            in_quota: false,
+            is_quotes: false,
         };
         match self.known_command(&identity) {
             Known::Seen(outcome) => return outcome,

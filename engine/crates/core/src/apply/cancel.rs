@@ -16,7 +16,7 @@ impl Core {
             account: &cancel.account,
             command_id: &cancel.command_id,
             content_hash: canonical::content_hash(&canonical::cancel(cancel)),
-            in_quota: false,
+            is_quotes: false,
         };
         let reply =
             |rejection, order| CommandOutcome::OrderCommand(order_command_reply(&cancel.command_id, rejection, order));

@@ -14,8 +14,8 @@ pub(super) struct Identity<'a> {
     pub account: &'a str,
     pub command_id: &'a str,
     pub content_hash: ContentHash,
-    /// Whether an id that is no UUIDv7 counts against the account's quota.
-    pub in_quota: bool,
+    /// Whether it is of published quotes: an id of theirs that is no UUIDv7 counts against the account's quota.
+    pub is_quotes: bool,
 }
 
 /// What an identity stands for before the command is looked at.
@@ -38,7 +38,7 @@ impl Core {
         }
         let account = self.account(account_name(identity.account));
         let Some(known) = account.and_then(|account| self.command_of(account, identity.command_id)) else {
-            return match self.check_command_not_forgotten(identity.command_id, identity.in_quota) {
+            return match self.check_command_not_forgotten(identity.command_id, identity.is_quotes) {
                 Ok(()) => Known::New,
                 Err(rejection) => Known::Refused(rejection),
             };
@@ -89,7 +89,7 @@ impl Core {
             command,
             account: account_name(identity.account).into(),
             command_id: identity.command_id.into(),
-            in_quota: identity.in_quota,
+            in_quota: identity.is_quotes,
             content_hash: identity.content_hash,
             intent,
             waits_for,

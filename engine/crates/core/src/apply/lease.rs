@@ -21,7 +21,7 @@ impl Core {
             account: &set.account,
             command_id: &set.command_id,
             content_hash: canonical::content_hash(&canonical::set_cancel_on_disconnect(set)),
-            in_quota: false,
+            is_quotes: false,
         };
         match self.known_command(&identity) {
             Known::Seen(outcome) => return outcome,
@@ -90,7 +90,7 @@ impl Core {
             account: &account,
             command_id: &command_id,
             content_hash: canonical::content_hash(command_id.as_bytes()),
-            in_quota: false,
+            is_quotes: false,
         };
         self.wait(&identity, Intent::CancelOnDisconnect, keys, decision);
     }

@@ -16,7 +16,7 @@ impl Core {
             account: &publish.account,
             command_id: &publish.command_id,
             content_hash: canonical::content_hash(&canonical::publish_quotes(publish)),
-            in_quota: true,
+            is_quotes: true,
         };
         match self.known_command(&identity) {
             Known::Seen(outcome) => return outcome,

@@ -24,7 +24,7 @@ impl Core {
             account: &replace.account,
             command_id: &replace.command_id,
             content_hash: canonical::content_hash(&canonical::replace(replace)),
-            in_quota: false,
+            is_quotes: false,
         };
         let reply = |rejection, order| order_command_reply(&replace.command_id, rejection, order);
         match self.known_command(&identity) {

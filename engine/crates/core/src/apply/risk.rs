@@ -13,7 +13,7 @@ impl Core {
             account: &set.account,
             command_id: &set.command_id,
             content_hash: canonical::content_hash(&canonical::set_risk_limits(set)),
-            in_quota: false,
+            is_quotes: false,
         };
         match self.known_command(&identity) {
             Known::Seen(outcome) => return outcome,

@@ -77,7 +77,12 @@ impl Snapshots {
     /// ask. mallopt(3), `M_MMAP_THRESHOLD`, says what glibc learns; with another allocator this does nothing. Pages
     /// that are touched first fault under locks of their own from Linux 6.4 on.
     fn reserve_heap(&mut self, appended_bytes: u64) {
-        let room = |bytes| std::hint::black_box(Vec::<u8>::with_capacity(bytes));
+        let room = |bytes| {
+            let mut room = Vec::<u8>::new();
+            // Where memory is limited it goes on without.
+            let _ = room.try_reserve_exact(bytes);
+            std::hint::black_box(room)
+        };
         if self.reserved_at_bytes.replace(appended_bytes).is_none() {
             drop(room(LEARNED_BYTES));
         }

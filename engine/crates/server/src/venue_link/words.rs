@@ -110,8 +110,6 @@ pub struct Known<'a> {
 #[derive(Deserialize)]
 struct Line {
     number: Option<u64>,
-    /// A venue that was told it says it again; from another any order with the key is meant.
-    epoch: Option<u64>,
     answer: Option<String>,
     #[serde(default)]
     reports: Vec<Report>,
@@ -122,6 +120,8 @@ struct Line {
 #[derive(Deserialize)]
 struct Report {
     key: u64,
+    /// A venue that was told it says it again; from another any order with the key is meant.
+    epoch: Option<u64>,
     report: Option<String>,
     venue_order_id: Option<String>,
     code: Option<String>,
@@ -131,6 +131,13 @@ struct Report {
     price: Option<String>,
 }
 
+impl Report {
+    /// Whether it may be about the order that has its key now.
+    fn is_about(&self, known: &Known<'_>) -> bool {
+        self.epoch.is_none() || self.epoch == known.epoch
+    }
+}
+
 /// Reads one line. `find` tells what is known of an order.
 ///
 /// # Errors
@@ -138,21 +145,22 @@ struct Report {
 pub fn read<'a>(line: &str, find: impl Fn(VenueKey) -> Option<Known<'a>>) -> Result<Said, String> {
     let line: Line = serde_json::from_str(line).map_err(|e| e.to_string())?;
     let key = VenueKey(line.report.key);
-    let is_meant = |known: &Known<'_>| line.epoch.is_none() || line.epoch == known.epoch;
-    let Some(Known { instrument, .. }) = find(key).filter(is_meant) else {
-        let epoch = line.epoch.map_or_else(|| "an unknown epoch".to_owned(), |epoch| format!("epoch {epoch}"));
+    let Some(known) = find(key).filter(|known| line.report.is_about(known)) else {
+        let epoch = line.report.epoch.map_or_else(|| "an unknown epoch".to_owned(), |epoch| format!("epoch {epoch}"));
         return Ok(Said::OfAnother { number: line.number, order: format!("{} of {epoch}", key.0) });
     };
     match line.answer.as_deref() {
         Some("unknown") => Ok(Said::Answer { key, answer: VenueAnswer::UnknownAndFenced }),
         Some("known") => {
-            let reports = line.reports.into_iter().map(|entry| report(entry, instrument)).collect::<Result<_, _>>()?;
-            Ok(Said::Answer { key, answer: VenueAnswer::Known(reports) })
+            // A fill of another order must not be booked on this one, whatever answer it comes with.
+            let is_asked = |entry: &Report| VenueKey(entry.key).order() == key.order() && entry.is_about(&known);
+            let reports = line.reports.into_iter().filter(is_asked).map(|entry| report(entry, known.instrument));
+            Ok(Said::Answer { key, answer: VenueAnswer::Known(reports.collect::<Result<_, _>>()?) })
         }
         Some(other) => Err(format!("answer {other:?} is neither \"known\" nor \"unknown\"")),
         None => {
             let number = line.number.ok_or("a report has a number")?;
-            Ok(Said::Report { number, report: report(line.report, instrument)? })
+            Ok(Said::Report { number, report: report(line.report, known.instrument)? })
         }
     }
 }
@@ -253,5 +261,20 @@ mod tests {
         }
         let line = r#"{"number":8,"report":"filled","key":4,"execution_id":9,"quantity":"1","price":"10"}"#;
         assert!(matches!(read(line, |_| None), Ok(Said::OfAnother { number: Some(8), .. })), "an order long forgotten");
+    }
+
+    #[test]
+    fn an_answer_brings_no_reports_of_other_orders() {
+        let instrument = instrument();
+        let line = r#"{"answer":"known","key":4,"epoch":2,"reports":[
+            {"report":"accepted","key":4,"epoch":2},
+            {"report":"triggered","key":4},
+            {"report":"filled","key":4,"epoch":1,"execution_id":9,"quantity":"1","price":"10"},
+            {"report":"filled","key":1024,"epoch":2,"execution_id":9,"quantity":"1","price":"10"}]}"#;
+        let said = read(line, |_| Some(Known { epoch: Some(2), instrument: &instrument }));
+        let key = VenueKey(4);
+        let accepted = VenueReport::Accepted { key, venue_order_id: "".into() };
+        let own = VenueAnswer::Known(vec![accepted, VenueReport::Triggered { key }]);
+        assert!(matches!(&said, Ok(Said::Answer { answer, .. }) if *answer == own), "{said:?}");
     }
 }

@@ -159,7 +159,7 @@ fn a_subscriber_at_the_edge_of_the_history_still_gets_everything_within_the_lag_
 
 #[test]
 fn one_large_cancel_is_no_lag_of_who_reads() {
-    let mut desk = Desk::open(100, 5);
+    let mut desk = Desk::open(3, 5);
     (0..20).for_each(|number| desk.bid(&format!("bid-{number}")));
     desk.turn();
     let mut subscriptions = updates::UpdateSubscriptions::new();
