@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -66,7 +67,7 @@ impl<T: Send + 'static> Stepwise<T> {
         }
         match self.arrived.recv() {
             Ok(()) => None,
-            Err(_) => self.thread.take().and_then(|thread| thread.join().ok()),
+            Err(_) => self.thread.take().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))),
         }
     }
 }
@@ -77,7 +78,10 @@ impl<T> Drop for Stepwise<T> {
         self.go = None;
         while self.arrived.recv().is_ok() {}
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            let ended = thread.join();
+            if !thread::panicking() {
+                ended.unwrap_or_else(|panic| resume_unwind(panic));
+            }
         }
     }
 }
