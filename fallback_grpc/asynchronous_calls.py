@@ -107,7 +107,11 @@ class AsyncCalls(AsyncControl):
                 if replies[index] is None:
                     unknown.append(not_asked(orders[index], problem))
 
-        await asyncio.gather(*(settle(index) for index, reply in enumerate(replies) if reply is None))
+        try:
+            await asyncio.gather(*(settle(index) for index, reply in enumerate(replies) if reply is None))
+        except asyncio.CancelledError:
+            self._left_unread(orders, replies)
+            raise
         if unknown:
             raise batch_unknown(len(orders), unknown)
         return [reply for reply in replies if reply is not None]
@@ -121,7 +125,8 @@ class AsyncCalls(AsyncControl):
         raised after the last reply.
         """
         results = StreamResults()
-        parts = in_parts(orders, lambda part: self.execute_part(part, results), self._config.batch_window, results)
+        window_size = self._config.batch_window
+        parts = in_parts(orders, lambda part: self.execute_part(part, results), window_size, results, self._left_unread)
         async with aclosing(parts) as replies:
             async for reply in replies:
                 yield reply
@@ -149,8 +154,15 @@ class AsyncCalls(AsyncControl):
             except ExecutionBridgeError as problem:
                 replies[index] = fenced_reply(part[index], problem) or results.reply_for(part[index], problem)
 
-        await asyncio.gather(*(settle(index) for index, reply in enumerate(replies) if reply is None))
+        try:
+            await asyncio.gather(*(settle(index) for index, reply in enumerate(replies) if reply is None))
+        except asyncio.CancelledError:
+            self._left_unread(part, replies)
+            raise
         return replies
+
+    def _left_unread(self, orders: Sequence[Order], replies: Sequence[OrderReply | None]) -> None:
+        """These were answered, and the caller left before he heard of it: a bridge remembers what may have executed."""
 
     async def _engine_health(self, timeout_ms: float | None) -> Health:
         return cast("Health", (await self._command(HealthCheck(), self._timeout(timeout_ms))).reply)

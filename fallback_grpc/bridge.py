@@ -43,6 +43,7 @@ from fallback_grpc.reconciliation.report import ReconciliationListener
 from fallback_grpc.resolution import Resolution
 from fallback_grpc.resolving import AsyncResolver, refused_and_fenced
 from transport.contract.client import AsyncPath
+from transport.contract.codes import ExecutionStatus
 from transport.contract.conclusions import Conclusion
 from transport.contract.config import BridgeConfig
 from transport.contract.errors import (
@@ -348,6 +349,14 @@ class ExecutionBridgeClient(BridgeState, AsyncCalls):
         for answer in done.reply:
             self._reconciler.replied(answer.reply)
         return done
+
+    def _left_unread(self, orders: Sequence[Order], replies: Sequence[OrderReply | None]) -> None:
+        # A refused one had no effect, and sending it again by `resolve` could give it one.
+        self._doubtful.add(
+            order
+            for order, reply in zip(orders, replies, strict=True)
+            if reply is not None and not (reply.status == ExecutionStatus.FAILED and reply.code.is_refusal)
+        )
 
     async def _command(self, command: Command, timeout_ms: float) -> Done[CommandReplies]:
         async def attempt(path: Path, copy_ms: float) -> Conclusion[CommandReplies]:

@@ -23,24 +23,26 @@ async def in_parts(
     execute: Callable[[Part], Awaitable[list[OrderReply | None]]],
     window_size: int,
     results: StreamResults,
+    left_unread: Callable[[Part, list[OrderReply | None]], None] | None = None,
 ) -> AsyncGenerator[OrderReply, None]:
     """Executes orders with at most `window_size` in flight; replies in the order of the orders, as soon as they come.
 
     Two parts fill the window, so that the engine need not wait for the next. A source that pauses holds nothing back:
     what it has given goes out at once, and replies come as they come. `execute` answers a part by index; None: there
     is no reply, and `results` knows why. Leaving early abandons what is in flight: its outcome is unknown.
+    `left_unread` hears then of each part that was answered and waited for those before it.
     """
     source = _Source(orders, window_size, results)
-    flights: deque[asyncio.Task[list[OrderReply | None]]] = deque()
+    flights: deque[tuple[Part, asyncio.Task[list[OrderReply | None]]]] = deque()
     try:
         while True:
             source.came.clear()
             while part := source.take(max(window_size // 2, 1)):
                 flight = asyncio.ensure_future(execute(part))
                 flight.add_done_callback(source.look_again)
-                flights.append(flight)
-            if flights and flights[0].done():
-                replies = flights.popleft().result()
+                flights.append((part, flight))
+            if flights and flights[0][1].done():
+                replies = flights.popleft()[1].result()
                 source.answered(len(replies))
                 for reply in replies:
                     if reply is not None:
@@ -51,9 +53,12 @@ async def in_parts(
                 return
     finally:
         source.close()
-        for flight in flights:
+        for _, flight in flights:
             flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        ended = await asyncio.gather(*(flight for _, flight in flights), return_exceptions=True)
+        for (part, _), answered in zip(flights, ended, strict=True):
+            if left_unread is not None and not isinstance(answered, BaseException):
+                left_unread(part, answered)
 
 
 class _Source:

@@ -103,6 +103,31 @@ async def test_a_refusal_in_a_batch_is_not_final_while_another_copy_is_in_flight
         assert client.unresolved_orders == ()
 
 
+@pytest.mark.parametrize("how", ["batch", "stream"])
+async def test_who_is_cancelled_before_he_heard_of_answered_orders_finds_them_unresolved(
+    how: str, order: MakeOrder
+) -> None:
+    engine = FakeEngine()
+    zmq, grpc = FakeAsyncPath(engine), FakeAsyncPath(engine)
+    paths: Any = {"zmq": zmq, "grpc": grpc}
+    client = ExecutionBridgeClient(msgspec.structs.replace(CONFIG, call_timeout_ms=20_000.0), paths=paths)
+    orders = [order() for _ in range(3)]
+    zmq.mode = "loses"
+    zmq.refused_ids = grpc.refused_ids = {orders[1].order_id: ReasonCode.BUSY}
+
+    async def call() -> Any:
+        if how == "batch":
+            return await client.execute_batch(orders)
+        return [reply async for reply in client.execute_batch_orders(orders)]
+
+    async with asyncio.timeout(20), client:
+        caller = asyncio.create_task(call())
+        await asyncio.to_thread(eventually, lambda: zmq.refused + grpc.refused > 4, "the refused one is being settled")
+        caller.cancel()
+        await asyncio.wait({caller})
+        assert set(client.unresolved_orders) == {each.order_id for each in orders}
+
+
 def test_an_order_in_doubt_stays_in_doubt_at_a_closed_client(order: MakeOrder) -> None:
     async def check() -> None:
         engine = FakeEngine()

@@ -15,6 +15,7 @@ from fallback_grpc.batch_stream import _feed as feed  # pyright: ignore[reportPr
 from fallback_grpc.outcome import whole_batch
 from tests.unit.fallback_grpc.fake_paths import FakeAsyncPath, FakeEngine
 from tests.unit.fallback_grpc.test_bridge import Rig, drained
+from tests.waiting import eventually
 from transport.contract.codes import ExecutionStatus, ReasonCode
 from transport.contract.conclusions import Replied, Unknown
 from transport.contract.config import BridgeConfig
@@ -163,6 +164,32 @@ async def test_what_is_in_flight_when_a_stream_is_left_can_be_resolved(order: Ma
         await holding.wait()
         await replies.aclose()  # type: ignore[attr-defined]
         assert client.unresolved_orders == tuple(each.order_id for each in orders[WINDOW // 2 :])
+
+
+async def test_a_part_that_was_answered_and_never_read_can_be_resolved(order: MakeOrder) -> None:
+    client, zmq = await bridge(FakeEngine())
+    orders = [order() for _ in range(WINDOW)]
+    refused = orders[-1].order_id
+    zmq.refused_ids = {refused: ReasonCode.ID_QUOTA_EXCEEDED}
+    answered = asyncio.Event()
+    attempt = zmq.attempt_batch
+
+    async def held(part: Any, timeout_ms: float) -> Any:
+        if part[0] is orders[0]:
+            await asyncio.Event().wait()
+        answered.set()
+        return await attempt(part, timeout_ms)
+
+    zmq.attempt_batch = held  # type: ignore[method-assign]
+    async with asyncio.timeout(20), client:
+        reader = asyncio.ensure_future(anext(client.execute_batch_orders(orders)))  # type: ignore[arg-type]
+        await answered.wait()
+        await asyncio.to_thread(eventually, lambda: zmq.refused > 1, "refused with its message, and singly")
+        for _ in range(100):
+            await asyncio.sleep(0)
+        reader.cancel()
+        await asyncio.wait({reader})
+        assert set(client.unresolved_orders) == {each.order_id for each in orders} - {refused}
 
 
 @pytest.mark.parametrize("own", [False, True])
