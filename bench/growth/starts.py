@@ -49,7 +49,7 @@ class Starts:
 def starts(engine: BenchEngine, orders: int) -> Starts:
     """Kills the engine, as a crash would, and starts it again; then once more with its snapshots taken away and its
     archive put back in front of the journal."""
-    _wait_for_snapshots(engine)
+    wait_for_snapshots(engine)
     engine.process.kill()
     from_snapshot = _start(engine)
     engine.process.kill()
@@ -75,7 +75,7 @@ def _start(engine: BenchEngine) -> Start:
     return Start(seconds, cpu_s, health.journal_seq, seq, size + behind)
 
 
-def _wait_for_snapshots(engine: BenchEngine) -> None:
+def wait_for_snapshots(engine: BenchEngine) -> None:
     """Until the engine is content with those it has."""
     with _asking(engine) as client:
         ends = time.monotonic() + SNAPSHOT_DEADLINE_S

@@ -10,7 +10,7 @@ from bench.engines import BenchEngine
 from bench.growth.filling import remember, rest
 from bench.growth.idle_connections import idle_connections
 from bench.growth.process import own_memory_bytes
-from bench.growth.starts import Starts, starts
+from bench.growth.starts import Starts, starts, wait_for_snapshots
 from bench.growth.sweep import Swept, engine_of, one_order_on_each
 
 CONFIGURATION = """
@@ -62,5 +62,7 @@ def _filled(
         engine = engines[count] = held.enter_context(engine_of(context, f"growth-{name}-{count}"))
         before = own_memory_bytes(engine.process.pid)
         fill(engine, count)
+        # A snapshot's thread beside two ends that spin is one more than this machine has cores: measured by itself.
+        wait_for_snapshots(engine)
         per_order_bytes = (own_memory_bytes(engine.process.pid) - before) / count
     return engines, Swept(one_order_on_each(context, f"growth-{name}", engines), {"bytes_per_order": per_order_bytes})

@@ -71,7 +71,11 @@ def no_order_is_overfilled(history: History) -> Iterator[str]:
     replaced = {command.order_id for command in history.ledger.commands if command.call.what == "replace"}
     for order_id, belief in history.ledger.orders.items():
         executed = sum((fill.quantity for fill in history.exchange.get(order_id, [])), Decimal(0))
-        if executed > belief.order.quantity and order_id not in replaced and not (history.forgot and belief.altered_copies):
+        if (
+            executed > belief.order.quantity
+            and order_id not in replaced
+            and not (history.forgot and belief.altered_copies)
+        ):
             yield f"order {belief.number} ({order_id}) of {belief.order.quantity} was executed for {executed}"
 
 
