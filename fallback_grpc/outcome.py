@@ -120,7 +120,8 @@ def done_or_raise(
     """
     if end.ending is Ending.REPLIED and end.copy is not None and isinstance(conclusion, Replied):
         reply: object = conclusion.reply
-        if plan.may_have_executed and isinstance(reply, OrderReply) and reply.code == ReasonCode.ID_TOO_OLD:
+        # A copy that is still in flight meets the same answer: only what went before the engine forgot is in doubt.
+        if plan.in_doubt and isinstance(reply, OrderReply) and reply.code == ReasonCode.ID_TOO_OLD:
             raise forgotten(reply.order_id or subject.order_ids[0], plan.paths, plan.attempts)
         return Done(
             conclusion.reply,

@@ -88,13 +88,21 @@ def test_orders_beyond_the_window_are_not_sent_and_those_within_it_are_in_doubt(
 
 @pytest.mark.parametrize("carrier", ["native", "pyzmq"])
 def test_more_calls_than_the_window_holds_wait_for_their_turn(run: Run, engine: FakeEngine, carrier: Any) -> None:
+    goes_on = threading.Event()
+
+    def hold(_identity: bytes, _correlation: int, body: Any) -> bool:
+        # Nothing is answered before one that waits is withdrawn, whichever thread is faster.
+        return isinstance(body, ExecuteOrder) and not goes_on.wait(60)
+
     async def check() -> None:
         config = engine.config(carrier=carrier, max_in_flight=10, retries=NO_RETRIES)
         async with FastPathClient(config) as client:
+            engine.script = hold
             given = [order() for _ in range(300)]
             tasks = [asyncio.ensure_future(client.execute_order(each)) for each in given]
             await turns(2)
-            tasks[250].cancel()  # far behind what two turns can answer
+            tasks[250].cancel()
+            goes_on.set()
             replies = await asyncio.gather(*tasks, return_exceptions=True)
             assert isinstance(replies.pop(250), asyncio.CancelledError)
             assert {reply.status for reply in replies} == {ExecutionStatus.FILLED}  # type: ignore[union-attr]
